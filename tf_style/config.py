@@ -1,0 +1,139 @@
+"""Every setting and its default, checked when it is made.
+
+Flags (`cli.py`), notebooks and tests all build these dataclasses; nothing else holds a
+default. A bad value raises `ValueError` that names the field, the value and what is
+allowed.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+
+MAGENTA_HANDLE = "https://tfhub.dev/google/magenta/arbitrary-image-stylization-v1-256/2"
+
+MODES = ("hub", "gatys", "compare")
+
+# The longest side that a mode works at unless told otherwise; 0 keeps the photo's own.
+# Optimising costs thousands of times more per pixel than one pass.
+MAX_SIDE: Mapping[str, int] = MappingProxyType({"hub": 0, "gatys": 512, "compare": 512})
+
+
+@dataclass(frozen=True)
+class GatysConfig:
+    """Settings of the optimisation (`tf_style.gatys`)."""
+
+    # Features: "vgg19" (Keras' ImageNet weights), or the path of a Keras weights file.
+    backbone: str = "vgg19"
+    # "max" as VGG was trained, "average" as in Gatys et al. (2016): softer gradients.
+    pooling: str = "max"
+    # Layers whose activations hold the photo's structure; deeper keeps less detail.
+    content_layers: tuple[str, ...] = ("block4_conv2",)
+    # Layers whose channel correlations hold the style; deeper means larger patterns.
+    style_layers: tuple[str, ...] = (
+        "block1_conv1",
+        "block2_conv1",
+        "block3_conv1",
+        "block4_conv1",
+        "block5_conv1",
+    )
+    # One weight per style layer, made to sum to one; empty means all alike.
+    style_layer_weights: tuple[float, ...] = ()
+    # Larger keeps more of the photo. Only the ratios of the three weights matter.
+    content_weight: float = 1.0
+    # Larger paints more strongly.
+    style_weight: float = 1e-3
+    # Larger smooths more; removes speckle first, then fine strokes.
+    tv_weight: float = 0.0
+    # First picture: "content", "noise", or the path of a picture.
+    init: str = "content"
+    # Updates of the picture, all scales together.
+    steps: int = 300
+    # Sizes to work at, coarse to fine, each twice the one before; more gives larger
+    # and more coherent strokes, and is faster.
+    scales: int = 2
+    # Adam's step: the most that a pixel moves in one update, of a range of 1.
+    learning_rate: float = 0.02
+    # Adam's memory of past gradients, 0 to below 1; longer is smoother.
+    beta1: float = 0.9
+    # Adam's floor under the gradient's size; it is in units of the loss's gradient.
+    epsilon: float = 1e-7
+    # Longest side of the style, in pixels; 0 makes it the picture's, so that strokes
+    # keep their size relative to the picture.
+    style_size: int = 0
+    # Seed of the noise of init="noise".
+    seed: int = 0
+
+    def __post_init__(self):
+        _choice(self, "pooling", ("max", "average"))
+        for name in ("backbone", "init"):
+            _check(self, name, getattr(self, name) != "", "a name or a path")
+        for name in ("content_layers", "style_layers"):
+            _check(self, name, len(getattr(self, name)) > 0, "at least one layer")
+        for name in ("content_weight", "style_weight", "tv_weight"):
+            _number(self, name, 0, math.inf)
+        weights = self.style_layer_weights
+        _check(
+            self,
+            "style_layer_weights",
+            len(weights) in (0, len(self.style_layers))
+            and all(0 <= weight < math.inf for weight in weights)
+            and (not weights or sum(weights) > 0),
+            "none, or one number from 0 up for each of the "
+            f"{len(self.style_layers)} style layers, not all 0",
+        )
+        _number(self, "steps", 1, math.inf)
+        _number(self, "scales", 1, 8)
+        _number(self, "learning_rate", 0, 1, above=True)
+        _number(self, "beta1", 0, 0.9999)
+        _number(self, "epsilon", 0, math.inf, above=True)
+        _number(self, "style_size", 0, math.inf)
+        _number(self, "seed", 0, 2**63 - 1)
+
+
+@dataclass(frozen=True)
+class HubConfig:
+    """Settings of the fast path (`tf_style.hub`)."""
+
+    # "magenta", or the URL or folder of a SavedModel that is called the same way.
+    model: str = "magenta"
+    # Shorter side of the style, in pixels. Magenta trained at 256; larger gives finer
+    # strokes, smaller gives bolder ones.
+    style_size: int = 256
+
+    def __post_init__(self):
+        _check(self, "model", self.model != "", "magenta, a URL or a folder")
+        # Below 43 pixels Magenta's style network has nothing left to look at.
+        _number(self, "style_size", 43, 4096)
+
+
+def from_dict(kind, values):
+    """Rebuilds a config from what `dataclasses.asdict` and JSON made of it."""
+    known = {field.name for field in fields(kind)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ValueError(
+            f"{kind.__name__} has no setting {unknown[0]!r}; "
+            f"it has {', '.join(sorted(known))}"
+        )
+    return kind(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    )
+
+
+def _check(config, name, valid, wanted):
+    if not valid:
+        raise ValueError(f"{name} is {getattr(config, name)!r}; it must be {wanted}")
+
+
+def _choice(config, name, allowed):
+    _check(config, name, getattr(config, name) in allowed, " or ".join(allowed))
+
+
+def _number(config, name, low, high, above=False):
+    """Holds a number to [low, high], or (low, high] with `above`; NaN never passes."""
+    value = getattr(config, name)
+    start = f"above {low}" if above else f"from {low}"
+    end = "" if high == math.inf else f" to {high}"
+    valid = low <= value <= high and math.isfinite(value)
+    _check(config, name, valid and not (above and value == low), start + end)

@@ -1,0 +1,163 @@
+"""Backbones: from a picture to the activations of named layers.
+
+The only module that knows what the network wants to be shown (BGR, 0..255, ImageNet's
+channel means taken off) and how Keras names its layers.
+"""
+
+import difflib
+import functools
+import re
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from tf_style import files
+
+VGG19_URL = (
+    "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/"
+    "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+)
+VGG19_MD5 = "253f8cb515780f3b799900260a226db6"
+
+# Convolutions in each block of VGG-19: Simonyan and Zisserman (2015), configuration E.
+BLOCKS = (2, 2, 4, 4, 4)
+LAYERS = tuple(
+    f"block{block}_conv{conv}"
+    for block, convs in enumerate(BLOCKS, start=1)
+    for conv in range(1, convs + 1)
+)
+
+
+class Backbone:
+    """A frozen network that maps a picture to {layer name: activations}.
+
+    Attributes:
+        name: what was asked for.
+        source: where the weights came from.
+        checksum: SHA-256 of the weights file.
+        least_size: shortest side in pixels that the deepest layer can see.
+    """
+
+    def __init__(self, network, layers, name, source, checksum):
+        self._network = network
+        self._layers = layers
+        self.name = name
+        self.source = source
+        self.checksum = checksum
+        # Each block but the first halves the picture, rounding down.
+        self.least_size = 2 ** (max(_block(layer) for layer in layers) - 1)
+
+    def __call__(self, image):
+        """Measures a picture.
+
+        Args:
+            image: [B, H, W, 3], RGB in [0, 1].
+
+        Returns:
+            {layer name: activations after ReLU, [B, H', W', C]}.
+
+        Raises:
+            ValueError: the picture is too small for the deepest layer.
+        """
+        height, width = image.shape[1:3]
+        if min(height, width) < self.least_size:
+            deepest = max(self._layers, key=LAYERS.index)
+            raise ValueError(
+                f"a picture of {width}x{height} pixels is too small for {deepest}: "
+                f"each side must be at least {self.least_size} pixels"
+            )
+        bgr = keras.applications.vgg19.preprocess_input(
+            tf.cast(image, tf.float32) * 255
+        )
+        return dict(zip(self._layers, self._network(bgr), strict=True))
+
+
+def layer_name(name):
+    """Returns Keras' name of a layer: `block4_conv2` for `conv4_2` and `relu4_2` too.
+
+    Raises:
+        ValueError: no such layer; lists the choices and guesses what was meant.
+    """
+    found = re.fullmatch(r"(?:conv|relu)(\d)_(\d)", name)
+    keras_name = f"block{found[1]}_conv{found[2]}" if found else name
+    if keras_name in LAYERS:
+        return keras_name
+    guess = difflib.get_close_matches(keras_name, LAYERS, n=1)
+    meant = f"; did you mean {guess[0]!r}?" if guess else "."
+    raise ValueError(
+        f"VGG-19 has no layer {name!r}{meant} It has {', '.join(LAYERS)}; "
+        "conv4_2 and relu4_2 also name block4_conv2"
+    )
+
+
+@functools.lru_cache(maxsize=2)
+def load_backbone(name_or_path, layers, pooling="max"):
+    """Loads a backbone, once per process.
+
+    Args:
+        name_or_path: "vgg19" for Keras' VGG-19 with ImageNet weights, downloaded on
+            first use; or the path of a Keras weights file for VGG-19 without its top.
+        layers: tuple of layers to measure, in any of the accepted spellings. The
+            network ends at the deepest of them.
+        pooling: "max", or "average" as in Gatys et al. (2016).
+
+    Raises:
+        ValueError: an unknown layer, or a file that does not hold these weights.
+        OSError: the file does not exist, or the download failed.
+    """
+    layers = tuple(dict.fromkeys(layer_name(layer) for layer in layers))
+    if name_or_path == "vgg19":
+        path = _download_vgg19()
+    else:
+        path = Path(name_or_path).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"backbone {name_or_path} does not exist; give vgg19, or the path of a "
+                "Keras weights file (.weights.h5 or .h5)"
+            )
+    try:
+        vgg = keras.applications.VGG19(include_top=False, weights=str(path))
+    except Exception as error:
+        raise ValueError(
+            f"{path} does not hold Keras weights of VGG-19 without its top: "
+            f"{' '.join(str(error).split())[:200]}"
+        ) from error
+    outputs = [vgg.get_layer(layer).output for layer in layers]
+    network = keras.Model(vgg.input, outputs)
+    if pooling == "average":
+        network = _average_pooled(network)
+    network.trainable = False
+    return Backbone(network, layers, name_or_path, str(path), files.sha256(path))
+
+
+def _download_vgg19():
+    """Returns the file of Keras' ImageNet weights, from its cache if it is there."""
+    try:
+        with files.bounded_network():
+            path = keras.utils.get_file(
+                origin=VGG19_URL, cache_subdir="models", file_hash=VGG19_MD5
+            )
+    # Keras raises a bare Exception for whatever the network did.
+    except Exception as error:
+        reason = files.explain_network(error) or " ".join(str(error).split())
+        raise OSError(
+            f"cannot download VGG-19 from {VGG19_URL}: {reason}. Fetch that file on "
+            "another machine and pass it as --backbone=FILE"
+        ) from error
+    return Path(path)
+
+
+def _average_pooled(network):
+    def clone(layer):
+        if isinstance(layer, keras.layers.MaxPooling2D):
+            return keras.layers.AveragePooling2D.from_config(layer.get_config())
+        return layer.__class__.from_config(layer.get_config())
+
+    average = keras.models.clone_model(network, clone_function=clone)
+    average.set_weights(network.get_weights())
+    return average
+
+
+def _block(layer):
+    return int(re.match(r"block(\d)", layer)[1])

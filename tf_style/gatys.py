@@ -1,0 +1,212 @@
+"""The slow path: optimise the picture itself.
+
+Gatys, Ecker and Bethge (2016), "Image Style Transfer Using Convolutional Neural
+Networks": find the picture whose deep activations are the photo's and whose channel
+correlations are the painting's, by gradient descent on its pixels.
+
+Where we differ from the paper: Adam, starting from the photo, from coarse to fine;
+pixels held to [0, 1]; losses averaged over positions and channels (see `losses`).
+
+This module neither prints nor touches files.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_style import features, images, losses
+
+# How often in a row the rate is halved before a diverging run is given up. Adam moves a
+# pixel by the rate at most, so after five halvings it is nearly standing still.
+PATIENCE = 5
+
+
+class Targets(NamedTuple):
+    """What the picture should come to: the photo's content, the painting's style."""
+
+    content: list[tf.Tensor]  # per content layer, [1, H', W', C]
+    grams: list[tf.Tensor]  # per style layer, [1, C, C]
+
+
+class Step(NamedTuple):
+    """A picture on the way, and how good it is."""
+
+    index: int  # updates made so far, over all scales
+    size: tuple[int, int]  # height and width at this scale
+    losses: dict[str, float]  # weighted "content", "style", "tv", and their "total"
+    image: tf.Tensor  # [1, H, W, 3]; the picture that these losses were measured on
+    best: tf.Tensor  # the picture of least total loss so far at this scale
+    note: str  # what the user should know, mostly empty
+
+
+def stylize(content, style, config, init=None):
+    """Repaints `content` in the style of `style`.
+
+    Args:
+        content: photo, [1, H, W, 3] in [0, 1].
+        style: painting, [1, H', W', 3] in [0, 1].
+        config: a `GatysConfig`.
+        init: first picture, [1, H'', W'', 3], where `config.init` is a path.
+
+    Returns:
+        The best picture found, float32 [1, H, W, 3] in [0, 1].
+
+    Raises:
+        ValueError: a picture is too small for the layers, a layer does not exist, or
+            the loss is not finite from the start.
+        OSError: the backbone's weights cannot be had.
+    """
+    for step in iterate(content, style, config, init):
+        pass
+    return step.best.numpy()
+
+
+def iterate(content, style, config, init=None) -> Iterator[Step]:
+    """Optimises step by step; see `stylize` for the arguments and errors.
+
+    Yields `config.steps` + 1 times: the picture before each update, and the last one.
+    """
+    extract = load_backbone(config)
+    sizes = _pyramid(content.shape[1:3], config.scales, extract.least_size)
+    shares = [len(part) for part in np.array_split(range(config.steps), len(sizes))]
+    picture = _first_picture(content, config, init)
+    done = 0
+    for (height, width), updates in zip(sizes, shares, strict=True):
+        scaled = images.resize(content, height, width)
+        side = round(
+            (config.style_size or max(content.shape[1:3])) * width / content.shape[2]
+        )
+        targets = measure_targets(
+            scaled, images.fit_longest(style, side), extract, config
+        )
+        picture = images.resize(picture, height, width)
+        last = (height, width) == sizes[-1]
+        for step in _descend(picture, targets, extract, config, updates, last):
+            yield step._replace(index=done + step.index)
+        picture = step.best.numpy()
+        done += updates
+
+
+def _descend(picture, targets, extract, config, updates, last):
+    """Optimises at one size; yields before each update and, if `last`, at the end."""
+    image = tf.Variable(picture)
+    rate = config.learning_rate
+    best, least, failures = None, np.inf, 0
+    measure, update = _compile(image, targets, extract, config, rate)
+    size = tuple(picture.shape[1:3])
+    for index in range(updates + last):
+        note = ""
+        before = image.read_value()
+        terms = (update if index < updates else measure)()
+        # One wait for the device per step: the loss decides what is kept.
+        terms = {name: float(term) for name, term in terms.items()}
+        if terms["total"] < least:
+            best, least, failures = before, terms["total"], 0
+        elif not np.isfinite(terms["total"]):
+            if best is None:
+                raise ValueError(
+                    f"the loss of the first picture is not finite ({terms}); "
+                    "use smaller weights, or check the backbone's weights"
+                )
+            failures += 1
+            rate /= 2
+            image.assign(best)
+            measure, update = _compile(image, targets, extract, config, rate)
+            note = (
+                f"the loss was not finite at step {index}; went back to the best "
+                f"picture and halved the rate to {rate:g}"
+            )
+            if failures == PATIENCE:
+                note = f"stopped: {note}, {PATIENCE} times without help"
+        yield Step(index, size, terms, before, best, note)
+        if failures == PATIENCE:
+            return
+
+
+def _compile(image, targets, extract, config, rate):
+    """Returns compiled functions: measure the losses; measure them, then update."""
+    optimizer = keras.optimizers.Adam(rate, beta_1=config.beta1, epsilon=config.epsilon)
+    optimizer.build([image])  # else the first call traces the update twice
+
+    @tf.function
+    def measure():
+        return measure_losses(image, targets, extract, config)
+
+    @tf.function
+    def update():
+        with tf.GradientTape() as tape:
+            terms = measure_losses(image, targets, extract, config)
+        optimizer.apply([tape.gradient(terms["total"], image)], [image])
+        image.assign(tf.clip_by_value(image, 0.0, 1.0))
+        return terms
+
+    return measure, update
+
+
+def load_backbone(config):
+    """Loads the network that `config` asks for, with all the layers it needs."""
+    layers = tuple(config.content_layers) + tuple(config.style_layers)
+    return features.load_backbone(config.backbone, layers, config.pooling)
+
+
+def measure_targets(content, style, extract, config):
+    """Measures what to aim at, from [1, H, W, 3] and [1, H', W', 3]."""
+    return Targets(
+        _pick(extract(content), config.content_layers),
+        _grams(extract(style), config),
+    )
+
+
+def measure_losses(image, targets, extract, config):
+    """Returns the weighted terms and their total, as scalars by name.
+
+    Gatys et al. (2016), eq. 7, with total variation beside it.
+    """
+    activations = extract(image)
+    contents = _pick(activations, config.content_layers)
+    distances = [
+        losses.content_loss(content, target)
+        for content, target in zip(contents, targets.content, strict=True)
+    ]
+    terms = {
+        "content": config.content_weight * tf.add_n(distances) / len(distances),
+        "style": config.style_weight
+        * losses.style_loss(
+            _grams(activations, config), targets.grams, config.style_layer_weights
+        ),
+        "tv": config.tv_weight * losses.total_variation(image),
+    }
+    return terms | {"total": tf.add_n(list(terms.values()))}
+
+
+def _pick(activations, layers):
+    return [activations[features.layer_name(layer)] for layer in layers]
+
+
+def _grams(activations, config):
+    return [losses.gram_matrix(f) for f in _pick(activations, config.style_layers)]
+
+
+def _first_picture(content, config, init):
+    if config.init == "content":
+        return content
+    if config.init == "noise":
+        noise = np.random.default_rng(config.seed).random(content.shape)
+        return noise.astype(np.float32)
+    if init is None:
+        raise ValueError(
+            f"init is {config.init!r}, a file: load it and pass it as the argument init"
+        )
+    return init
+
+
+def _pyramid(size, scales, least):
+    """Sizes to work at, each twice the one before, none below `least` a side."""
+    sizes = [
+        tuple(max(1, round(side / 2**halvings)) for side in size)
+        for halvings in reversed(range(scales))
+    ]
+    return [s for s in sizes if min(s) >= least] or sizes[-1:]

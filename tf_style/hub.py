@@ -1,0 +1,197 @@
+"""The fast path: one pass through Magenta's arbitrary stylization.
+
+Ghiasi et al. (2017), "Exploring the structure of a real-time, arbitrary neural artistic
+stylization network", https://arxiv.org/abs/1705.06830, as published for TensorFlow Hub.
+In three lines:
+
+    model = tensorflow_hub.load(MAGENTA_HANDLE)
+    outputs = model(content, style)  # float32 [1, H, W, 3] in [0, 1]; order matters
+    picture = outputs[0]
+
+The rest of this module is what those lines leave open: the picture comes back up to 3
+pixels too large, downloads hang, caches break. It neither prints nor touches pictures'
+files.
+"""
+
+import functools
+import os
+import shutil
+import socket
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_hub
+
+from tf_style import files, images
+from tf_style.config import MAGENTA_HANDLE
+
+# The network halves the picture twice, and its 9x9 filters reflect 4 pixels at the rim.
+MULTIPLE_OF = 4
+LEAST_SIDE = 8
+# A longer style costs as a picture of that length, for nothing that its middle lacks.
+MOST_ELONGATED = 16
+
+
+class Model(NamedTuple):
+    """A loaded stylizer."""
+
+    call: Any  # (content, style) -> [picture, ...], all float32 in [0, 1]
+    name: str  # what was asked for
+    source: str  # the handle or folder it came from
+    folder: str  # where its files lie
+
+
+def stylize(content, style, config):
+    """Repaints `content` in the style of `style` in one pass.
+
+    Args:
+        content: photo, [1, H, W, 3] in [0, 1], of any size.
+        style: painting, [1, H', W', 3] in [0, 1]; scaled to `config.style_size`.
+        config: a `HubConfig`.
+
+    Returns:
+        float32 [1, H, W, 3] in [0, 1]. Where H and W are multiples of 4 it is the
+        model's own answer; else the photo is mirrored at its right and lower rim up to
+        the next multiple, and the answer cut back.
+
+    Raises:
+        ValueError: the style is too elongated, or the model is not called like
+            Magenta's or gives no finite picture.
+        OSError: the model cannot be had.
+    """
+    model = load_model(config.model)
+    height, width = content.shape[1:3]
+    style = _scale_style(style, config.style_size)
+    padded = _pad(content)
+    try:
+        picture = model.call(tf.constant(padded), tf.constant(style))[0].numpy()
+        right_shape = picture.shape == padded.shape
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        raise ValueError(_wrong_interface(model.source, error)) from error
+    if not right_shape:
+        answer = f"it answered {picture.shape} to a content of {padded.shape}"
+        raise ValueError(_wrong_interface(model.source, answer))
+    if not np.isfinite(picture).all():
+        raise ValueError(f"model {model.source} gave values that are not finite")
+    return picture[:, :height, :width]
+
+
+@functools.lru_cache(maxsize=2)
+def load_model(name_or_handle):
+    """Loads a stylizer, once per process.
+
+    A handle is downloaded once, into `TFHUB_CACHE_DIR` or our own lasting cache; a
+    copy there that is damaged is fetched again.
+
+    Args:
+        name_or_handle: "magenta", a URL, or the folder of a SavedModel.
+
+    Raises:
+        OSError: the model does not exist, cannot be downloaded or is damaged.
+    """
+    handle = MAGENTA_HANDLE if name_or_handle == "magenta" else name_or_handle
+    if "://" not in handle:
+        folder = Path(handle).expanduser()
+        if not (folder / "saved_model.pb").is_file():
+            raise FileNotFoundError(
+                f"model {name_or_handle} is not the folder of a SavedModel; "
+                "give magenta, a URL, or a folder with saved_model.pb"
+            )
+        return Model(_load(folder), name_or_handle, handle, str(folder))
+    folder = _resolve(handle)
+    try:
+        call = _load(folder)
+    except OSError:
+        call = _load(_replace_broken(handle, folder))
+    return Model(call, name_or_handle, handle, str(folder))
+
+
+def _load(folder):
+    try:
+        return tensorflow_hub.load(str(folder))
+    # A damaged file raises anything from protobuf's DecodeError to TensorFlow's
+    # NotFoundError.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise OSError(f"model in {folder} is damaged: {reason}") from error
+
+
+def _resolve(handle):
+    """Returns the folder of a handle in the cache, downloading it if need be."""
+    # tensorflow_hub's own default is the temporary folder, which cleaners empty.
+    cache = os.environ.setdefault("TFHUB_CACHE_DIR", str(files.cache_folder() / "hub"))
+    for lock in Path(cache).glob("*.lock"):
+        _remove_if_abandoned(lock)
+    try:
+        with files.bounded_network():
+            return Path(tensorflow_hub.resolve(handle))
+    except (OSError, tf.errors.OpError, ValueError, RuntimeError) as error:
+        reason = files.explain_network(error) or " ".join(str(error).split())
+        raise OSError(
+            f"cannot download {handle}: {reason}. Fetch it on another machine and "
+            "pass its unpacked folder as --model=FOLDER, or copy that machine's "
+            "TFHUB_CACHE_DIR"
+        ) from error
+
+
+def _remove_if_abandoned(lock):
+    """Removes the lock of a download that was killed; else the next waits 20 minutes.
+
+    tensorflow_hub writes "HOST.PID.UUID" into it.
+    """
+    try:
+        host, pid, _ = lock.read_text().rsplit(".", 2)
+        if host == socket.gethostname():
+            os.kill(int(pid), 0)
+    except ProcessLookupError:
+        lock.unlink(missing_ok=True)
+    except (OSError, ValueError):
+        pass
+
+
+def _replace_broken(handle, folder):
+    """Downloads a handle anew; without a network the old copy stays where it was."""
+    aside = folder.with_name(folder.name + ".broken")
+    shutil.rmtree(aside, ignore_errors=True)
+    folder.rename(aside)
+    try:
+        fresh = _resolve(handle)
+    except OSError as error:
+        aside.rename(folder)
+        raise OSError(
+            f"the cached model in {folder} is damaged, and {error}"
+        ) from error
+    shutil.rmtree(aside, ignore_errors=True)
+    return fresh
+
+
+def _scale_style(style, shorter_side):
+    height, width = style.shape[1:3]
+    if max(height, width) > MOST_ELONGATED * min(height, width):
+        raise ValueError(
+            f"a style of {width}x{height} pixels is too elongated: "
+            f"at most {MOST_ELONGATED} times as long as wide"
+        )
+    factor = shorter_side / min(height, width)
+    return images.resize(style, round(height * factor), round(width * factor))
+
+
+def _pad(content):
+    """Mirrors the right and lower rim up to a size that the network gives back."""
+    rims = [
+        (0, max(LEAST_SIDE, -(-side // MULTIPLE_OF) * MULTIPLE_OF) - side)
+        for side in content.shape[1:3]
+    ]
+    if not any(after for _, after in rims):
+        return np.asarray(content, np.float32)
+    return np.pad(content, [(0, 0), *rims, (0, 0)], mode="reflect").astype(np.float32)
+
+
+def _wrong_interface(source, answer):
+    return (
+        f"model {source} is not called like Magenta's, "
+        "model(content, style) with float32 [1, H, W, 3] in [0, 1] giving a list whose "
+        f"first item is the picture: {' '.join(str(answer).split())[:200]}"
+    )

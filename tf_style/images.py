@@ -1,0 +1,277 @@
+"""Pictures from files and URLs to arrays, and back.
+
+Everything that a file may be (turned on its side, CMYK, 16-bit, transparent, in another
+colour space) ends here. Beyond this module a picture is float32 RGB in [0, 1], shaped
+[1, H, W, 3]; transparency travels beside it as [1, H, W, 1].
+"""
+
+import contextlib
+import hashlib
+import io
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps
+
+from tf_style import files
+
+# Endings that a folder is searched for, and of these the ones that can be written.
+READABLE = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+WRITABLE = {
+    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
+    ".png": ("PNG", {}),
+    ".webp": ("WEBP", {"quality": 95}),
+    ".tif": ("TIFF", {"compression": "tiff_lzw"}),
+    ".tiff": ("TIFF", {"compression": "tiff_lzw"}),
+    ".bmp": ("BMP", {}),
+}
+HOLDS_ALPHA = (".png", ".webp", ".tif", ".tiff")
+
+# The most that a format's header can say, in pixels a side.
+LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
+
+URL_MAX_BYTES = 64 << 20
+URL_MAX_SECONDS = 60.0
+
+
+class Picture(NamedTuple):
+    """A picture as read from a file."""
+
+    pixels: np.ndarray  # [1, H, W, 3] float32 in [0, 1], transparent parts on white
+    alpha: np.ndarray | None  # [1, H, W, 1] float32 in [0, 1]; None if opaque
+
+
+def load_image(source, max_side=0):
+    """Reads a picture as [1, H, W, 3] float32 in [0, 1]; see `load_picture`."""
+    return load_picture(source, max_side).pixels
+
+
+def load_picture(source, max_side=0):
+    """Reads a picture and its transparency.
+
+    Applies the EXIF orientation, converts colour profiles to sRGB, keeps the range of
+    16-bit and float files, takes the first frame of an animation and shows transparent
+    parts on white.
+
+    Args:
+        source: path of a file, or an http(s) URL, which is cached.
+        max_side: longest side of the result in pixels; 0 keeps the size. Smaller
+            pictures stay as they are.
+
+    Raises:
+        ValueError: the file is no picture, is damaged, or has more pixels than
+            Pillow's `Image.MAX_IMAGE_PIXELS`; one line that names it.
+        OSError: the file cannot be read or the URL not be fetched.
+    """
+    path = local_path(source)
+    data = path.read_bytes()
+    if not data:
+        raise ValueError(f"{source} is empty (0 bytes)")
+    with _explain_decoding(source), Image.open(io.BytesIO(data)) as image:
+        image.load()
+        image = _to_srgb(ImageOps.exif_transpose(image))
+    if max_side and max(image.size) > max_side:
+        image = image.resize(_fit(image.size, max_side), Image.Resampling.LANCZOS)
+    return _to_picture(image)
+
+
+def local_path(source):
+    """Returns the file of a path or URL; a URL is downloaded once into the cache.
+
+    Raises:
+        OSError: no such file, or the URL cannot be fetched; one line that names it.
+    """
+    if is_url(source):
+        name = hashlib.sha256(str(source).encode()).hexdigest()
+        path = files.cache_folder() / "pictures" / name
+        if not path.exists():
+            files.download(source, path, URL_MAX_BYTES, URL_MAX_SECONDS)
+        return path
+    path = Path(source).expanduser()
+    if path.is_dir():
+        raise IsADirectoryError(f"{source} is a folder; a picture file is needed here")
+    if not path.exists():
+        raise FileNotFoundError(f"{source} does not exist")
+    return path
+
+
+def is_url(source):
+    """Tells web addresses from paths."""
+    return str(source).lower().startswith(("http://", "https://"))
+
+
+def save_image(path, pixels, alpha=None):
+    """Writes a picture, in the format of the path's ending, all or nothing.
+
+    Args:
+        path: file to write or replace; see `WRITABLE` for the endings.
+        pixels: [1, H, W, 3] or [H, W, 3], values in [0, 1].
+        alpha: [1, H, W, 1] in [0, 1], or None. Formats that hold no transparency
+            get the picture on white.
+
+    Raises:
+        ValueError: the ending is not known, the picture is not finite, or it is
+            larger than the format allows.
+        OSError: the file cannot be written; what was there before is untouched.
+    """
+    path = Path(path)
+    name, options = writing_format(path)
+    pixels = np.asarray(pixels, np.float32).reshape(np.shape(pixels)[-3:])
+    if not np.isfinite(pixels).all():
+        raise ValueError(f"the picture for {path} has values that are not finite")
+    if max(pixels.shape[:2]) > LARGEST_SIDE.get(name, max(pixels.shape)):
+        raise ValueError(
+            f"{name} holds at most {LARGEST_SIDE[name]} pixels a side and {path} would "
+            f"have {pixels.shape[1]}x{pixels.shape[0]}; write .png"
+        )
+    if alpha is not None:
+        alpha = np.asarray(alpha, np.float32).reshape(*pixels.shape[:2], 1)
+        if path.suffix.lower() in HOLDS_ALPHA:
+            pixels = np.concatenate([pixels, alpha], -1)
+        else:
+            pixels = _on_white(pixels, alpha)
+    image = Image.fromarray(to_uint8(pixels))
+    with files.replacing(path) as temporary:
+        image.save(temporary, format=name, **options)
+
+
+def writing_format(path):
+    """Returns Pillow's format name and options for a path's ending.
+
+    Raises:
+        ValueError: no picture can be written under this ending.
+    """
+    try:
+        return WRITABLE[Path(path).suffix.lower()]
+    except KeyError:
+        raise ValueError(
+            f"cannot write {path}: its ending must be one of {', '.join(WRITABLE)}"
+        ) from None
+
+
+def to_uint8(pixels):
+    """Rounds [0, 1] to 0..255; truncating, as tutorials do, darkens by half a level."""
+    return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+
+
+def resize(pixels, height, width):
+    """Resizes [1, H, W, 3] to [1, height, width, 3] with an antialiased Lanczos filter.
+
+    Returns the picture itself where it has this size already.
+    """
+    pixels = np.asarray(pixels, np.float32)
+    if pixels.shape[1:3] == (height, width):
+        return pixels
+    channels = [
+        Image.fromarray(np.ascontiguousarray(pixels[0, :, :, c])).resize(
+            (width, height), Image.Resampling.LANCZOS
+        )
+        for c in range(pixels.shape[-1])
+    ]
+    # Lanczos overshoots at edges.
+    return np.clip(np.stack(channels, -1)[None], 0, 1)
+
+
+def fit_longest(pixels, side):
+    """Resizes a picture so that its longest side is `side`, keeping proportions."""
+    width, height = _fit((pixels.shape[2], pixels.shape[1]), side)
+    return resize(pixels, height, width)
+
+
+def _fit(size, side):
+    factor = side / max(size)
+    return tuple(max(1, round(length * factor)) for length in size)
+
+
+@contextlib.contextmanager
+def _explain_decoding(source):
+    """Turns whatever a decoder raises into one line; decoders raise nearly anything."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        limit = Image.MAX_IMAGE_PIXELS / 1e6
+        raise ValueError(
+            f"{source} has more than {limit:.0f} million pixels; shrink it first"
+        ) from error
+    except Image.UnidentifiedImageError as error:
+        raise ValueError(
+            f"{source} is not a picture that can be read ({', '.join(READABLE)})"
+        ) from error
+    except (Exception, MemoryError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{source} cannot be decoded: {reason}") from error
+
+
+def _to_srgb(image):
+    """Converts any of Pillow's modes to sRGB: RGB, RGBA, or F (grey in [0, 1])."""
+    if image.mode.startswith(("I", "F")):
+        return _grey_in_unit_range(image)
+    has_alpha = image.has_transparency_data
+    if image.mode in ("P", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA" if has_alpha else "RGB")
+    alpha = image.getchannel("A") if has_alpha else None
+    if image.mode in ("LA", "RGBA"):
+        colour = image.convert("L" if image.mode == "LA" else "RGB")
+        colour.info = image.info
+        image = colour
+    image = _apply_profile(image)
+    if alpha is not None:
+        image.putalpha(alpha)
+    return image
+
+
+def _apply_profile(image):
+    """Converts to sRGB by the embedded profile, or plainly where there is none."""
+    profile = image.info.get("icc_profile")
+    if image.mode == "LAB":
+        profile = ImageCms.createProfile("LAB")
+    elif profile:
+        profile = io.BytesIO(profile)
+    if profile:
+        try:
+            return ImageCms.profileToProfile(
+                image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
+        except (ImageCms.PyCMSError, OSError):
+            # A broken profile, or one of another colour space, is worth less than
+            # the picture.
+            pass
+    return image.convert("RGB")
+
+
+def _grey_in_unit_range(image):
+    """Scales 16-bit, 32-bit and float grey to [0, 1]; Pillow's convert would clip."""
+    grey = np.asarray(image, np.float32)
+    if not np.isfinite(grey).all():
+        raise ValueError("it has values that are not finite")
+    brightest = float(grey.max())
+    if image.mode.startswith("I;16"):
+        full = 65535.0
+    else:  # Files do not say what white is: take the least usual white that fits.
+        whites = (1.0, 255.0) if image.mode == "F" else ()
+        whites += (65535.0, 2.0**31, max(brightest, 1.0))
+        full = next(white for white in whites if brightest <= white)
+    return Image.fromarray(np.clip(grey / full, 0, 1))
+
+
+def _to_picture(image):
+    if image.mode == "F":
+        grey = np.clip(np.asarray(image, np.float32), 0, 1)
+        return Picture(np.repeat(grey[None, :, :, None], 3, -1), None)
+    pixels = np.asarray(image, np.float32)[None] / 255
+    if image.mode == "RGB":
+        return Picture(pixels, None)
+    colour, alpha = pixels[..., :3], pixels[..., 3:]
+    if alpha.min() == 1:
+        return Picture(np.ascontiguousarray(colour), None)
+    return Picture(_on_white(colour, alpha), alpha)
+
+
+def _on_white(colour, alpha):
+    return colour * alpha + (1 - alpha)
