@@ -7,12 +7,17 @@ allowed.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 
 MAGENTA_HANDLE = "https://tfhub.dev/google/magenta/arbitrary-image-stylization-v1-256/2"
 
 MODES = ("hub", "gatys", "compare")
+
+# Values that are names; anything else in these settings is a path or a URL.
+MODELS = ("magenta",)
+BACKBONES = ("vgg19",)
+INITS = ("content", "noise")
 
 # The longest side that a mode works at unless told otherwise; 0 keeps the photo's own.
 # Optimising costs thousands of times more per pixel than one pass.
@@ -107,9 +112,35 @@ class HubConfig:
         _number(self, "style_size", 43, 4096)
 
 
+@dataclass(frozen=True)
+class Job:
+    """What to paint, how, and where to put it (`tf_style.run`)."""
+
+    # Files, folders, globs and http(s) URLs; every content in every style.
+    contents: tuple[str, ...]
+    styles: tuple[str, ...]
+    # File or folder; empty: `stylized.png`, or `stylized/` for several pictures.
+    output: str = ""
+    mode: str = "hub"
+    # Longest side to work at, in pixels; 0 keeps the photo's, None is the mode's own.
+    max_side: int | None = None
+    gatys: GatysConfig = field(default_factory=GatysConfig)
+    hub: HubConfig = field(default_factory=HubConfig)
+    # SHA-256 that the inputs and models of a repeated run must have, by their names.
+    checksums: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self):
+        _choice(self, "mode", MODES)
+        if self.max_side is None:
+            object.__setattr__(self, "max_side", MAX_SIDE[self.mode])
+        _number(self, "max_side", 0, math.inf)
+        for name in ("contents", "styles"):
+            _check(self, name, len(getattr(self, name)) > 0, "at least one picture")
+
+
 def from_dict(kind, values):
     """Rebuilds a config from what `dataclasses.asdict` and JSON made of it."""
-    known = {field.name for field in fields(kind)}
+    known = {f.name for f in fields(kind)}
     unknown = sorted(set(values) - known)
     if unknown:
         raise ValueError(

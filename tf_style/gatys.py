@@ -39,6 +39,7 @@ class Step(NamedTuple):
     losses: dict[str, float]  # weighted "content", "style", "tv", and their "total"
     image: tf.Tensor  # [1, H, W, 3]; the picture that these losses were measured on
     best: tf.Tensor  # the picture of least total loss so far at this scale
+    best_losses: dict[str, float]  # of that picture
     note: str  # what the user should know, mostly empty
 
 
@@ -61,7 +62,12 @@ def stylize(content, style, config, init=None):
     """
     for step in iterate(content, style, config, init):
         pass
-    return step.best.numpy()
+    return finish(step, content)
+
+
+def finish(step, content):
+    """Returns the best picture up to `step`, at the size of `content`."""
+    return images.resize(step.best.numpy(), *content.shape[1:3])
 
 
 def iterate(content, style, config, init=None) -> Iterator[Step]:
@@ -75,13 +81,7 @@ def iterate(content, style, config, init=None) -> Iterator[Step]:
     picture = _first_picture(content, config, init)
     done = 0
     for (height, width), updates in zip(sizes, shares, strict=True):
-        scaled = images.resize(content, height, width)
-        side = round(
-            (config.style_size or max(content.shape[1:3])) * width / content.shape[2]
-        )
-        targets = measure_targets(
-            scaled, images.fit_longest(style, side), extract, config
-        )
+        targets = measure_targets(content, style, (height, width), extract, config)
         picture = images.resize(picture, height, width)
         last = (height, width) == sizes[-1]
         for step in _descend(picture, targets, extract, config, updates, last):
@@ -94,7 +94,7 @@ def _descend(picture, targets, extract, config, updates, last):
     """Optimises at one size; yields before each update and, if `last`, at the end."""
     image = tf.Variable(picture)
     rate = config.learning_rate
-    best, least, failures = None, np.inf, 0
+    best, best_terms, failures = None, {"total": np.inf}, 0
     measure, update = _compile(image, targets, extract, config, rate)
     size = tuple(picture.shape[1:3])
     for index in range(updates + last):
@@ -103,8 +103,8 @@ def _descend(picture, targets, extract, config, updates, last):
         terms = (update if index < updates else measure)()
         # One wait for the device per step: the loss decides what is kept.
         terms = {name: float(term) for name, term in terms.items()}
-        if terms["total"] < least:
-            best, least, failures = before, terms["total"], 0
+        if terms["total"] < best_terms["total"]:
+            best, best_terms, failures = before, terms, 0
         elif not np.isfinite(terms["total"]):
             if best is None:
                 raise ValueError(
@@ -121,7 +121,7 @@ def _descend(picture, targets, extract, config, updates, last):
             )
             if failures == PATIENCE:
                 note = f"stopped: {note}, {PATIENCE} times without help"
-        yield Step(index, size, terms, before, best, note)
+        yield Step(index, size, terms, before, best, best_terms, note)
         if failures == PATIENCE:
             return
 
@@ -152,11 +152,22 @@ def load_backbone(config):
     return features.load_backbone(config.backbone, layers, config.pooling)
 
 
-def measure_targets(content, style, extract, config):
-    """Measures what to aim at, from [1, H, W, 3] and [1, H', W', 3]."""
+def measure_targets(content, style, size, extract, config):
+    """Measures what to aim at.
+
+    Args:
+        content: photo, [1, H, W, 3].
+        style: painting, [1, H', W', 3]; scaled to `config.style_size`.
+        size: height and width to work at; the style is scaled along with the content.
+        extract: a `features.Backbone`.
+        config: a `GatysConfig`.
+    """
+    factor = size[1] / content.shape[2]
+    style_size = round((config.style_size or max(content.shape[1:3])) * factor)
+    scaled = images.resize(content, *size)
     return Targets(
-        _pick(extract(content), config.content_layers),
-        _grams(extract(style), config),
+        _pick(extract(scaled), config.content_layers),
+        _grams(extract(images.fit_longest(style, style_size)), config),
     )
 
 

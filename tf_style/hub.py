@@ -40,7 +40,7 @@ class Model(NamedTuple):
     call: Any  # (content, style) -> [picture, ...], all float32 in [0, 1]
     name: str  # what was asked for
     source: str  # the handle or folder it came from
-    folder: str  # where its files lie
+    checksum: str  # SHA-256 over its files
 
 
 def stylize(content, style, config):
@@ -99,13 +99,14 @@ def load_model(name_or_handle):
                 f"model {name_or_handle} is not the folder of a SavedModel; "
                 "give magenta, a URL, or a folder with saved_model.pb"
             )
-        return Model(_load(folder), name_or_handle, handle, str(folder))
+        return Model(_load(folder), name_or_handle, handle, files.sha256(folder))
     folder = _resolve(handle)
     try:
         call = _load(folder)
     except OSError:
-        call = _load(_replace_broken(handle, folder))
-    return Model(call, name_or_handle, handle, str(folder))
+        folder = _replace_broken(handle, folder)
+        call = _load(folder)
+    return Model(call, name_or_handle, handle, files.sha256(folder))
 
 
 def _load(folder):

@@ -118,15 +118,10 @@ def save_image(path, pixels, alpha=None):
         OSError: the file cannot be written; what was there before is untouched.
     """
     path = Path(path)
-    name, options = writing_format(path)
     pixels = np.asarray(pixels, np.float32).reshape(np.shape(pixels)[-3:])
     if not np.isfinite(pixels).all():
         raise ValueError(f"the picture for {path} has values that are not finite")
-    if max(pixels.shape[:2]) > LARGEST_SIDE.get(name, max(pixels.shape)):
-        raise ValueError(
-            f"{name} holds at most {LARGEST_SIDE[name]} pixels a side and {path} would "
-            f"have {pixels.shape[1]}x{pixels.shape[0]}; write .png"
-        )
+    name, options = writing_format(path, pixels.shape[:2])
     if alpha is not None:
         alpha = np.asarray(alpha, np.float32).reshape(*pixels.shape[:2], 1)
         if path.suffix.lower() in HOLDS_ALPHA:
@@ -138,18 +133,28 @@ def save_image(path, pixels, alpha=None):
         image.save(temporary, format=name, **options)
 
 
-def writing_format(path):
+def writing_format(path, size=(1, 1)):
     """Returns Pillow's format name and options for a path's ending.
 
+    Args:
+        path: file to write.
+        size: height and width of the picture.
+
     Raises:
-        ValueError: no picture can be written under this ending.
+        ValueError: no picture can be written under this ending, or none so large.
     """
     try:
-        return WRITABLE[Path(path).suffix.lower()]
+        name, options = WRITABLE[Path(path).suffix.lower()]
     except KeyError:
         raise ValueError(
             f"cannot write {path}: its ending must be one of {', '.join(WRITABLE)}"
         ) from None
+    if max(size) > LARGEST_SIDE.get(name, max(size)):
+        raise ValueError(
+            f"{name} holds at most {LARGEST_SIDE[name]} pixels a side and {path} would "
+            f"have {size[1]}x{size[0]}; write .png"
+        )
+    return name, options
 
 
 def to_uint8(pixels):

@@ -71,6 +71,7 @@ def total_variation(image):
     Returns:
         A scalar, summed over channels.
     """
+    image = tf.convert_to_tensor(image)
     shape = tf.shape(image)
     pixels = tf.cast(shape[1] * shape[2], image.dtype)
     return tf.reduce_mean(tf.image.total_variation(image)) / pixels

@@ -1,0 +1,228 @@
+"""The command line: flags in, pictures out, one plain line for whatever went wrong.
+
+The only module that reads flags or prints.
+"""
+
+import contextlib
+import os
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from absl import app, flags, logging
+
+from tf_style.config import INITS, MAX_SIDE, MODES, GatysConfig, HubConfig, Job
+
+_GATYS, _HUB = GatysConfig(), HubConfig()
+_SIDES = ", ".join(f"{side} for {mode}" for mode, side in MAX_SIDE.items())
+
+flags.DEFINE_enum("mode", "hub", MODES, "hub: one pass; gatys: optimise; compare: both")
+flags.DEFINE_string(
+    "content", None, "photos: files, folders, globs or URLs, separated by commas"
+)
+flags.DEFINE_string("style", None, "paintings, in the same way; every pair is made")
+flags.DEFINE_string(
+    "output", "", "file or folder [stylized.png; stylized/ for several pictures]"
+)
+flags.DEFINE_integer(
+    "max_side", None, f"longest side of the result, in pixels; 0 keeps it [{_SIDES}]"
+)
+flags.DEFINE_string(
+    "from_manifest", None, "repeat the run that this .json beside a picture describes"
+)
+flags.DEFINE_bool("quiet", False, "print errors only")
+flags.DEFINE_bool("verbose", False, "show TensorFlow's messages and tracebacks")
+
+flags.DEFINE_string(
+    "model", _HUB.model, "hub: magenta, or the URL or folder of a model like it"
+)
+flags.DEFINE_integer(
+    "style_size",
+    None,
+    f"hub: shorter side of the style, in pixels [{_HUB.style_size}]; "
+    "gatys: its longest side, 0 as the content's "
+    f"[{_GATYS.style_size}]",
+)
+
+flags.DEFINE_string(
+    "backbone", _GATYS.backbone, "gatys: vgg19, or a file of its Keras weights"
+)
+flags.DEFINE_enum("pooling", _GATYS.pooling, ("max", "average"), "gatys: of VGG-19")
+flags.DEFINE_list("content_layers", list(_GATYS.content_layers), "gatys: what to keep")
+flags.DEFINE_list("style_layers", list(_GATYS.style_layers), "gatys: what to imitate")
+flags.DEFINE_list(
+    "style_layer_weights",
+    list(_GATYS.style_layer_weights),
+    "gatys: one per layer [equal]",
+)
+flags.DEFINE_float("content_weight", _GATYS.content_weight, "gatys: more keeps more")
+flags.DEFINE_float("style_weight", _GATYS.style_weight, "gatys: more paints more")
+flags.DEFINE_float("tv_weight", _GATYS.tv_weight, "gatys: more is smoother")
+flags.DEFINE_string(
+    "init", _GATYS.init, f"gatys: first picture: {', '.join(INITS)} or a file"
+)
+flags.DEFINE_integer("steps", _GATYS.steps, "gatys: updates, all scales together")
+flags.DEFINE_integer("scales", _GATYS.scales, "gatys: sizes to work at, each doubled")
+flags.DEFINE_float("learning_rate", _GATYS.learning_rate, "gatys: Adam's step")
+flags.DEFINE_float("beta1", _GATYS.beta1, "gatys: Adam's memory of past gradients")
+flags.DEFINE_float("epsilon", _GATYS.epsilon, "gatys: Adam's floor under gradients")
+flags.DEFINE_integer("seed", _GATYS.seed, "gatys: of --init=noise")
+
+FLAGS = flags.FLAGS
+
+USAGE = """Repaints photos in the style of paintings.
+
+    python -m tf_style --content=photo.jpg --style=painting.jpg --output=out.png
+"""
+
+
+def main():
+    """Runs the program and exits: 0 done, 1 nothing made, 2 some failed, 130 Ctrl-C."""
+    # absl shows the docstring of the main module as the help's first lines.
+    sys.modules["__main__"].__doc__ = USAGE
+    app.run(_main, flags_parser=_parse_flags)
+
+
+def _parse_flags(argv):
+    try:
+        return FLAGS(argv)
+    except flags.Error as error:
+        _fail(f"{error}; see --help")
+    except SystemExit as help_was_shown:
+        # absl leaves with 1 after --help.
+        raise SystemExit(0) from help_was_shown
+
+
+def _main(argv):
+    try:
+        if len(argv) > 1:
+            raise ValueError(f"unexpected argument {argv[1]!r}; every input has a flag")
+        job = _make_job()
+        status = _run(job)
+    except (ValueError, OSError) as error:
+        if FLAGS.verbose:
+            raise
+        _fail(" ".join(str(error).split()))
+    except KeyboardInterrupt:
+        print("tf_style: interrupted", file=sys.stderr)
+        status = 130
+    sys.exit(status)
+
+
+def _run(job):
+    """Does the job while showing it; returns the exit status."""
+    run, display = _import_engines()
+    shown = display.Display(FLAGS.quiet)
+    events = run.run(job)
+    event = next(events, None)
+    try:
+        while event is not None:
+            try:
+                shown.show(event)
+                interrupted = False
+            except KeyboardInterrupt:
+                interrupted = True
+            # A job that hears of Ctrl-C still writes the best picture so far.
+            event = (
+                events.throw(KeyboardInterrupt) if interrupted else next(events, None)
+            )
+    finally:
+        shown.close()
+    if not shown.failed:
+        return 0
+    return 2 if shown.written else 1
+
+
+def _fail(reason):
+    print(f"tf_style: {reason}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _import_engines():
+    """Imports what needs TensorFlow, without its start-up messages."""
+    if not FLAGS.verbose:
+        logging.set_verbosity(logging.WARNING)
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if not FLAGS.quiet:
+        os.environ.setdefault("TFHUB_DOWNLOAD_PROGRESS", "1")
+    with contextlib.nullcontext() if FLAGS.verbose else _silenced():
+        from tf_style import display, run
+
+        # The search for graphics cards prints too, at the first use of TensorFlow.
+        run.tf.config.list_physical_devices()
+    if not FLAGS.verbose:
+        run.tf.get_logger().setLevel("ERROR")
+    return run, display
+
+
+@contextlib.contextmanager
+def _silenced():
+    """Closes stderr even for C++ code, which knows nothing of `sys.stderr`."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
+
+
+def _make_job():
+    if FLAGS.from_manifest:
+        return _repeated_job()
+    for name in ("content", "style"):
+        if not FLAGS[name].value:
+            raise ValueError(f"--{name} is missing: give a file, folder, glob or URL")
+    return Job(
+        contents=_split(FLAGS.content),
+        styles=_split(FLAGS.style),
+        output=FLAGS.output,
+        mode=FLAGS.mode,
+        max_side=FLAGS.max_side,
+        gatys=_config(GatysConfig),
+        hub=_config(HubConfig),
+    )
+
+
+def _repeated_job():
+    from tf_style import manifest
+
+    allowed = {"from_manifest", "output", "quiet", "verbose"}
+    ours = FLAGS.key_flags_by_module_dict()[__name__]
+    given = [f.name for f in ours if f.present and f.name not in allowed]
+    if given:
+        raise ValueError(
+            f"--{given[0]} cannot be given with --from_manifest, which sets it"
+        )
+    return manifest.read(FLAGS.from_manifest, FLAGS.output)
+
+
+def _config(kind):
+    """Builds a config from the flags of its fields' names."""
+    values = {}
+    for field in fields(kind):
+        value = FLAGS[field.name].value
+        if isinstance(value, list):
+            value = tuple(value)
+        if field.name == "style_layer_weights":
+            value = _numbers(field.name, value)
+        if value is not None:
+            values[field.name] = value
+    return kind(**values)
+
+
+def _numbers(name, texts):
+    try:
+        return tuple(float(text) for text in texts)
+    except ValueError:
+        raise ValueError(f"{name} is {','.join(texts)!r}; it must be numbers") from None
+
+
+def _split(sources):
+    """Splits at commas, unless there is a file whose name has them."""
+    if Path(sources).expanduser().exists():
+        return (sources,)
+    return tuple(source.strip() for source in sources.split(",") if source.strip())

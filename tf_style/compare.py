@@ -1,0 +1,215 @@
+"""Both paths on one pair, measured alike: what do the extra minutes buy?"""
+
+import contextlib
+import re
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_style import gatys, hub, sheet
+
+
+class Result(NamedTuple):
+    """What one path made of the pair."""
+
+    picture: np.ndarray  # [1, H, W, 3] in [0, 1]
+    losses: dict[str, float]  # as `gatys.measure_losses`, of `picture`
+    seconds: float  # wall time of painting, models already loaded
+    peak_memory_mib: float | None  # of the whole process meanwhile; None if unknown
+
+
+class Moment(NamedTuple):
+    """One step of the slow path on the clock."""
+
+    seconds: float  # since it began
+    size: tuple[int, int]  # height and width it worked at
+    losses: dict[str, float]
+
+
+class Comparison(NamedTuple):
+    """Both results, measured by the same backbone against the same targets."""
+
+    fast: Result
+    slow: Result
+    history: list[Moment]  # of the slow path, step by step
+    caught_up_s: float | None  # when its style loss first was as low as the fast one's
+    interrupted: bool  # by Ctrl-C: `slow` is the best picture until then
+
+
+def compare(content, style, gatys_config, hub_config, init=None):
+    """Paints one pair on both paths and returns a `Comparison`; see `iterate`."""
+    steps = iterate(content, style, gatys_config, hub_config, init)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def iterate(content, style, gatys_config, hub_config, init=None):
+    """Paints one pair on both paths, step by step.
+
+    Losses are measured at the content's size, by the backbone and weights of
+    `gatys_config`; smaller scales do not count for `caught_up_s`, since their losses
+    have other targets.
+
+    Args:
+        content: photo, [1, H, W, 3] in [0, 1].
+        style: painting, [1, H', W', 3] in [0, 1].
+        gatys_config: a `GatysConfig`.
+        hub_config: a `HubConfig`.
+        init: as for `gatys.stylize`.
+
+    Yields:
+        Every `gatys.Step` of the slow path.
+
+    Returns:
+        A `Comparison`, the value of `yield from`.
+
+    Raises:
+        ValueError, OSError: as `gatys.stylize` and `hub.stylize`.
+    """
+    hub.load_model(hub_config.model)
+    measure = _measurer(content, style, gatys_config)
+
+    with _Stage() as fast_stage:
+        fast = hub.stylize(content, style, hub_config)
+    fast_losses = measure(fast)
+
+    history, interrupted, step = [], False, None
+    with _Stage() as slow_stage:
+        try:
+            for step in gatys.iterate(content, style, gatys_config, init):
+                history.append(Moment(slow_stage.clock(), step.size, step.losses))
+                yield step
+        except KeyboardInterrupt:
+            if step is None:
+                raise
+            interrupted = True
+        slow = gatys.finish(step, content)
+
+    return Comparison(
+        Result(fast, fast_losses, fast_stage.seconds, fast_stage.peak_memory_mib),
+        Result(slow, measure(slow), slow_stage.seconds, slow_stage.peak_memory_mib),
+        history,
+        _caught_up(history, tuple(content.shape[1:3]), fast_losses["style"]),
+        interrupted,
+    )
+
+
+def draw_panel(content, style, comparison):
+    """Draws content, style, fast and slow side by side, as a picture [1, H, W, 3]."""
+    height, width = content.shape[1:3]
+    columns = [
+        sheet.Cell(content, f"content\n{width}x{height}\n "),
+        sheet.Cell(sheet.thumbnail(style, max(height, width)), "style\n \n "),
+        sheet.Cell(comparison.fast.picture, f"fast: hub\n{_caption(comparison.fast)}"),
+        sheet.Cell(
+            comparison.slow.picture, f"slow: gatys\n{_caption(comparison.slow)}"
+        ),
+    ]
+    return sheet.draw([columns])
+
+
+def save_plot(path, comparison):
+    """Plots the losses of the slow path over time, with the fast one's as lines.
+
+    Args:
+        path: where to write, a PNG.
+        comparison: a `Comparison`.
+    """
+    # Takes a second to import, and only this function needs it.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    seconds = [moment.seconds for moment in comparison.history]
+    for name, colour in (("style", "C0"), ("content", "C1")):
+        values = [moment.losses[name] for moment in comparison.history]
+        axes.plot(seconds, values, colour, label=f"gatys, {name}")
+        level = comparison.fast.losses[name]
+        axes.axhline(level, color=colour, ls="--", lw=1, label=f"hub, {name}")
+    sizes = [moment.size for moment in comparison.history]
+    for moment, before in zip(comparison.history[1:], sizes):
+        if moment.size != before:
+            axes.axvline(moment.seconds, color="0.7", lw=1)
+    axes.set(yscale="log", xlabel="seconds", ylabel="weighted loss")
+    axes.set_title(
+        f"hub took {comparison.fast.seconds:.1f} s, "
+        f"gatys {comparison.slow.seconds:.1f} s; grey: change of size",
+        fontsize=10,
+    )
+    axes.legend()
+    figure.savefig(path, format="png", dpi=120)
+
+
+def to_json(comparison):
+    """Returns the numbers of a comparison, without the pictures, ready for JSON."""
+    return {
+        "fast": _numbers(comparison.fast),
+        "slow": _numbers(comparison.slow),
+        "caught_up_s": comparison.caught_up_s,
+        "interrupted": comparison.interrupted,
+        "history": [moment._asdict() for moment in comparison.history],
+    }
+
+
+def _numbers(result):
+    return {k: v for k, v in result._asdict().items() if k != "picture"}
+
+
+def _caption(result):
+    memory = result.peak_memory_mib
+    peak = "" if memory is None else f", {memory / 1024:.1f} GiB"
+    return (
+        f"{result.seconds:.1f} s{peak}\n"
+        f"style {result.losses['style']:.3g}, content {result.losses['content']:.3g}"
+    )
+
+
+def _measurer(content, style, config):
+    """Returns a function from a picture of the content's size to its losses."""
+    extract = gatys.load_backbone(config)
+    size = tuple(content.shape[1:3])
+    targets = gatys.measure_targets(content, style, size, extract, config)
+
+    def measure(picture):
+        terms = gatys.measure_losses(picture, targets, extract, config)
+        return {name: float(term) for name, term in terms.items()}
+
+    return measure
+
+
+def _caught_up(history, size, level):
+    times = (
+        moment.seconds
+        for moment in history
+        if moment.size == size and moment.losses["style"] <= level
+    )
+    return next(times, None)
+
+
+class _Stage(contextlib.AbstractContextManager):
+    """Measures the wall time and the peak memory of a stretch of the program."""
+
+    def __enter__(self):
+        # Linux forgets the peak when told so; elsewhere there is only the peak of the
+        # process's whole life, which says nothing about a stretch.
+        self._peak_is_ours = False
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+            self._peak_is_ours = True
+        self._start = time.perf_counter()
+        return self
+
+    def clock(self):
+        return time.perf_counter() - self._start
+
+    def __exit__(self, *_):
+        self.seconds = self.clock()
+        self.peak_memory_mib = None
+        if self._peak_is_ours:
+            status = Path("/proc/self/status").read_text()
+            self.peak_memory_mib = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024

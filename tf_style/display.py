@@ -1,0 +1,97 @@
+"""Shows a job on the console: a bar on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+from tf_style import gatys, run
+
+# Seconds between lines where the output is no terminal.
+LINE_EVERY = 10.0
+
+
+class Display:
+    """Tells what `run.run` yields, and counts it.
+
+    Attributes:
+        written: pictures painted and written.
+        failed: inputs and pictures that failed.
+    """
+
+    def __init__(self, quiet):
+        self._quiet = quiet
+        self._bar = None
+        self._picture = None
+        self._began = self._last_line = time.monotonic()
+        self.written = self.failed = 0
+
+    def show(self, event):
+        """Shows one event."""
+        if isinstance(event, run.Failed):
+            self.failed += 1
+            self._print(f"tf_style: {event.reason}", sys.stderr)
+        elif isinstance(event, run.Written):
+            self.written += event.seconds is not None
+            if not self._quiet:
+                seconds = "" if event.seconds is None else f" ({event.seconds:.1f} s)"
+                self._print(f"wrote {event.path}{seconds}", sys.stdout)
+        elif not self._quiet:
+            if isinstance(event, run.Started):
+                self._start(event)
+            elif isinstance(event, gatys.Step):
+                self._step(event)
+
+    def close(self):
+        """Leaves the terminal as it was found."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _start(self, event):
+        self._picture, self._began = event, time.monotonic()
+        if sys.stderr.isatty():
+            self.close()
+            # Single passes share one bar, whose steps are the pictures.
+            self._bar = tqdm(
+                total=event.steps or event.count,
+                initial=0 if event.steps else event.index,
+                desc=self._name(),
+                unit="step" if event.steps else "picture",
+                leave=False,
+                dynamic_ncols=True,
+            )
+        elif not event.steps:
+            self._line(self._name())
+
+    def _step(self, step):
+        if step.note:
+            self._print(f"tf_style: {step.note}", sys.stderr)
+        terms = {name: f"{value:.3g}" for name, value in step.losses.items() if value}
+        if self._bar is not None:
+            self._bar.set_postfix(terms, refresh=False)
+            self._bar.update(step.index - self._bar.n)
+            return
+        total, seconds = self._picture.steps, time.monotonic() - self._began
+        left = (total - step.index) * seconds / max(step.index, 1)
+        numbers = ", ".join(f"{name} {value}" for name, value in terms.items())
+        self._line(
+            f"{self._name()}: step {step.index} of {total}, {numbers}, "
+            f"about {left:.0f} s left"
+        )
+
+    def _line(self, text):
+        if time.monotonic() - self._last_line >= LINE_EVERY:
+            self._last_line = time.monotonic()
+            self._print(text, sys.stderr)
+
+    def _name(self):
+        picture = self._picture
+        which = f" ({picture.index + 1} of {picture.count})"
+        return picture.name + (which if picture.count > 1 else "")
+
+    def _print(self, text, stream):
+        if self._bar is None:
+            print(text, file=stream, flush=True)
+        else:
+            self._bar.write(text, file=stream)

@@ -1,0 +1,223 @@
+"""One job from inputs to files: every content in every style.
+
+Reads pictures, has them painted, writes the results with a manifest beside each, and
+tells its story in events: it prints nothing. One picture that fails does not stop the
+others.
+"""
+
+import functools
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_style import compare, files, gatys, hub, images, manifest, plan, sheet
+from tf_style.config import INITS
+
+# Thumbnails of the contact sheet, and about the most that a sheet measures a side.
+THUMBNAIL_SIDE = 256
+SHEET_SIDE = 8192
+# Decoded styles that are kept while the contents go by.
+STYLES_IN_MEMORY = 8
+
+
+class Started(NamedTuple):
+    """A picture is taken up."""
+
+    index: int  # from 0
+    count: int
+    name: str
+    steps: int  # that it will take; 0: a single pass
+
+
+class Written(NamedTuple):
+    """A file is there."""
+
+    path: Path
+    seconds: float | None  # that painting took; None if the file is no painting
+
+
+class Failed(NamedTuple):
+    """An input or a picture failed; the others go on."""
+
+    reason: str  # one line that names it
+
+
+class Painted(NamedTuple):
+    """A picture, and what else is known about it."""
+
+    picture: np.ndarray  # [1, H, W, 3]
+    facts: dict  # for the manifest
+    interrupted: bool = False
+    comparison: compare.Comparison | None = None
+
+
+def run(job) -> Iterator[Started | gatys.Step | Written | Failed]:
+    """Does a `config.Job`.
+
+    Yields:
+        What happens, as it happens.
+
+    Raises:
+        ValueError, OSError: nothing can be painted: bad settings, no model, no place
+            to write.
+        KeyboardInterrupt: after the best picture so far is written.
+    """
+    contents, styles = plan.expand(job.contents), plan.expand(job.styles)
+    pairs = plan.assign(job.output, contents, styles)
+    read = functools.partial(_read, job, max_side=job.max_side)
+    # Engines scale the style themselves, and by its shorter side at that.
+    read_style = functools.lru_cache(STYLES_IN_MEMORY)(
+        functools.partial(_read, job, max_side=0)
+    )
+    shrink = functools.partial(
+        sheet.thumbnail, side=_thumbnail_side(len(contents), len(styles))
+    )
+    thumbnails = {}
+    for style in styles:
+        picture = yield from _attempt(read_style, style)
+        if picture:
+            thumbnails[style] = shrink(picture.pixels)
+    for source, group in itertools.groupby(pairs, lambda pair: pair.content):
+        if not (content := (yield from _attempt(read, source))):
+            continue
+        thumbnails[source] = shrink(content.pixels)
+        for pair in group:
+            if pair.style not in thumbnails:
+                continue
+            # Here and not earlier: who has one bad picture need not wait for a model.
+            models = _load_models(job)
+            init = None if job.gatys.init in INITS else read(job.gatys.init).pixels
+            yield Started(pair.index, len(pairs), pair.output.name, _steps(job))
+            style = read_style(pair.style)
+            painted = yield from _make(job, pair, content, style, init, models)
+            if painted:
+                thumbnails[pair.output] = shrink(painted.picture)
+                if painted.interrupted:
+                    raise KeyboardInterrupt
+    if len(pairs) > 1 and any(pair.output in thumbnails for pair in pairs):
+        path = pairs[0].output.with_name(f"{plan.SHEET_NAME}.png")
+        images.save_image(path, _contact_sheet(contents, styles, pairs, thumbnails))
+        yield Written(path, None)
+
+
+def _read(job, source, max_side):
+    """Reads a picture and holds it to the checksum of a repeated run."""
+    if job.checksums:
+        manifest.check(job, source, files.sha256(images.local_path(source)))
+    return images.load_picture(source, max_side)
+
+
+def _attempt(read, source):
+    """Returns the picture, or None after saying why there is none."""
+    try:
+        return read(source)
+    except (ValueError, OSError) as error:
+        yield Failed(str(error))
+
+
+def _load_models(job):
+    """Returns the models that the mode needs; they are loaded once per process."""
+    models = []
+    if job.mode in ("hub", "compare"):
+        models.append(hub.load_model(job.hub.model))
+    if job.mode in ("gatys", "compare"):
+        models.append(gatys.load_backbone(job.gatys))
+    for model in models:
+        manifest.check(job, model.source, model.checksum)
+    return models
+
+
+def _steps(job):
+    return 0 if job.mode == "hub" else job.gatys.steps
+
+
+def _make(job, pair, content, style, init, models):
+    """Paints and writes one pair; returns what was painted, or None if it failed."""
+    size = content.pixels.shape[1:3]
+    try:
+        images.writing_format(pair.output, size)
+        began = time.perf_counter()
+        painted = yield from _paint(job, content.pixels, style.pixels, init)
+        seconds = time.perf_counter() - began
+        facts = {"size": list(size[::-1]), "seconds": seconds, **painted.facts}
+        if painted.comparison:
+            written = _write_comparison(pair, content, style, painted.comparison)
+        else:
+            images.save_image(pair.output, painted.picture, content.alpha)
+            written = [pair.output]
+        written.append(
+            manifest.write(job, pair.content, pair.style, pair.output, models, facts)
+        )
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        yield Failed(
+            f"{pair.content}: not enough memory for {size[1]}x{size[0]} pixels; "
+            "make it smaller with --max_side"
+        )
+    except (ValueError, OSError, tf.errors.OpError) as error:
+        reason = " ".join(str(error).split())
+        yield Failed(f"{pair.content} in the style of {pair.style}: {reason}")
+    else:
+        for path in written:
+            yield Written(path, seconds if path == pair.output else None)
+        return painted
+
+
+def _paint(job, content, style, init):
+    """Yields the steps of the mode's engine and returns a `Painted`."""
+    if job.mode == "hub":
+        return Painted(hub.stylize(content, style, job.hub), {})
+    if job.mode == "compare":
+        result = yield from compare.iterate(content, style, job.gatys, job.hub, init)
+        facts = compare.to_json(result)
+        return Painted(result.slow.picture, facts, result.interrupted, result)
+    step, interrupted, notes = None, False, []
+    try:
+        for step in gatys.iterate(content, style, job.gatys, init):
+            notes += [step.note] if step.note else []
+            yield step
+    except KeyboardInterrupt:
+        if step is None:
+            raise
+        interrupted = True
+    facts = {"losses": step.best_losses, "notes": notes, "interrupted": interrupted}
+    return Painted(gatys.finish(step, content), facts, interrupted)
+
+
+def _write_comparison(pair, content, style, result):
+    """Writes panel, both pictures and the plot; returns their paths."""
+
+    def beside(name):
+        return pair.output.with_name(f"{pair.output.stem}_{name}")
+
+    panel = compare.draw_panel(content.pixels, style.pixels, result)
+    fast, slow = (beside(f"{name}{pair.output.suffix}") for name in ("hub", "gatys"))
+    images.save_image(pair.output, panel)
+    images.save_image(fast, result.fast.picture, content.alpha)
+    images.save_image(slow, result.slow.picture, content.alpha)
+    plot = beside("loss.png")
+    with files.replacing(plot) as temporary:
+        compare.save_plot(temporary, result)
+    return [pair.output, fast, slow, plot]
+
+
+def _contact_sheet(contents, styles, pairs, thumbnails):
+    """Draws styles across, contents down; what failed stays empty."""
+
+    def cell(source):
+        failed = "" if source in thumbnails else " (failed)"
+        return sheet.Cell(thumbnails.get(source), plan.stem_of(source) + failed)
+
+    rows = [[sheet.Cell(None), *map(cell, styles)]]
+    for content, group in itertools.groupby(pairs, lambda pair: pair.content):
+        made = [sheet.Cell(thumbnails.get(pair.output)) for pair in group]
+        rows.append([cell(content), *made])
+    return sheet.draw(rows)
+
+
+def _thumbnail_side(rows, columns):
+    return max(16, min(THUMBNAIL_SIDE, SHEET_SIDE // (max(rows, columns) + 1)))
