@@ -128,6 +128,7 @@ def _run(job):
             )
     finally:
         shown.close()
+        shown.sum_up()
     if not shown.failed:
         return 0
     return 2 if shown.written else 1
@@ -191,7 +192,7 @@ def _repeated_job():
     from tf_style import manifest
 
     allowed = {"from_manifest", "output", "quiet", "verbose"}
-    ours = FLAGS.key_flags_by_module_dict()[__name__]
+    ours = FLAGS.flags_by_module_dict()[__name__]
     given = [f.name for f in ours if f.present and f.name not in allowed]
     if given:
         raise ValueError(

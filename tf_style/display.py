@@ -42,6 +42,13 @@ class Display:
             elif isinstance(event, gatys.Step):
                 self._step(event)
 
+    def sum_up(self):
+        """Says how much went wrong, which long runs scroll out of sight."""
+        if self.failed and self.written:
+            self._print(
+                f"tf_style: {self.written} written, {self.failed} failed", sys.stderr
+            )
+
     def close(self):
         """Leaves the terminal as it was found."""
         if self._bar is not None:

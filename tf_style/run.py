@@ -35,10 +35,10 @@ class Started(NamedTuple):
 
 
 class Written(NamedTuple):
-    """A file is there."""
+    """A picture is there; a painting has its manifest beside it."""
 
     path: Path
-    seconds: float | None  # that painting took; None if the file is no painting
+    seconds: float | None  # that painting took; None if it is no painting
 
 
 class Failed(NamedTuple):
@@ -150,9 +150,7 @@ def _make(job, pair, content, style, init, models):
         else:
             images.save_image(pair.output, painted.picture, content.alpha)
             written = [pair.output]
-        written.append(
-            manifest.write(job, pair.content, pair.style, pair.output, models, facts)
-        )
+        manifest.write(job, pair.content, pair.style, pair.output, models, facts)
     except (MemoryError, tf.errors.ResourceExhaustedError):
         yield Failed(
             f"{pair.content}: not enough memory for {size[1]}x{size[0]} pixels; "
