@@ -5,18 +5,21 @@ The only module that reads flags or prints.
 
 import contextlib
 import os
+import signal
 import sys
 from dataclasses import fields
-from pathlib import Path
 
 from absl import app, flags, logging
 
+from tf_style import files
 from tf_style.config import INITS, MAX_SIDE, MODES, GatysConfig, HubConfig, Job
 
 _GATYS, _HUB = GatysConfig(), HubConfig()
 _SIDES = ", ".join(f"{side} for {mode}" for mode, side in MAX_SIDE.items())
 
-flags.DEFINE_enum("mode", "hub", MODES, "hub: one pass; gatys: optimise; compare: both")
+flags.DEFINE_enum(
+    "mode", "hub", list(MODES), "hub: one pass; gatys: optimise; compare: both"
+)
 flags.DEFINE_string(
     "content", None, "photos: files, folders, globs or URLs, separated by commas"
 )
@@ -80,14 +83,24 @@ def main():
     """Runs the program and exits: 0 done, 1 nothing made, 2 some failed, 130 Ctrl-C."""
     # absl shows the docstring of the main module as the help's first lines.
     sys.modules["__main__"].__doc__ = USAGE
+    _secure_streams()
     app.run(_main, flags_parser=_parse_flags)
+
+
+def _secure_streams():
+    """Lets output be closed, or unable to show a file's name, without harm to a job."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            setattr(sys, name, open(number, "w", closefd=False))
+        getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 def _parse_flags(argv):
     try:
         return FLAGS(argv)
-    except flags.Error as error:
-        _fail(f"{error}; see --help")
+    except (flags.Error, ValueError) as error:
+        _fail(f"{' '.join(str(error).split())}; see --help")
     except SystemExit as help_was_shown:
         # absl leaves with 1 after --help.
         raise SystemExit(0) from help_was_shown
@@ -98,8 +111,12 @@ def _main(argv):
         if len(argv) > 1:
             raise ValueError(f"unexpected argument {argv[1]!r}; every input has a flag")
         job = _make_job()
-        status = _run(job)
-    except (ValueError, OSError) as error:
+        with contextlib.ExitStack() as stack:
+            if FLAGS.quiet:  # Keras tells of its downloads.
+                nowhere = stack.enter_context(open(os.devnull, "w"))
+                stack.enter_context(contextlib.redirect_stdout(nowhere))
+            status = _run(job)
+    except (ValueError, OSError, ImportError) as error:
         if FLAGS.verbose:
             raise
         _fail(" ".join(str(error).split()))
@@ -112,6 +129,8 @@ def _main(argv):
 def _run(job):
     """Does the job while showing it; returns the exit status."""
     run, display = _import_engines()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt_once)
     shown = display.Display(FLAGS.quiet)
     events = run.run(job)
     event = next(events, None)
@@ -134,6 +153,13 @@ def _run(job):
     return 2 if shown.written else 1
 
 
+def _interrupt_once(*_):
+    """Ends the job; a second signal must not spoil the writing of its last picture."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _fail(reason):
     print(f"tf_style: {reason}", file=sys.stderr)
     sys.exit(1)
@@ -141,6 +167,7 @@ def _fail(reason):
 
 def _import_engines():
     """Imports what needs TensorFlow, without its start-up messages."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     if not FLAGS.verbose:
         logging.set_verbosity(logging.WARNING)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -183,8 +210,8 @@ def _make_job():
         output=FLAGS.output,
         mode=FLAGS.mode,
         max_side=FLAGS.max_side,
-        gatys=_config(GatysConfig),
-        hub=_config(HubConfig),
+        gatys=_config(GatysConfig, "gatys"),
+        hub=_config(HubConfig, "hub"),
     )
 
 
@@ -201,8 +228,10 @@ def _repeated_job():
     return manifest.read(FLAGS.from_manifest, FLAGS.output)
 
 
-def _config(kind):
-    """Builds a config from the flags of its fields' names."""
+def _config(kind, engine):
+    """Builds a config from the flags of its fields' names, if the mode needs it."""
+    if engine not in MODES[FLAGS.mode]:
+        return kind()
     values = {}
     for field in fields(kind):
         value = FLAGS[field.name].value
@@ -224,6 +253,6 @@ def _numbers(name, texts):
 
 def _split(sources):
     """Splits at commas, unless there is a file whose name has them."""
-    if Path(sources).expanduser().exists():
+    if os.path.exists(files.local(sources)):
         return (sources,)
     return tuple(source.strip() for source in sources.split(",") if source.strip())

@@ -103,8 +103,8 @@ def draw_panel(content, style, comparison):
     """Draws content, style, fast and slow side by side, as a picture [1, H, W, 3]."""
     height, width = content.shape[1:3]
     columns = [
-        sheet.Cell(content, f"content\n{width}x{height}\n "),
-        sheet.Cell(sheet.thumbnail(style, max(height, width)), "style\n \n "),
+        sheet.Cell(content, f"content\n{width}x{height}\n \n "),
+        sheet.Cell(sheet.thumbnail(style, max(height, width)), "style\n \n \n "),
         sheet.Cell(comparison.fast.picture, f"fast: hub\n{_caption(comparison.fast)}"),
         sheet.Cell(
             comparison.slow.picture, f"slow: gatys\n{_caption(comparison.slow)}"
@@ -152,8 +152,14 @@ def to_json(comparison):
         "slow": _numbers(comparison.slow),
         "caught_up_s": comparison.caught_up_s,
         "interrupted": comparison.interrupted,
-        "history": [moment._asdict() for moment in comparison.history],
+        "history": [_moment(moment) for moment in comparison.history],
     }
+
+
+def _moment(moment):
+    # JSON knows no infinity, which the losses of a run that diverged may hold.
+    losses = {k: v if np.isfinite(v) else None for k, v in moment.losses.items()}
+    return {"seconds": moment.seconds, "size": moment.size, "losses": losses}
 
 
 def _numbers(result):
@@ -165,7 +171,8 @@ def _caption(result):
     peak = "" if memory is None else f", {memory / 1024:.1f} GiB"
     return (
         f"{result.seconds:.1f} s{peak}\n"
-        f"style {result.losses['style']:.3g}, content {result.losses['content']:.3g}"
+        f"style {result.losses['style']:.3g}\n"
+        f"content {result.losses['content']:.3g}"
     )
 
 

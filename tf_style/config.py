@@ -6,18 +6,26 @@ allowed.
 """
 
 import math
+import numbers
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 
 MAGENTA_HANDLE = "https://tfhub.dev/google/magenta/arbitrary-image-stylization-v1-256/2"
 
-MODES = ("hub", "gatys", "compare")
+# The engines of each mode.
+MODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"hub": ("hub",), "gatys": ("gatys",), "compare": ("hub", "gatys")}
+)
 
 # Values that are names; anything else in these settings is a path or a URL.
 MODELS = ("magenta",)
 BACKBONES = ("vgg19",)
 INITS = ("content", "noise")
+
+# The most pixels a side that a setting may ask for; no format holds more.
+MOST_SIDE = 1_000_000
 
 # The longest side that a mode works at unless told otherwise; 0 keeps the photo's own.
 # Optimising costs thousands of times more per pixel than one pass.
@@ -70,6 +78,7 @@ class GatysConfig:
     seed: int = 0
 
     def __post_init__(self):
+        _check_types(self)
         _choice(self, "pooling", ("max", "average"))
         for name in ("backbone", "init"):
             _check(self, name, getattr(self, name) != "", "a name or a path")
@@ -87,12 +96,13 @@ class GatysConfig:
             "none, or one number from 0 up for each of the "
             f"{len(self.style_layers)} style layers, not all 0",
         )
-        _number(self, "steps", 1, math.inf)
+        _number(self, "steps", 1, 1_000_000)
         _number(self, "scales", 1, 8)
         _number(self, "learning_rate", 0, 1, above=True)
         _number(self, "beta1", 0, 0.9999)
-        _number(self, "epsilon", 0, math.inf, above=True)
-        _number(self, "style_size", 0, math.inf)
+        # Larger does not fit into float32.
+        _number(self, "epsilon", 0, 1e38, above=True)
+        _number(self, "style_size", 0, MOST_SIDE)
         _number(self, "seed", 0, 2**63 - 1)
 
 
@@ -107,6 +117,7 @@ class HubConfig:
     style_size: int = 256
 
     def __post_init__(self):
+        _check_types(self)
         _check(self, "model", self.model != "", "magenta, a URL or a folder")
         # Below 43 pixels Magenta's style network has nothing left to look at.
         _number(self, "style_size", 43, 4096)
@@ -126,14 +137,16 @@ class Job:
     max_side: int | None = None
     gatys: GatysConfig = field(default_factory=GatysConfig)
     hub: HubConfig = field(default_factory=HubConfig)
-    # SHA-256 that the inputs and models of a repeated run must have, by their names.
+    # SHA-256 that a repeated run must find, for "content", "style" and "init" and the
+    # models of its engines, "hub" and "gatys".
     checksums: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
+        _check_types(self)
         _choice(self, "mode", MODES)
         if self.max_side is None:
             object.__setattr__(self, "max_side", MAX_SIDE[self.mode])
-        _number(self, "max_side", 0, math.inf)
+        _number(self, "max_side", 0, MOST_SIDE)
         for name in ("contents", "styles"):
             _check(self, name, len(getattr(self, name)) > 0, "at least one picture")
 
@@ -152,6 +165,24 @@ def from_dict(kind, values):
     )
 
 
+def _check_types(config):
+    """Holds values to the types of their fields, since JSON may hold anything."""
+    kinds = {str: "text", int: "a whole number", float: "a number"}
+    classes = {int: numbers.Integral, float: numbers.Real}
+    for spec in fields(config):
+        value, kind = getattr(config, spec.name), spec.type
+        if typing.get_origin(kind) is tuple:
+            kind = typing.get_args(kind)[0]
+            wanted = classes.get(kind, kind)
+            valid = isinstance(value, tuple) and all(
+                isinstance(item, wanted) for item in value
+            )
+            _check(config, spec.name, valid, f"a sequence, each item {kinds[kind]}")
+        elif kind in kinds:
+            valid = isinstance(value, classes.get(kind, kind))
+            _check(config, spec.name, valid, kinds[kind])
+
+
 def _check(config, name, valid, wanted):
     if not valid:
         raise ValueError(f"{name} is {getattr(config, name)!r}; it must be {wanted}")
@@ -166,5 +197,6 @@ def _number(config, name, low, high, above=False):
     value = getattr(config, name)
     start = f"above {low}" if above else f"from {low}"
     end = "" if high == math.inf else f" to {high}"
-    valid = low <= value <= high and math.isfinite(value)
+    # Whole numbers may be larger than any float, which math.isfinite does not take.
+    valid = low <= value <= high and value < math.inf
     _check(config, name, valid and not (above and value == low), start + end)

@@ -1,5 +1,6 @@
 """Shows a job on the console: a bar on a terminal, a line now and then elsewhere."""
 
+import os
 import sys
 import time
 
@@ -23,7 +24,8 @@ class Display:
         self._quiet = quiet
         self._bar = None
         self._picture = None
-        self._began = self._last_line = time.monotonic()
+        self._last_line = time.monotonic()
+        self._first_step = None  # its progress, and when it was there
         self.written = self.failed = 0
 
     def show(self, event):
@@ -56,7 +58,7 @@ class Display:
             self._bar = None
 
     def _start(self, event):
-        self._picture, self._began = event, time.monotonic()
+        self._picture, self._first_step = event, None
         if sys.stderr.isatty():
             self.close()
             # Single passes share one bar, whose steps are the pictures.
@@ -67,6 +69,8 @@ class Display:
                 unit="step" if event.steps else "picture",
                 leave=False,
                 dynamic_ncols=True,
+                # tqdm's own forecast would take every step to be as long as the last.
+                bar_format="{desc}: {n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}",
             )
         elif not event.steps:
             self._line(self._name())
@@ -75,17 +79,24 @@ class Display:
         if step.note:
             self._print(f"tf_style: {step.note}", sys.stderr)
         terms = {name: f"{value:.3g}" for name, value in step.losses.items() if value}
-        if self._bar is not None:
-            self._bar.set_postfix(terms, refresh=False)
-            self._bar.update(step.index - self._bar.n)
-            return
-        total, seconds = self._picture.steps, time.monotonic() - self._began
-        left = (total - step.index) * seconds / max(step.index, 1)
         numbers = ", ".join(f"{name} {value}" for name, value in terms.items())
-        self._line(
-            f"{self._name()}: step {step.index} of {total}, {numbers}, "
-            f"about {left:.0f} s left"
-        )
+        numbers += self._time_left(step.progress)
+        if self._bar is not None:
+            self._bar.set_postfix_str(numbers, refresh=False)
+            self._bar.update(step.index - self._bar.n)
+        else:
+            steps = f"step {step.index} of {self._picture.steps}"
+            self._line(f"{self._name()}: {steps}, {numbers}")
+
+    def _time_left(self, progress):
+        """Estimates from the steps after the first, which compiles the program."""
+        if self._first_step is None:
+            self._first_step = (progress, time.monotonic())
+        first, began = self._first_step
+        if progress == first:
+            return ""
+        seconds = (time.monotonic() - began) * (1 - progress) / (progress - first)
+        return f", about {seconds:.0f} s left"
 
     def _line(self, text):
         if time.monotonic() - self._last_line >= LINE_EVERY:
@@ -98,7 +109,10 @@ class Display:
         return picture.name + (which if picture.count > 1 else "")
 
     def _print(self, text, stream):
-        if self._bar is None:
-            print(text, file=stream, flush=True)
-        else:
-            self._bar.write(text, file=stream)
+        try:
+            if self._bar is None:
+                print(text, file=stream, flush=True)
+            else:
+                self._bar.write(text, file=stream)
+        except OSError:  # Nobody reads on; the pictures matter more than their story.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

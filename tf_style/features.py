@@ -6,7 +6,9 @@ channel means taken off) and how Keras names its layers.
 
 import difflib
 import functools
+import os
 import re
+import warnings
 from pathlib import Path
 
 import keras
@@ -39,14 +41,14 @@ class Backbone:
         least_size: shortest side in pixels that the deepest layer can see.
     """
 
-    def __init__(self, network, layers, name, source, checksum):
+    def __init__(self, network, name, source, checksum):
         self._network = network
-        self._layers = layers
         self.name = name
         self.source = source
         self.checksum = checksum
+        self._deepest = max(network.output, key=LAYERS.index)
         # Each block but the first halves the picture, rounding down.
-        self.least_size = 2 ** (max(_block(layer) for layer in layers) - 1)
+        self.least_size = 2 ** (int(self._deepest[len("block")]) - 1)
 
     def __call__(self, image):
         """Measures a picture.
@@ -60,17 +62,17 @@ class Backbone:
         Raises:
             ValueError: the picture is too small for the deepest layer.
         """
-        height, width = image.shape[1:3]
+        self.check_size(*image.shape[1:3], "a picture")
+        image = tf.cast(image, tf.float32)
+        return self._network(keras.applications.vgg19.preprocess_input(image * 255))
+
+    def check_size(self, height, width, what):
+        """Raises ValueError if the deepest layer cannot see pictures of this size."""
         if min(height, width) < self.least_size:
-            deepest = max(self._layers, key=LAYERS.index)
             raise ValueError(
-                f"a picture of {width}x{height} pixels is too small for {deepest}: "
+                f"{what} of {width}x{height} pixels is too small for {self._deepest}: "
                 f"each side must be at least {self.least_size} pixels"
             )
-        bgr = keras.applications.vgg19.preprocess_input(
-            tf.cast(image, tf.float32) * 255
-        )
-        return dict(zip(self._layers, self._network(bgr), strict=True))
 
 
 def layer_name(name):
@@ -83,8 +85,11 @@ def layer_name(name):
     keras_name = f"block{found[1]}_conv{found[2]}" if found else name
     if keras_name in LAYERS:
         return keras_name
-    guess = difflib.get_close_matches(keras_name, LAYERS, n=1)
-    meant = f"; did you mean {guess[0]!r}?" if guess else "."
+    close = difflib.get_close_matches(keras_name, LAYERS, n=len(LAYERS))
+    guess = max(
+        close, key=lambda c: len(os.path.commonprefix([c, keras_name])), default=""
+    )
+    meant = f"; did you mean {guess!r}?" if guess else "."
     raise ValueError(
         f"VGG-19 has no layer {name!r}{meant} It has {', '.join(LAYERS)}; "
         "conv4_2 and relu4_2 also name block4_conv2"
@@ -110,34 +115,43 @@ def load_backbone(name_or_path, layers, pooling="max"):
     if name_or_path == "vgg19":
         path = _download_vgg19()
     else:
-        path = Path(name_or_path).expanduser()
+        path = files.local(name_or_path)
         if not path.is_file():
             raise FileNotFoundError(
                 f"backbone {name_or_path} does not exist; give vgg19, or the path of a "
                 "Keras weights file (.weights.h5 or .h5)"
             )
     try:
-        vgg = keras.applications.VGG19(include_top=False, weights=str(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras names each layer that it misses.
+            vgg = keras.applications.VGG19(include_top=False, weights=str(path))
     except Exception as error:
         raise ValueError(
             f"{path} does not hold Keras weights of VGG-19 without its top: "
             f"{' '.join(str(error).split())[:200]}"
         ) from error
-    outputs = [vgg.get_layer(layer).output for layer in layers]
+    outputs = {layer: vgg.get_layer(layer).output for layer in layers}
     network = keras.Model(vgg.input, outputs)
     if pooling == "average":
         network = _average_pooled(network)
     network.trainable = False
-    return Backbone(network, layers, name_or_path, str(path), files.sha256(path))
+    return Backbone(network, name_or_path, str(path), files.sha256(path))
 
 
 def _download_vgg19():
     """Returns the file of Keras' ImageNet weights, from its cache if it is there."""
+    cache = files.local(os.environ.get("KERAS_HOME", "~/.keras"))
+    get_file = functools.partial(
+        keras.utils.get_file,
+        origin=VGG19_URL,
+        cache_dir=str(cache),
+        cache_subdir="models",
+        file_hash=VGG19_MD5,
+    )
     try:
+        cache.mkdir(parents=True, exist_ok=True)  # else Keras takes the temporary one
         with files.bounded_network():
-            path = keras.utils.get_file(
-                origin=VGG19_URL, cache_subdir="models", file_hash=VGG19_MD5
-            )
+            path = files.call_within(get_file, files.STALLED_AFTER_S, cache)
     # Keras raises a bare Exception for whatever the network did.
     except Exception as error:
         reason = files.explain_network(error) or " ".join(str(error).split())
@@ -157,7 +171,3 @@ def _average_pooled(network):
     average = keras.models.clone_model(network, clone_function=clone)
     average.set_weights(network.get_weights())
     return average
-
-
-def _block(layer):
-    return int(re.match(r"block(\d)", layer)[1])

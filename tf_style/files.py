@@ -2,16 +2,27 @@
 
 import contextlib
 import hashlib
+import http.client
 import os
 import socket
+import string
 import tempfile
+import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
 # One wait on the network: for a connection, or for the next bytes of a download.
 NETWORK_TIMEOUT_S = 10.0
+# How long a download by a library may bring nothing new into its folder.
+STALLED_AFTER_S = 30.0
+
+
+def local(source):
+    """Returns the path of a source, with ~ for the home folder where there is one."""
+    return Path(os.path.expanduser(source))
 
 
 def cache_folder():
@@ -21,9 +32,9 @@ def cache_folder():
     """
     own = os.environ.get("TF_STYLE_CACHE")
     if own:
-        return Path(own).expanduser()
+        return local(own)
     shared = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(shared).expanduser() / "tf_style"
+    return local(shared) / "tf_style"
 
 
 @contextlib.contextmanager
@@ -31,15 +42,25 @@ def replacing(path):
     """Gives a temporary path beside `path` that takes its place if all goes well.
 
     A crash, a full disk or Ctrl-C leaves the old file as it was. The temporary name
-    keeps the ending, by which writers choose their format.
+    keeps the ending, by which writers choose their format. A link is followed.
 
     Raises:
-        OSError: the folder cannot be made or written.
+        OSError: the file cannot be written; one line that names it.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
+    try:
+        with _renamed_into_place(path) as temporary:
+            yield temporary
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        raise OSError(f"cannot write {path}: {reason}") from error
+
+
+@contextlib.contextmanager
+def _renamed_into_place(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.stem[:64]}-", suffix=path.suffix
+        dir=path.parent, prefix=".tf_style-", suffix=path.suffix
     )
     os.close(handle)
     try:
@@ -56,18 +77,20 @@ def replacing(path):
 
 
 def sha256(path):
-    """Returns the SHA-256 of a file, or of all files of a folder, as hex digits."""
+    """Returns the SHA-256 of a file, or of all files of a folder, as hex digits.
+
+    A folder's is that of its list of paths and checksums.
+    """
     path = Path(path)
-    parts = [path] if path.is_file() else sorted(p for p in path.rglob("*"))
-    digest = hashlib.sha256()
-    for part in parts:
-        if part.is_file():
-            if part != path:
-                digest.update(part.relative_to(path).as_posix().encode() + b"\0")
-            with part.open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    digest.update(block)
-    return digest.hexdigest()
+    if not path.is_dir():
+        digest = hashlib.sha256()
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
+    parts = sorted(part for part in path.rglob("*") if part.is_file())
+    lines = [f"{sha256(part)} {part.relative_to(path).as_posix()}\n" for part in parts]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 @contextlib.contextmanager
@@ -84,6 +107,50 @@ def bounded_network(seconds=NETWORK_TIMEOUT_S):
         socket.setdefaulttimeout(before)
 
 
+def call_within(work, seconds, folder=None):
+    """Calls `work` in a thread of its own, and waits for it only so long.
+
+    Time-outs of sockets bound no download as a whole: a server that sends a byte now
+    and then, or another process's lock, would hold it for ever.
+
+    Args:
+        work: a function of no arguments.
+        seconds: how long to wait for it.
+        folder: if given, the seconds start anew whenever something grows in there.
+
+    Raises:
+        TimeoutError: the time is over; the thread is left to itself.
+    """
+    outcome = {}
+
+    def run():
+        try:
+            outcome["value"] = work()
+        except BaseException as error:
+            outcome["error"] = error
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    size, deadline = 0, time.monotonic() + seconds
+    while thread.is_alive():
+        if folder and (grown := _size_of(folder)) != size:
+            size, deadline = grown, time.monotonic() + seconds
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not done within {seconds:.0f} seconds")
+        thread.join(0.1)
+    if "error" in outcome:
+        raise outcome["error"]
+    return outcome["value"]
+
+
+def _size_of(folder):
+    size = 0
+    for part in Path(folder).rglob("*"):
+        with contextlib.suppress(OSError):  # It may be renamed meanwhile.
+            size += part.stat().st_size
+    return size
+
+
 def explain_network(error):
     """Says in plain words why a download failed, or returns None for other errors."""
     seen = set()
@@ -97,7 +164,13 @@ def explain_network(error):
             return f"the server answered {error.code}{hint}"
         reason = getattr(error, "reason", error)
         if isinstance(reason, TimeoutError):
-            return f"no answer within {NETWORK_TIMEOUT_S:.0f} seconds"
+            return (
+                f"no answer in time ({reason})" if str(reason) else "no answer in time"
+            )
+        if isinstance(error, http.client.HTTPException):
+            return f"the server's answer is broken ({type(error).__name__})"
+        if isinstance(error, urllib.error.ContentTooShortError):
+            return f"the connection broke ({error.reason})"
         if isinstance(error, urllib.error.URLError):
             return f"no connection ({reason})"
         if isinstance(error, ConnectionError):
@@ -110,26 +183,32 @@ def download(url, path, max_bytes, max_seconds):
     """Fetches an http(s) URL into a file, within bounds.
 
     Raises:
-        OSError: the address cannot be reached, answers with an error, or gives more
-            than `max_bytes` or takes longer than `max_seconds`.
+        OSError: the address cannot be reached, answers with an error or nothing, or
+            gives more than `max_bytes` or takes longer than `max_seconds`.
     """
-    # Some hosts, Wikimedia's among them, refuse the default agent of urllib.
-    request = urllib.request.Request(url, headers={"User-Agent": "tf_style/0.1"})
-    deadline = time.monotonic() + max_seconds
-    size = 0
-    try:
+    data = bytearray()
+
+    def work():
+        # Some hosts, Wikimedia's among them, refuse the default agent of urllib.
+        request = urllib.request.Request(
+            urllib.parse.quote(url, safe=string.punctuation),
+            headers={"User-Agent": "tf_style/0.1"},
+        )
         with urllib.request.urlopen(request, timeout=NETWORK_TIMEOUT_S) as answer:
-            with replacing(path) as temporary, temporary.open("wb") as stream:
-                while block := answer.read(1 << 16):
-                    size += len(block)
-                    if size > max_bytes:
-                        raise OSError(f"it is larger than {max_bytes >> 20} MiB")
-                    if time.monotonic() > deadline:
-                        raise OSError(f"it took longer than {max_seconds:.0f} seconds")
-                    stream.write(block)
-                expected = answer.headers.get("Content-Length")
-                if expected and size < int(expected):
-                    raise ConnectionError(f"after {size} of {expected} bytes")
-    except (OSError, ValueError) as error:
+            while block := answer.read1(1 << 16):
+                data.extend(block)
+                if len(data) > max_bytes:
+                    raise OSError(f"it is larger than {max_bytes >> 20} MiB")
+            expected = int(answer.headers.get("Content-Length") or len(data))
+        if len(data) < expected:
+            raise ConnectionError(f"after {len(data)} of {expected} bytes")
+        if not data:
+            raise OSError("the answer is empty")
+
+    try:
+        call_within(work, max_seconds)
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = explain_network(error) or str(error)
         raise OSError(f"cannot download {url}: {reason}") from error
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)

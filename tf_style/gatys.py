@@ -41,6 +41,7 @@ class Step(NamedTuple):
     best: tf.Tensor  # the picture of least total loss so far at this scale
     best_losses: dict[str, float]  # of that picture
     note: str  # what the user should know, mostly empty
+    progress: float = 0.0  # share of the work done; large scales take longer
 
 
 def stylize(content, style, config, init=None):
@@ -76,31 +77,32 @@ def iterate(content, style, config, init=None) -> Iterator[Step]:
     Yields `config.steps` + 1 times: the picture before each update, and the last one.
     """
     extract = load_backbone(config)
-    sizes = _pyramid(content.shape[1:3], config.scales, extract.least_size)
-    shares = [len(part) for part in np.array_split(range(config.steps), len(sizes))]
+    sizes = _pyramid(content, style, extract, config)
+    shares = np.array_split(range(config.steps), len(sizes))
+    pixels = [h * w for (h, w), share in zip(sizes, shares) for _ in share]
+    progress = np.cumsum([0, *pixels]) / sum(pixels)
     picture = _first_picture(content, config, init)
-    done = 0
-    for (height, width), updates in zip(sizes, shares, strict=True):
-        targets = measure_targets(content, style, (height, width), extract, config)
-        picture = images.resize(picture, height, width)
-        last = (height, width) == sizes[-1]
-        for step in _descend(picture, targets, extract, config, updates, last):
-            yield step._replace(index=done + step.index)
+    for size, share in zip(sizes, shares, strict=True):
+        targets = measure_targets(content, style, size, extract, config)
+        picture = images.resize(picture, *size)
+        steps = range(share[0], share[-1] + 1)
+        last = size == sizes[-1]
+        for step in _descend(picture, targets, extract, config, steps, last):
+            yield step._replace(progress=float(progress[step.index]))
         picture = step.best.numpy()
-        done += updates
 
 
-def _descend(picture, targets, extract, config, updates, last):
-    """Optimises at one size; yields before each update and, if `last`, at the end."""
+def _descend(picture, targets, extract, config, steps, last):
+    """Optimises at one size; yields before each step, and at the end if `last`."""
     image = tf.Variable(picture)
     rate = config.learning_rate
     best, best_terms, failures = None, {"total": np.inf}, 0
     measure, update = _compile(image, targets, extract, config, rate)
     size = tuple(picture.shape[1:3])
-    for index in range(updates + last):
+    for index in range(steps.start, steps.stop + last):
         note = ""
         before = image.read_value()
-        terms = (update if index < updates else measure)()
+        terms = (update if index in steps else measure)()
         # One wait for the device per step: the loss decides what is kept.
         terms = {name: float(term) for name, term in terms.items()}
         if terms["total"] < best_terms["total"]:
@@ -162,12 +164,11 @@ def measure_targets(content, style, size, extract, config):
         extract: a `features.Backbone`.
         config: a `GatysConfig`.
     """
-    factor = size[1] / content.shape[2]
-    style_size = round((config.style_size or max(content.shape[1:3])) * factor)
-    scaled = images.resize(content, *size)
+    style_size = _style_size(content, style, size, config)
+    extract.check_size(*style_size, "a style scaled to the picture, and so")
+    content, style = images.resize(content, *size), images.resize(style, *style_size)
     return Targets(
-        _pick(extract(scaled), config.content_layers),
-        _grams(extract(images.fit_longest(style, style_size)), config),
+        _pick(extract(content), config.content_layers), _grams(extract(style), config)
     )
 
 
@@ -214,10 +215,22 @@ def _first_picture(content, config, init):
     return init
 
 
-def _pyramid(size, scales, least):
-    """Sizes to work at, each twice the one before, none below `least` a side."""
+def _pyramid(content, style, extract, config):
+    """Sizes to work at, each twice the one before, that the backbone can see."""
     sizes = [
-        tuple(max(1, round(side / 2**halvings)) for side in size)
-        for halvings in reversed(range(scales))
+        tuple(max(1, round(side / 2**halvings)) for side in content.shape[1:3])
+        for halvings in reversed(range(config.scales))
     ]
-    return [s for s in sizes if min(s) >= least] or sizes[-1:]
+
+    def shortest(size):
+        return min(size + _style_size(content, style, size, config))
+
+    sizes = [s for s in sizes if shortest(s) >= extract.least_size] or sizes[-1:]
+    return sizes[-config.steps :]  # none goes without a step
+
+
+def _style_size(content, style, size, config):
+    """Height and width of the style beside a content of `size`."""
+    factor = size[1] / content.shape[2]
+    longest = (config.style_size or max(content.shape[1:3])) * factor
+    return images.fit(style.shape[1:3], longest)

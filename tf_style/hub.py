@@ -67,15 +67,18 @@ def stylize(content, style, config):
     padded = _pad(content)
     try:
         picture = model.call(tf.constant(padded), tf.constant(style))[0].numpy()
-        right_shape = picture.shape == padded.shape
+        alike = picture.shape == padded.shape and picture.dtype == padded.dtype
     except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
         raise ValueError(_wrong_interface(model.source, error)) from error
-    if not right_shape:
-        answer = f"it answered {picture.shape} to a content of {padded.shape}"
+    if not alike:
+        answer = f"it answered {picture.dtype} {picture.shape} to {padded.shape}"
         raise ValueError(_wrong_interface(model.source, answer))
     if not np.isfinite(picture).all():
         raise ValueError(f"model {model.source} gave values that are not finite")
-    return picture[:, :height, :width]
+    if np.abs(picture - 0.5).max() > 1:  # More than a little beyond [0, 1].
+        answer = f"its values go from {picture.min():g} to {picture.max():g}"
+        raise ValueError(_wrong_interface(model.source, answer))
+    return np.clip(picture[:, :height, :width], 0, 1)
 
 
 @functools.lru_cache(maxsize=2)
@@ -93,7 +96,7 @@ def load_model(name_or_handle):
     """
     handle = MAGENTA_HANDLE if name_or_handle == "magenta" else name_or_handle
     if "://" not in handle:
-        folder = Path(handle).expanduser()
+        folder = files.local(handle)
         if not (folder / "saved_model.pb").is_file():
             raise FileNotFoundError(
                 f"model {name_or_handle} is not the folder of a SavedModel; "
@@ -122,18 +125,24 @@ def _load(folder):
 def _resolve(handle):
     """Returns the folder of a handle in the cache, downloading it if need be."""
     # tensorflow_hub's own default is the temporary folder, which cleaners empty.
-    cache = os.environ.setdefault("TFHUB_CACHE_DIR", str(files.cache_folder() / "hub"))
+    cache = os.environ.get("TFHUB_CACHE_DIR") or str(files.cache_folder() / "hub")
+    os.environ["TFHUB_CACHE_DIR"] = cache
     for lock in Path(cache).glob("*.lock"):
         _remove_if_abandoned(lock)
+    resolve = functools.partial(tensorflow_hub.resolve, handle)
     try:
         with files.bounded_network():
-            return Path(tensorflow_hub.resolve(handle))
-    except (OSError, tf.errors.OpError, ValueError, RuntimeError) as error:
+            return Path(files.call_within(resolve, files.STALLED_AFTER_S, cache))
+    # Nearly anything, from urllib's errors to tarfile's.
+    except Exception as error:
         reason = files.explain_network(error) or " ".join(str(error).split())
+        locks = [str(lock) for lock in Path(cache).glob("*.lock")]
+        if isinstance(error, TimeoutError) and locks:
+            reason += f"; if no other download is under way, remove {' '.join(locks)}"
         raise OSError(
-            f"cannot download {handle}: {reason}. Fetch it on another machine and "
-            "pass its unpacked folder as --model=FOLDER, or copy that machine's "
-            "TFHUB_CACHE_DIR"
+            f"cannot download {handle}: {reason.rstrip('.')}. Fetch it on another "
+            "machine and pass its unpacked folder as --model=FOLDER, or copy that "
+            "machine's TFHUB_CACHE_DIR"
         ) from error
 
 

@@ -30,6 +30,10 @@ WRITABLE = {
 }
 HOLDS_ALPHA = (".png", ".webp", ".tif", ".tiff")
 
+# Pillow's names of what is read; it knows more, and some of these start programs.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+FILE_MAX_BYTES = 1 << 30
+
 # The most that a format's header can say, in pixels a side.
 LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
 
@@ -42,6 +46,7 @@ class Picture(NamedTuple):
 
     pixels: np.ndarray  # [1, H, W, 3] float32 in [0, 1], transparent parts on white
     alpha: np.ndarray | None  # [1, H, W, 1] float32 in [0, 1]; None if opaque
+    sha256: str  # of the file, as hex digits
 
 
 def load_image(source, max_side=0):
@@ -66,36 +71,47 @@ def load_picture(source, max_side=0):
             Pillow's `Image.MAX_IMAGE_PIXELS`; one line that names it.
         OSError: the file cannot be read or the URL not be fetched.
     """
-    path = local_path(source)
-    data = path.read_bytes()
-    if not data:
-        raise ValueError(f"{source} is empty (0 bytes)")
-    with _explain_decoding(source), Image.open(io.BytesIO(data)) as image:
-        image.load()
-        image = _to_srgb(ImageOps.exif_transpose(image))
-    if max_side and max(image.size) > max_side:
-        image = image.resize(_fit(image.size, max_side), Image.Resampling.LANCZOS)
-    return _to_picture(image)
+    path = _download(source) if is_url(source) else _existing_file(source)
+    try:
+        return _decode(source, path.read_bytes(), max_side)
+    except ValueError:
+        if is_url(source):  # The next try shall ask the server again.
+            path.unlink(missing_ok=True)
+        raise
 
 
-def local_path(source):
-    """Returns the file of a path or URL; a URL is downloaded once into the cache.
+def _download(url):
+    """Returns the file of a URL, which is downloaded once into the cache."""
+    name = hashlib.sha256(url.encode()).hexdigest()
+    path = files.cache_folder() / "pictures" / name
+    if not path.exists():
+        files.download(url, path, URL_MAX_BYTES, URL_MAX_SECONDS)
+    return path
 
-    Raises:
-        OSError: no such file, or the URL cannot be fetched; one line that names it.
-    """
-    if is_url(source):
-        name = hashlib.sha256(str(source).encode()).hexdigest()
-        path = files.cache_folder() / "pictures" / name
-        if not path.exists():
-            files.download(source, path, URL_MAX_BYTES, URL_MAX_SECONDS)
-        return path
-    path = Path(source).expanduser()
+
+def _existing_file(source):
+    path = files.local(source)
     if path.is_dir():
         raise IsADirectoryError(f"{source} is a folder; a picture file is needed here")
     if not path.exists():
         raise FileNotFoundError(f"{source} does not exist")
+    if not path.is_file():
+        raise ValueError(f"{source} is a device; a picture file is needed here")
+    if path.stat().st_size > FILE_MAX_BYTES:
+        raise ValueError(f"{source} is larger than {FILE_MAX_BYTES >> 20} MiB")
     return path
+
+
+def _decode(source, data, max_side):
+    if not data:
+        raise ValueError(f"{source} is empty (0 bytes)")
+    with _explain_decoding(source):
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            image.load()
+            image = _to_srgb(ImageOps.exif_transpose(image))
+        if max_side and max(image.size) > max_side:
+            image = image.resize(fit(image.size, max_side), Image.Resampling.LANCZOS)
+        return Picture(*_to_arrays(image), hashlib.sha256(data).hexdigest())
 
 
 def is_url(source):
@@ -109,8 +125,9 @@ def save_image(path, pixels, alpha=None):
     Args:
         path: file to write or replace; see `WRITABLE` for the endings.
         pixels: [1, H, W, 3] or [H, W, 3], values in [0, 1].
-        alpha: [1, H, W, 1] in [0, 1], or None. Formats that hold no transparency
-            get the picture on white.
+        alpha: [1, H, W, 1] in [0, 1], or None. `pixels` are taken to show the
+            picture on white, as `load_picture` gives it. Formats that hold no
+            transparency get just that.
 
     Raises:
         ValueError: the ending is not known, the picture is not finite, or it is
@@ -119,15 +136,16 @@ def save_image(path, pixels, alpha=None):
     """
     path = Path(path)
     pixels = np.asarray(pixels, np.float32).reshape(np.shape(pixels)[-3:])
-    if not np.isfinite(pixels).all():
-        raise ValueError(f"the picture for {path} has values that are not finite")
     name, options = writing_format(path, pixels.shape[:2])
     if alpha is not None:
         alpha = np.asarray(alpha, np.float32).reshape(*pixels.shape[:2], 1)
+        pixels = _off_white(pixels, alpha)
         if path.suffix.lower() in HOLDS_ALPHA:
             pixels = np.concatenate([pixels, alpha], -1)
         else:
             pixels = _on_white(pixels, alpha)
+    if not np.isfinite(pixels).all():
+        raise ValueError(f"the picture for {path} has values that are not finite")
     image = Image.fromarray(to_uint8(pixels))
     with files.replacing(path) as temporary:
         image.save(temporary, format=name, **options)
@@ -182,11 +200,11 @@ def resize(pixels, height, width):
 
 def fit_longest(pixels, side):
     """Resizes a picture so that its longest side is `side`, keeping proportions."""
-    width, height = _fit((pixels.shape[2], pixels.shape[1]), side)
-    return resize(pixels, height, width)
+    return resize(pixels, *fit(pixels.shape[1:3], side))
 
 
-def _fit(size, side):
+def fit(size, side):
+    """Returns the two lengths of `size` scaled so that the longer is `side`."""
     factor = side / max(size)
     return tuple(max(1, round(length * factor)) for length in size)
 
@@ -255,28 +273,37 @@ def _grey_in_unit_range(image):
     grey = np.asarray(image, np.float32)
     if not np.isfinite(grey).all():
         raise ValueError("it has values that are not finite")
-    brightest = float(grey.max())
     if image.mode.startswith("I;16"):
-        full = 65535.0
-    else:  # Files do not say what white is: take the least usual white that fits.
-        whites = (1.0, 255.0) if image.mode == "F" else ()
-        whites += (65535.0, 2.0**31, max(brightest, 1.0))
-        full = next(white for white in whites if brightest <= white)
-    return Image.fromarray(np.clip(grey / full, 0, 1))
+        white = 65535.0
+    else:  # Files do not say what white is: take the least usual one that fits.
+        # Filters overshoot, and floats may hold lights brighter than white.
+        headroom = 4.0 if image.mode == "F" else 1.0
+        brightest = max(float(grey.max()), 1.0)
+        usual = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
+        fitting = (white for white in usual if brightest <= white * headroom)
+        white = next(fitting, brightest)
+    return Image.fromarray(np.clip(grey / white, 0, 1))
 
 
-def _to_picture(image):
+def _to_arrays(image):
+    """Returns pixels and alpha as `Picture` holds them."""
     if image.mode == "F":
         grey = np.clip(np.asarray(image, np.float32), 0, 1)
-        return Picture(np.repeat(grey[None, :, :, None], 3, -1), None)
+        return np.repeat(grey[None, :, :, None], 3, -1), None
     pixels = np.asarray(image, np.float32)[None] / 255
     if image.mode == "RGB":
-        return Picture(pixels, None)
+        return pixels, None
     colour, alpha = pixels[..., :3], pixels[..., 3:]
     if alpha.min() == 1:
-        return Picture(np.ascontiguousarray(colour), None)
-    return Picture(_on_white(colour, alpha), alpha)
+        return np.ascontiguousarray(colour), None
+    return _on_white(colour, alpha), alpha
 
 
 def _on_white(colour, alpha):
     return colour * alpha + (1 - alpha)
+
+
+def _off_white(pixels, alpha):
+    """Undoes `_on_white`, as far as colours go; else alpha would fade them twice."""
+    colour = (pixels - (1 - alpha)) / np.maximum(alpha, 1 / 255)
+    return np.clip(colour, 0, 1)

@@ -7,11 +7,12 @@ import platform
 from dataclasses import asdict
 from pathlib import Path
 
-from tf_style import __version__, files, images
+from tf_style import __version__, files
 from tf_style.config import (
     BACKBONES,
     INITS,
     MODELS,
+    MODES,
     GatysConfig,
     HubConfig,
     Job,
@@ -29,45 +30,46 @@ def path_of(picture):
 def is_foreign(path):
     """Tells whether a file stands here that is no manifest and must not be lost."""
     try:
-        return "tf_style" not in json.loads(Path(path).read_text("utf-8"))
-    except FileNotFoundError:
+        account = json.loads(Path(path).read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, RecursionError):
         return True
+    return not isinstance(account, dict) or "tf_style" not in account
 
 
-def write(job, content, style, output, models, facts):
+def write(job, inputs, output, models, facts):
     """Writes the manifest of one picture and returns its path.
 
     Args:
         job: the `Job` that it belongs to.
-        content: source of the photo, a path or URL.
-        style: source of the painting.
+        inputs: source and SHA-256 of "content", "style" and, if there is one, "init".
         output: path of the picture.
-        models: loaded models, each with name, source and checksum.
+        models: the loaded model of each engine, with name, source and checksum.
         facts: what else is known, ready for JSON: losses, seconds, size.
     """
     settings = {"mode": job.mode, "max_side": job.max_side}
-    inputs = {"content": _describe(content), "style": _describe(style)}
-    if job.mode in ("hub", "compare"):
+    if "hub" in MODES[job.mode]:
         settings["hub"] = asdict(job.hub) | {"model": _place(job.hub.model, MODELS)}
-    if job.mode in ("gatys", "compare"):
+    if "gatys" in MODES[job.mode]:
         init = _place(job.gatys.init, INITS)
         backbone = _place(job.gatys.backbone, BACKBONES)
         settings["gatys"] = asdict(job.gatys) | {"init": init, "backbone": backbone}
-        if job.gatys.init not in INITS:
-            inputs["init"] = _describe(init)
     account = {
         "tf_style": __version__,
         "output": Path(output).name,
         "settings": settings,
-        "inputs": inputs,
-        "models": [
-            {"name": m.name, "source": m.source, "sha256": m.checksum} for m in models
-        ],
+        "inputs": {
+            name: {"source": _place(source, ()), "sha256": checksum}
+            for name, (source, checksum) in inputs.items()
+        },
+        "models": {
+            engine: {"name": m.name, "source": m.source, "sha256": m.checksum}
+            for engine, m in models.items()
+        },
         **facts,
         "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        | {name: _version(name) for name in PACKAGES},
         "finished": datetime.datetime.now(datetime.timezone.utc).isoformat(
             timespec="seconds"
         ),
@@ -93,12 +95,12 @@ def read(path, output=""):
     try:
         account = json.loads(path.read_text("utf-8"))
         settings, inputs = account["settings"], account["inputs"]
-        sources = {name: entry["source"] for name, entry in inputs.items()}
-        checksums = {entry["source"]: entry["sha256"] for entry in inputs.values()}
-        checksums |= {m["source"]: m["sha256"] for m in account["models"]}
+        known = inputs | account["models"]
+        required = ("content", "style", *MODES[settings["mode"]])
+        checksums = {name: known[name]["sha256"] for name in {*required, *inputs}}
         return Job(
-            contents=(sources["content"],),
-            styles=(sources["style"],),
+            contents=(inputs["content"]["source"],),
+            styles=(inputs["style"]["source"],),
             output=output or str(path.parent / account["output"]),
             mode=settings["mode"],
             max_side=settings["max_side"],
@@ -108,35 +110,41 @@ def read(path, output=""):
         )
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise ValueError(
             f"{path} is not a manifest of tf_style: "
             f"{' '.join(str(error).split()) or type(error).__name__}"
         ) from error
 
 
-def check(job, source, checksum):
+def check(job, name, source, checksum):
     """Holds an input or model of a repeated run to what the manifest says.
+
+    Args:
+        job: a `Job`.
+        name: "content", "style", "init", or the engine of a model.
+        source: where it came from, for the message.
+        checksum: the SHA-256 that it has.
 
     Raises:
         ValueError: it has changed since.
     """
-    if job.checksums.get(str(source), checksum) != checksum:
+    if job.checksums.get(name, checksum) != checksum:
         raise ValueError(
             f"{source} has changed since the manifest was written, so the picture "
             "would not be the same"
         )
 
 
-def _describe(source):
-    return {
-        "source": _place(source, ()),
-        "sha256": files.sha256(images.local_path(source)),
-    }
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # It may be tensorflow-cpu.
+        return None
 
 
 def _place(value, names):
     """Makes paths absolute, so that a manifest can be used from any folder."""
     if value in names or "://" in value:
         return value
-    return str(Path(value).expanduser().absolute())
+    return str(files.local(value).absolute())

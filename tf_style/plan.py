@@ -2,16 +2,20 @@
 
 import glob
 import itertools
+import os
 import tempfile
 import urllib.parse
 from pathlib import Path
 from typing import NamedTuple
 
-from tf_style import images, manifest
+from tf_style import files, images, manifest
+from tf_style.config import BACKBONES, INITS, MODELS, MODES
 
 SINGLE_OUTPUT = "stylized.png"
 FOLDER_OUTPUT = "stylized"
-SHEET_NAME = "contact_sheet"
+SHEET_NAME = "contact_sheet.png"
+# File systems hold names of 255 bytes; this leaves room for endings and numbers.
+STEM_MAX_BYTES = 200
 
 
 class Pair(NamedTuple):
@@ -23,6 +27,25 @@ class Pair(NamedTuple):
     output: Path
 
 
+class Parts(NamedTuple):
+    """Where the parts of a comparison stand beside its panel."""
+
+    fast: Path
+    slow: Path
+    plot: Path
+
+
+def parts(output):
+    """Returns the `Parts` of a comparison whose panel is `output`."""
+    names = (f"hub{output.suffix}", f"gatys{output.suffix}", "loss.png")
+    return Parts(*(output.with_name(f"{output.stem}_{name}") for name in names))
+
+
+def sheet_path(pairs):
+    """Returns where the contact sheet stands, or None for a single picture."""
+    return pairs[0].output.with_name(SHEET_NAME) if len(pairs) > 1 else None
+
+
 def expand(sources):
     """Returns the pictures of files, folders, globs and URLs, in order, each once.
 
@@ -31,10 +54,10 @@ def expand(sources):
     """
     found = []
     for source in sources:
-        path = Path(source).expanduser()
-        if images.is_url(source) or path.is_file():
+        path = files.local(source)
+        if images.is_url(source) or os.path.isfile(path):
             found.append(source)
-        elif path.is_dir():
+        elif os.path.isdir(path):
             found += _pictures_in(path)
         elif glob.has_magic(source):
             matches = sorted(glob.glob(str(path), recursive=True))
@@ -43,14 +66,17 @@ def expand(sources):
             found += matches
         else:  # It does not exist; reading it will say so.
             found.append(source)
-    return list(dict.fromkeys(found))
+    once = {}
+    for source in found:
+        once.setdefault(_identity(source), source)
+    return list(once.values())
 
 
-def assign(output, contents, styles):
+def assign(job, contents, styles):
     """Decides where the picture of each pair goes, and checks that it can.
 
     Args:
-        output: file or folder, as the user gave it; may be empty.
+        job: a `config.Job`; its contents and styles may be folders and globs still.
         contents: sources of photos.
         styles: sources of paintings.
 
@@ -63,10 +89,10 @@ def assign(output, contents, styles):
         OSError: the folder cannot be written.
     """
     sources = list(itertools.product(contents, styles))
-    output = output or (SINGLE_OUTPUT if len(sources) == 1 else FOLDER_OUTPUT)
-    path = Path(output).expanduser()
+    output = job.output or (SINGLE_OUTPUT if len(sources) == 1 else FOLDER_OUTPUT)
+    path = files.local(output)
     if path.is_dir() or output.endswith("/") or not path.suffix:
-        folder, names = path, _names(sources)
+        folder, names = path, _names(sources, job.mode)
     elif len(sources) > 1:
         raise ValueError(
             f"output {output} is one file, but there are {len(sources)} pictures to "
@@ -74,19 +100,11 @@ def assign(output, contents, styles):
         )
     else:
         folder, names = path.parent, [path.name]
-    inputs = {Path(s).expanduser().resolve() for s in (*contents, *styles)}
-    pairs = []
-    for index, ((content, style), name) in enumerate(zip(sources, names)):
-        images.writing_format(name)
-        if (folder / name).resolve() in inputs:
-            raise ValueError(f"output {folder / name} would overwrite an input")
-        account = manifest.path_of(folder / name)
-        if manifest.is_foreign(account):
-            raise ValueError(
-                f"{account} is not ours, and the manifest of {name} would overwrite "
-                "it; choose another --output"
-            )
-        pairs.append(Pair(index, content, style, folder / name))
+    pairs = [
+        Pair(index, content, style, folder / name)
+        for index, ((content, style), name) in enumerate(zip(sources, names))
+    ]
+    _check_harmless(job, pairs)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -95,11 +113,44 @@ def assign(output, contents, styles):
     return pairs
 
 
+def _check_harmless(job, pairs):
+    """Raises ValueError if a file of the user's would be overwritten."""
+    settings = ((job.gatys.init, INITS), (job.gatys.backbone, BACKBONES))
+    settings += ((job.hub.model, MODELS),)
+    inputs = {_identity(value) for value, names in settings if value not in names}
+    inputs |= {_identity(source) for pair in pairs for source in (pair[1], pair[2])}
+    written = [path for pair in pairs for path in _files_of(pair.output, job.mode)]
+    written += filter(None, [sheet_path(pairs)])
+    for path in written:
+        if path.suffix != ".json":
+            images.writing_format(path)
+        elif manifest.is_foreign(path):
+            raise ValueError(
+                f"{path} is not ours, and a manifest would overwrite it; "
+                "choose another --output"
+            )
+        if _identity(path) in inputs:
+            raise ValueError(f"output {path} would overwrite an input")
+
+
+def _files_of(output, mode):
+    """Returns all files that come with a picture."""
+    comparison = parts(output) if len(MODES[mode]) > 1 else ()
+    return [output, manifest.path_of(output), *comparison]
+
+
+def _identity(source):
+    """Returns what is the same for all names of a file."""
+    return source if images.is_url(source) else os.path.realpath(files.local(source))
+
+
 def _pictures_in(folder):
     found = sorted(
         str(path)
         for path in folder.iterdir()
-        if path.suffix.lower() in images.READABLE and not path.name.startswith(".")
+        if path.suffix.lower() in images.READABLE
+        and not path.name.startswith(".")
+        and path.is_file()
     )
     if not found:
         raise ValueError(
@@ -108,16 +159,21 @@ def _pictures_in(folder):
     return found
 
 
-def _names(sources):
+def _names(sources, mode):
     """Names each pair CONTENT_STYLE.png, with a number where that is taken."""
-    taken = {SHEET_NAME}
+    taken, counts = {SHEET_NAME}, {}
     for pair in sources:
         stem = "_".join(stem_of(source) for source in pair)
-        tries = itertools.chain([stem], (f"{stem}_{n}" for n in itertools.count(2)))
-        # Some file systems do not tell A from a.
-        name = next(name for name in tries if name.lower() not in taken)
-        taken.add(name.lower())
-        yield f"{name}.png"
+        stem = os.fsencode(stem)[:STEM_MAX_BYTES].decode(errors="ignore")
+        for number in itertools.count(counts.get(stem, 1)):
+            name = Path(f"{stem}_{number}.png" if number > 1 else f"{stem}.png")
+            # Some file systems do not tell A from a.
+            wanted = {path.name.lower() for path in _files_of(name, mode)}
+            if not wanted & taken:
+                break
+        taken |= wanted
+        counts[stem] = number + 1
+        yield name.name
 
 
 def stem_of(source):

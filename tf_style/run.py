@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_style import compare, files, gatys, hub, images, manifest, plan, sheet
-from tf_style.config import INITS
+from tf_style.config import INITS, MODES
 
 # Thumbnails of the contact sheet, and about the most that a sheet measures a side.
 THUMBNAIL_SIDE = 256
@@ -68,11 +68,11 @@ def run(job) -> Iterator[Started | gatys.Step | Written | Failed]:
         KeyboardInterrupt: after the best picture so far is written.
     """
     contents, styles = plan.expand(job.contents), plan.expand(job.styles)
-    pairs = plan.assign(job.output, contents, styles)
-    read = functools.partial(_read, job, max_side=job.max_side)
+    pairs = plan.assign(job, contents, styles)
+    read_content = functools.partial(_read, job, "content", max_side=job.max_side)
     # Engines scale the style themselves, and by its shorter side at that.
     read_style = functools.lru_cache(STYLES_IN_MEMORY)(
-        functools.partial(_read, job, max_side=0)
+        functools.partial(_read, job, "style", max_side=0)
     )
     shrink = functools.partial(
         sheet.thumbnail, side=_thumbnail_side(len(contents), len(styles))
@@ -83,7 +83,7 @@ def run(job) -> Iterator[Started | gatys.Step | Written | Failed]:
         if picture:
             thumbnails[style] = shrink(picture.pixels)
     for source, group in itertools.groupby(pairs, lambda pair: pair.content):
-        if not (content := (yield from _attempt(read, source))):
+        if not (content := (yield from _attempt(read_content, source))):
             continue
         thumbnails[source] = shrink(content.pixels)
         for pair in group:
@@ -91,25 +91,38 @@ def run(job) -> Iterator[Started | gatys.Step | Written | Failed]:
                 continue
             # Here and not earlier: who has one bad picture need not wait for a model.
             models = _load_models(job)
-            init = None if job.gatys.init in INITS else read(job.gatys.init).pixels
+            init = _read_init(job)
             yield Started(pair.index, len(pairs), pair.output.name, _steps(job))
-            style = read_style(pair.style)
+            if not (style := (yield from _attempt(read_style, pair.style))):
+                continue
             painted = yield from _make(job, pair, content, style, init, models)
             if painted:
                 thumbnails[pair.output] = shrink(painted.picture)
                 if painted.interrupted:
                     raise KeyboardInterrupt
-    if len(pairs) > 1 and any(pair.output in thumbnails for pair in pairs):
-        path = pairs[0].output.with_name(f"{plan.SHEET_NAME}.png")
-        images.save_image(path, _contact_sheet(contents, styles, pairs, thumbnails))
-        yield Written(path, None)
+    path = plan.sheet_path(pairs)
+    if path and any(pair.output in thumbnails for pair in pairs):
+        picture = _contact_sheet(contents, styles, pairs, thumbnails)
+        try:
+            images.save_image(path, picture)
+        except (ValueError, OSError) as error:
+            yield Failed(f"contact sheet: {error}")
+        else:
+            yield Written(path, None)
 
 
-def _read(job, source, max_side):
+def _read(job, name, source, max_side):
     """Reads a picture and holds it to the checksum of a repeated run."""
-    if job.checksums:
-        manifest.check(job, source, files.sha256(images.local_path(source)))
-    return images.load_picture(source, max_side)
+    picture = images.load_picture(source, max_side)
+    manifest.check(job, name, source, picture.sha256)
+    return picture
+
+
+def _read_init(job):
+    """Reads the first picture, if the settings name a file."""
+    if "gatys" in MODES[job.mode] and job.gatys.init not in INITS:
+        return _read(job, "init", job.gatys.init, job.max_side)
+    return None
 
 
 def _attempt(read, source):
@@ -121,28 +134,35 @@ def _attempt(read, source):
 
 
 def _load_models(job):
-    """Returns the models that the mode needs; they are loaded once per process."""
-    models = []
-    if job.mode in ("hub", "compare"):
-        models.append(hub.load_model(job.hub.model))
-    if job.mode in ("gatys", "compare"):
-        models.append(gatys.load_backbone(job.gatys))
-    for model in models:
-        manifest.check(job, model.source, model.checksum)
+    """Returns the model of each engine that the mode needs; loaded once per process."""
+    load = {
+        "hub": lambda: hub.load_model(job.hub.model),
+        "gatys": lambda: gatys.load_backbone(job.gatys),
+    }
+    models = {engine: load[engine]() for engine in MODES[job.mode]}
+    for engine, model in models.items():
+        manifest.check(job, engine, model.source, model.checksum)
     return models
 
 
 def _steps(job):
-    return 0 if job.mode == "hub" else job.gatys.steps
+    return job.gatys.steps if "gatys" in MODES[job.mode] else 0
 
 
 def _make(job, pair, content, style, init, models):
     """Paints and writes one pair; returns what was painted, or None if it failed."""
     size = content.pixels.shape[1:3]
+    inputs = {
+        "content": (pair.content, content.sha256),
+        "style": (pair.style, style.sha256),
+    }
+    if init:
+        inputs["init"] = (job.gatys.init, init.sha256)
+    first = init.pixels if init else None
     try:
         images.writing_format(pair.output, size)
         began = time.perf_counter()
-        painted = yield from _paint(job, content.pixels, style.pixels, init)
+        painted = yield from _paint(job, content.pixels, style.pixels, first)
         seconds = time.perf_counter() - began
         facts = {"size": list(size[::-1]), "seconds": seconds, **painted.facts}
         if painted.comparison:
@@ -150,7 +170,7 @@ def _make(job, pair, content, style, init, models):
         else:
             images.save_image(pair.output, painted.picture, content.alpha)
             written = [pair.output]
-        manifest.write(job, pair.content, pair.style, pair.output, models, facts)
+        manifest.write(job, inputs, pair.output, models, facts)
     except (MemoryError, tf.errors.ResourceExhaustedError):
         yield Failed(
             f"{pair.content}: not enough memory for {size[1]}x{size[0]} pixels; "
@@ -188,19 +208,14 @@ def _paint(job, content, style, init):
 
 def _write_comparison(pair, content, style, result):
     """Writes panel, both pictures and the plot; returns their paths."""
-
-    def beside(name):
-        return pair.output.with_name(f"{pair.output.stem}_{name}")
-
+    parts = plan.parts(pair.output)
     panel = compare.draw_panel(content.pixels, style.pixels, result)
-    fast, slow = (beside(f"{name}{pair.output.suffix}") for name in ("hub", "gatys"))
     images.save_image(pair.output, panel)
-    images.save_image(fast, result.fast.picture, content.alpha)
-    images.save_image(slow, result.slow.picture, content.alpha)
-    plot = beside("loss.png")
-    with files.replacing(plot) as temporary:
+    images.save_image(parts.fast, result.fast.picture, content.alpha)
+    images.save_image(parts.slow, result.slow.picture, content.alpha)
+    with files.replacing(parts.plot) as temporary:
         compare.save_plot(temporary, result)
-    return [pair.output, fast, slow, plot]
+    return [pair.output, *parts]
 
 
 def _contact_sheet(contents, styles, pairs, thumbnails):
