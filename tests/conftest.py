@@ -1,0 +1,73 @@
+"""What several test modules need: small pictures, small models, the real ones."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import vgg19_weights
+
+# Nothing above imports TensorFlow, which reads these when it is imported.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    """Keeps every test out of the user's caches."""
+    monkeypatch.setenv("TF_STYLE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TFHUB_CACHE_DIR", raising=False)
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of real weights and pictures; tests that need it skip without it."""
+    folder = Path(os.environ.get("TF_STYLE_SHARED", ROOT.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"no real weights and pictures in {folder}")
+    return folder
+
+
+@pytest.fixture
+def content():
+    """A photo [1, 37, 50, 3]: no side is a multiple of 4, or equals another."""
+    return np.random.default_rng(1).random((1, 37, 50, 3), np.float32)
+
+
+@pytest.fixture
+def style():
+    """A painting [1, 45, 61, 3]."""
+    return np.random.default_rng(2).random((1, 45, 61, 3), np.float32)
+
+
+@pytest.fixture(scope="session")
+def vgg19(tmp_path_factory):
+    """The path of a weights file of VGG-19 with seeded values."""
+    folder = tmp_path_factory.mktemp("vgg19")
+    return vgg19_weights.write(folder / "vgg19.weights.h5")
+
+
+@pytest.fixture(scope="session")
+def stub_model(tmp_path_factory):
+    """The folder of a SavedModel that is called as Magenta's and sized like it.
+
+    It answers with the content, moved towards the style's mean colour by half.
+    """
+    import tensorflow as tf
+
+    pictures = tf.TensorSpec([None, None, None, 3], tf.float32)
+
+    class Stub(tf.train.Checkpoint):
+        @tf.function(input_signature=[pictures, pictures])
+        def __call__(self, placeholder, placeholder_1):
+            # Like Magenta's: the next multiple of 4, not the content's size.
+            rims = -tf.shape(placeholder)[1:3] % 4
+            padded = tf.pad(placeholder, [(0, 0), (0, rims[0]), (0, rims[1]), (0, 0)])
+            mean = tf.reduce_mean(placeholder_1, [1, 2], keepdims=True)
+            return [(padded + mean) / 2]
+
+    folder = tmp_path_factory.mktemp("stub")
+    tf.saved_model.save(Stub(), str(folder))
+    return folder

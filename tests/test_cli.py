@@ -1,0 +1,404 @@
+"""The command line: flags to settings, exit statuses, and what is printed where."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from tf_style import cli, images
+from tf_style.config import MAX_SIDE, GatysConfig, HubConfig, Job
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def parsed():
+    """Parses flags for the length of a test."""
+    with flagsaver.flagsaver():
+        yield lambda *arguments: flags.FLAGS(["tf_style", *arguments])
+
+
+@pytest.fixture
+def tf_style(capfd, monkeypatch):
+    """Runs the program in this process; gives its exit status and its output."""
+    monkeypatch.setenv("TFHUB_DOWNLOAD_PROGRESS", "")
+    signals = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+
+    def call(*arguments):
+        capfd.readouterr()
+        with flagsaver.flagsaver(), pytest.raises(SystemExit) as end:
+            cli._main(cli._parse_flags(["tf_style", *map(str, arguments)]))
+        out, err = capfd.readouterr()
+        return SimpleNamespace(status=end.value.code, out=out, err=err)
+
+    yield call
+    for number, handler in signals.items():
+        signal.signal(number, handler)
+
+
+def process(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **options,
+    )
+
+
+@pytest.fixture
+def photo(tmp_path, content):
+    images.save_image(tmp_path / "photo.png", content)
+    return tmp_path / "photo.png"
+
+
+@pytest.fixture
+def painting(tmp_path, style):
+    images.save_image(tmp_path / "painting.png", style)
+    return tmp_path / "painting.png"
+
+
+@pytest.fixture
+def pair(photo, painting, stub_model):
+    """Flags of one photo, one painting and the stub model."""
+    return f"--content={photo}", f"--style={painting}", f"--model={stub_model}"
+
+
+@pytest.fixture
+def slow(vgg19):
+    """Flags of a short run on the slow path."""
+    return (
+        "--mode=gatys",
+        f"--backbone={vgg19}",
+        "--content_layers=conv1_2",
+        "--style_layers=conv1_1,conv1_2",
+        "--steps=2",
+        "--scales=1",
+    )
+
+
+def test_without_flags_the_settings_are_the_dataclasses_defaults(parsed):
+    parsed("--mode=compare", "--content=a.jpg", "--style=b.jpg")
+    job = cli._make_job()
+    assert (job.gatys, job.hub) == (GatysConfig(), HubConfig())
+    parsed("--mode=hub")
+    assert cli._make_job() == Job(contents=("a.jpg",), styles=("b.jpg",))
+
+
+def test_every_flag_reaches_its_setting(parsed):
+    parsed(
+        "--mode=compare",
+        "--content=a.jpg",
+        "--style=b.jpg",
+        "--backbone=a.h5",
+        "--pooling=average",
+        "--content_layers=conv4_1,conv4_2",
+        "--style_layers=conv1_1,conv2_1",
+        "--style_layer_weights=1,0.5",
+        "--content_weight=2",
+        "--style_weight=3e-3",
+        "--tv_weight=0.5",
+        "--init=noise",
+        "--steps=7",
+        "--scales=3",
+        "--learning_rate=0.1",
+        "--beta1=0.5",
+        "--epsilon=0.1",
+        "--style_size=300",
+        "--seed=4",
+        "--model=folder",
+    )
+    assert cli._make_job().gatys == GatysConfig(
+        backbone="a.h5",
+        pooling="average",
+        content_layers=("conv4_1", "conv4_2"),
+        style_layers=("conv1_1", "conv2_1"),
+        style_layer_weights=(1.0, 0.5),
+        content_weight=2.0,
+        style_weight=3e-3,
+        tv_weight=0.5,
+        init="noise",
+        steps=7,
+        scales=3,
+        learning_rate=0.1,
+        beta1=0.5,
+        epsilon=0.1,
+        style_size=300,
+        seed=4,
+    )
+    assert cli._make_job().hub == HubConfig(model="folder", style_size=300)
+
+
+@pytest.mark.parametrize(
+    "arguments, max_side",
+    [
+        ((), MAX_SIDE["hub"]),
+        (("--mode=gatys",), MAX_SIDE["gatys"]),
+        (("--mode=compare",), MAX_SIDE["compare"]),
+        (("--mode=gatys", "--max_side=0"), 0),
+        (("--max_side=640",), 640),
+    ],
+)
+def test_each_mode_has_its_own_size_unless_told(parsed, arguments, max_side):
+    parsed("--content=a", "--style=b", *arguments)
+    assert cli._make_job().max_side == max_side
+
+
+@pytest.mark.parametrize(
+    "sources, expected",
+    [
+        ("a.jpg", ("a.jpg",)),
+        ("a.jpg,b.jpg", ("a.jpg", "b.jpg")),
+        (" a.jpg , b.jpg,", ("a.jpg", "b.jpg")),
+        ("red, green.jpg", ("red, green.jpg",)),
+        ("http://x.org/a.jpg,photos/*.png", ("http://x.org/a.jpg", "photos/*.png")),
+    ],
+)
+def test_inputs_are_split_at_commas_that_are_not_part_of_a_name(
+    tmp_path, monkeypatch, sources, expected
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "red, green.jpg").touch()
+    assert cli._split(sources) == expected
+
+
+def test_the_fast_path_writes_its_picture(tf_style, pair, tmp_path):
+    out = tmp_path / "out.png"
+    end = tf_style(*pair, f"--output={out}")
+    assert end.status == 0
+    assert re.fullmatch(rf"wrote {out} \(\d+\.\d s\)\n", end.out)
+    assert end.err == ""
+    assert images.load_image(out).shape == (1, 37, 50, 3)
+    assert json.loads(out.with_suffix(".json").read_text())["tf_style"]
+
+
+def test_the_slow_path_writes_its_picture(tf_style, pair, slow, tmp_path):
+    out = tmp_path / "out.png"
+    end = tf_style(*pair[:2], *slow, "--max_side=30", f"--output={out}")
+    assert (end.status, end.err) == (0, "")
+    assert images.load_image(out).shape == (1, 22, 30, 3)
+
+
+@pytest.mark.parametrize("mode", ["hub", "gatys"])
+def test_quiet_prints_nothing(tf_style, pair, slow, tmp_path, mode):
+    flags_of_mode = slow if mode == "gatys" else ()
+    out = f"--output={tmp_path / 'out.png'}"
+    end = tf_style(*pair, *flags_of_mode, out, "--quiet")
+    assert (end.status, end.out, end.err) == (0, "", "")
+
+
+def test_quiet_prints_one_line_where_the_weights_cannot_be_had(
+    tf_style, pair, tmp_path, monkeypatch
+):
+    from tf_style import features
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    monkeypatch.setattr(features, "VGG19_URL", f"http://127.0.0.1:{port}/vgg.h5")
+    out = tmp_path / "out.png"
+    end = tf_style(*pair, "--mode=gatys", f"--output={out}", "--quiet")
+    assert end.status == 1
+    assert re.fullmatch(
+        r"tf_style: cannot download VGG-19 .*--backbone=FILE\n", end.err
+    )
+    assert end.out == ""
+    assert not out.exists()
+
+
+def test_failed_pictures_give_status_2_and_the_others_are_written(
+    tf_style, pair, photo, tmp_path
+):
+    (tmp_path / "corrupt.png").write_bytes(photo.read_bytes()[:300])
+    (tmp_path / "empty.png").touch()
+    names = ["corrupt.png", "photo.png", "empty.png"]
+    content = ",".join(str(tmp_path / name) for name in names)
+    out = tmp_path / "out"
+    end = tf_style(*pair[1:], f"--content={content}", f"--output={out}")
+    assert end.status == 2
+    first, second, last = end.err.splitlines()
+    assert first.startswith(f"tf_style: {tmp_path / 'corrupt.png'} cannot be decoded")
+    assert second == f"tf_style: {tmp_path / 'empty.png'} is empty (0 bytes)"
+    assert last == "tf_style: 1 written, 2 failed"
+    assert (out / "photo_painting.png").is_file()
+
+
+def test_nothing_written_gives_status_1(tf_style, pair, tmp_path):
+    end = tf_style(*pair, f"--content={tmp_path / 'nowhere.jpg'}", "--output=")
+    assert end.status == 1
+    assert end.err == f"tf_style: {tmp_path / 'nowhere.jpg'} does not exist\n"
+    assert end.out == ""
+
+
+PAIR = "--content=a", "--style=b"
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ([], "--content is missing"),
+        (["--content=a.jpg"], "--style is missing"),
+        (["stray.jpg", "--content=a.jpg", "--style=b.jpg"], "argument 'stray.jpg'"),
+        (["--stepz=5"], "stepz.*Did you mean: steps.*see --help"),
+        (["--mode=fast"], "mode.*hub.*gatys.*compare"),
+        (["--steps=many"], "steps.*many"),
+        (["--mode=gatys", *PAIR, "--steps=0"], "steps is 0; it must be from 1"),
+        (["--mode=gatys", *PAIR, "--style_layer_weights=x"], "must be numbers"),
+        ([*PAIR, "--max_side=-1"], "max_side is -1"),
+        ([*PAIR, "--output=x.xyz"], r"\.xyz.*must be one of"),
+        ([*PAIR, "--style_size=20"], "style_size is 20"),
+        (["--from_manifest=nowhere.json"], "nowhere.json does not exist"),
+        (["--from_manifest=a.json", "--steps=3"], "--steps cannot be given with"),
+    ],
+)
+def test_bad_usage_is_one_line_and_status_1(
+    tf_style, tmp_path, monkeypatch, arguments, words
+):
+    monkeypatch.chdir(tmp_path)
+    end = tf_style(*arguments)
+    assert end.status == 1
+    assert end.out == ""
+    assert re.fullmatch(rf"tf_style: .*{words}.*\n", end.err)
+    assert not list(tmp_path.glob("*.*"))
+
+
+def test_a_size_of_style_for_the_slow_path_need_not_suit_the_fast_one(
+    tf_style, pair, slow, tmp_path
+):
+    """--style_size=0, gatys' own default, is out of the range of HubConfig."""
+    out = f"--output={tmp_path / 'out.png'}"
+    assert tf_style(*pair[:2], *slow, "--style_size=0", out).status == 0
+
+
+def test_a_manifest_repeats_its_run(tf_style, pair, tmp_path):
+    first, again = tmp_path / "out.png", tmp_path / "again.png"
+    tf_style(*pair, f"--output={first}", "--max_side=40")
+    end = tf_style(f"--from_manifest={tmp_path / 'out.json'}", f"--output={again}")
+    assert end.status == 0
+    assert again.read_bytes() == first.read_bytes()
+
+
+def test_a_manifest_is_not_repeated_with_a_changed_input(
+    tf_style, pair, photo, tmp_path
+):
+    tf_style(*pair, f"--output={tmp_path / 'out.png'}")
+    images.save_image(photo, np.zeros((1, 37, 50, 3)))
+    end = tf_style(f"--from_manifest={tmp_path / 'out.json'}")
+    assert end.status == 1
+    assert f"{photo} has changed since the manifest" in end.err
+
+
+def test_a_preset_is_overridden_by_what_comes_after_it(parsed):
+    parsed(f"--flagfile={ROOT / 'configs' / 'paper.flags'}", "--steps=9", *PAIR)
+    config = cli._make_job().gatys
+    assert (config.steps, config.pooling) == (9, "average")
+
+
+def test_help_lists_every_flag_with_its_default_without_tensorflow():
+    end = process("-X", "importtime", "-m", "tf_style", "--help")
+    assert end.returncode == 0
+    for flag in flags.FLAGS.flags_by_module_dict()["tf_style.cli"]:
+        assert re.search(rf"--(\[no\])?{flag.name}:", end.stdout), flag.name
+    defaults = GatysConfig()
+    for name in ("steps", "learning_rate", "style_weight", "backbone"):
+        default = str(getattr(defaults, name))
+        text = end.stdout.split(f"--{name}:")[1]
+        assert float_or_text(re.search(r"default: '([^']*)'", text)[1]) == (
+            float_or_text(default)
+        )
+    assert "Repaints photos" in end.stdout
+    assert "tf_style.config" in end.stderr  # of the list of imports
+    assert "tensorflow" not in end.stderr and "keras" not in end.stderr
+
+
+def float_or_text(text):
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def test_bad_usage_of_the_process_is_one_line_without_tensorflow():
+    end = process("-X", "importtime", "-m", "tf_style", "--contents=a.jpg")
+    assert end.returncode == 1
+    *imports, last = end.stderr.splitlines()
+    assert last.startswith("tf_style: ") and "content" in last
+    assert all(line.startswith("import time:") for line in imports)
+    assert not any("tensorflow" in line for line in imports)
+
+
+@pytest.fixture
+def running(photo, painting, slow, tmp_path):
+    """The program on the slow path with its stderr on a terminal, until it is ended.
+
+    Gives the process and a file descriptor of the terminal.
+    """
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    program = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "tf_style", *slow, "--steps=1000000"),
+            *(f"--content={photo}", f"--style={painting}"),
+            f"--output={tmp_path / 'out.png'}",
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=end,
+        # Shells start background jobs, such as this one's tests, deaf to Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    os.close(end)
+    yield program, terminal
+    program.kill()
+    program.communicate()
+    os.close(terminal)
+
+
+def read_until(terminal, pattern, seconds=60):
+    """Reads a terminal until a pattern shows up or its other end is closed."""
+    seen, deadline = b"", time.monotonic() + seconds
+    while not re.search(pattern, seen) and time.monotonic() < deadline:
+        if select.select([terminal], [], [], 1)[0]:
+            try:
+                seen += os.read(terminal, 1 << 16)
+            except OSError:  # Linux' way to say so
+                break
+    return seen.decode()
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM, signal.SIGINT]])
+def test_interrupted_it_writes_the_best_picture_and_gives_status_130(
+    running, tmp_path, signals
+):
+    program, terminal = running
+    bar = read_until(terminal, rb"out\.png:.* [1-9]\d*/1000000 ")
+    assert re.search(r"out\.png:.* [1-9]\d*/1000000 ", bar)
+    for number in signals:
+        program.send_signal(number)
+    rest = read_until(terminal, rb"interrupted\s+$")
+    out, _ = program.communicate(timeout=120)
+    assert program.returncode == 130
+    assert rest.endswith("tf_style: interrupted\r\n")
+    assert "Traceback" not in rest
+    assert re.fullmatch(rf"wrote {tmp_path / 'out.png'} \(.* s\)\n", out.decode())
+    assert images.load_image(tmp_path / "out.png").shape == (1, 37, 50, 3)
+    account = json.loads((tmp_path / "out.json").read_text())
+    assert account["interrupted"] is True
+    assert 0 < account["losses"]["total"] < np.inf

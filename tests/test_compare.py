@@ -1,0 +1,194 @@
+"""Both paths on one pair: measured alike, drawn, plotted and written down."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_style import compare, gatys, hub, images
+from tf_style.compare import Comparison, Moment, Result
+from tf_style.config import GatysConfig, HubConfig
+
+
+@pytest.fixture(scope="module")
+def configs(vgg19, stub_model):
+    slow = GatysConfig(
+        backbone=str(vgg19),
+        content_layers=("block1_conv2",),
+        style_layers=("block1_conv1", "block1_conv2"),
+        tv_weight=1.0,
+        steps=5,
+    )
+    return slow, HubConfig(model=str(stub_model))
+
+
+@pytest.fixture(scope="module")
+def pair():
+    rng = np.random.default_rng(9)
+    return tuple(rng.random((1, *size, 3), np.float32) for size in ((37, 50), (45, 61)))
+
+
+@pytest.fixture(scope="module")
+def comparison(configs, pair):
+    return compare.compare(*pair, *configs)
+
+
+@pytest.fixture
+def made_up():
+    """A comparison with numbers that are easy to follow."""
+
+    def losses(style):
+        return {"content": 1.0, "style": style, "tv": 0.0, "total": 1.0 + style}
+
+    half, full = (18, 25), (37, 50)
+    history = [
+        Moment(1.0, half, losses(0.5)),
+        Moment(2.0, half, losses(0.1)),
+        Moment(3.5, full, losses(0.9)),
+        Moment(5.0, full, losses(0.4)),
+        Moment(6.0, full, losses(0.6)),
+        Moment(7.0, full, losses(0.3)),
+    ]
+    fast, slow = (np.full((1, *full, 3), grey, np.float32) for grey in (0.2, 0.6))
+    return Comparison(
+        Result(fast, losses(0.4), 0.25, 300.5),
+        Result(slow, losses(0.3), 7.5, None),
+        history,
+        5.0,
+        False,
+    )
+
+
+def at_full_size(comparison):
+    return [moment for moment in comparison.history if moment.size == (37, 50)]
+
+
+def test_both_results_are_the_engines_own_pictures(comparison, configs, pair):
+    slow, fast = configs
+    np.testing.assert_array_equal(comparison.fast.picture, hub.stylize(*pair, fast))
+    np.testing.assert_array_equal(comparison.slow.picture, gatys.stylize(*pair, slow))
+
+
+def test_both_results_are_measured_alike_at_full_size(comparison, configs, pair):
+    config, _ = configs
+    extract = gatys.load_backbone(config)
+    targets = gatys.measure_targets(*pair, (37, 50), extract, config)
+    for result in (comparison.fast, comparison.slow):
+        terms = gatys.measure_losses(result.picture, targets, extract, config)
+        assert list(result.losses) == ["content", "style", "tv", "total"]
+        assert result.losses == {name: float(term) for name, term in terms.items()}
+
+
+def test_the_history_is_the_slow_paths_steps_on_the_clock(comparison):
+    assert len(comparison.history) == 6
+    sizes = [moment.size for moment in comparison.history]
+    assert list(dict.fromkeys(sizes)) == [(18, 25), (37, 50)]
+    seconds = [moment.seconds for moment in comparison.history]
+    assert seconds == sorted(seconds)
+    assert 0 < seconds[0] and seconds[-1] <= comparison.slow.seconds
+    least = min(moment.losses["total"] for moment in at_full_size(comparison))
+    assert comparison.slow.losses["total"] == pytest.approx(least, rel=1e-4)
+    assert not comparison.interrupted
+
+
+def test_memory_is_measured_where_linux_tells_it(comparison):
+    for result in (comparison.fast, comparison.slow):
+        memory = result.peak_memory_mib
+        assert memory is None or 100 < memory < 1e6  # TensorFlow alone takes hundreds
+
+
+def test_an_interrupted_comparison_ends_with_the_best_picture_so_far(configs, pair):
+    steps = compare.iterate(*pair, *configs)
+    seen = [next(steps) for _ in range(4)]
+    with pytest.raises(StopIteration) as end:
+        steps.throw(KeyboardInterrupt)
+    comparison = end.value.value
+    assert comparison.interrupted
+    assert len(comparison.history) == 4
+    best = gatys.finish(seen[-1], pair[0])
+    np.testing.assert_array_equal(comparison.slow.picture, best)
+
+
+def test_an_interrupt_before_the_first_step_leaves_nothing_to_compare(
+    configs, pair, monkeypatch
+):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gatys, "iterate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        compare.compare(*pair, *configs)
+
+
+@pytest.mark.parametrize(
+    "level, expected",
+    [(0.95, 3.5), (0.9, 3.5), (0.5, 5.0), (0.35, 7.0), (0.3, 7.0), (0.1, None)],
+)
+def test_caught_up_is_the_first_time_at_full_size_that_style_is_as_low(
+    made_up, level, expected
+):
+    assert compare._caught_up(made_up.history, (37, 50), level) == expected
+
+
+def test_caught_up_of_a_real_run_follows_from_its_history(comparison):
+    level = comparison.fast.losses["style"]
+    full = at_full_size(comparison)
+    times = [moment.seconds for moment in full if moment.losses["style"] <= level]
+    assert comparison.caught_up_s == (times[0] if times else None)
+
+
+def test_the_panel_shows_the_four_pictures_side_by_side(made_up, pair):
+    content, style = pair
+    panel = compare.draw_panel(content, style, made_up)
+    # Columns of 160 pixels and gaps of 12; four lines of 22 pixels above the pictures.
+    assert panel.shape == (1, 12 + 4 * 22 + 37 + 12, 12 + 4 * (160 + 12), 3)
+    shown = [
+        content,
+        images.fit_longest(style, 50),
+        made_up.fast.picture,
+        made_up.slow.picture,
+    ]
+    for column, picture in enumerate(shown):
+        left = 12 + column * (160 + 12)
+        height, width = picture.shape[1:3]
+        found = panel[:, 100 : 100 + height, left : left + width]
+        np.testing.assert_allclose(found, picture, atol=0.5 / 255 + 1e-6)
+        captions = panel[:, 12:100, left : left + 160]
+        assert captions.min() < 0.5 < captions.max()
+
+
+def test_the_plot_is_a_png_of_both_paths(made_up, tmp_path):
+    path = tmp_path / "plot"
+    compare.save_plot(path, made_up)
+    with Image.open(path) as plot:
+        assert plot.format == "PNG"
+        assert plot.size == (840, 540)
+        colours = {colour for _, colour in plot.convert("RGB").getcolors(1 << 20)}
+    # matplotlib's first two: style and content.
+    assert {(31, 119, 180), (255, 127, 14)} <= colours
+
+
+def test_the_numbers_survive_json(made_up):
+    numbers = json.loads(json.dumps(compare.to_json(made_up)))
+    assert numbers["fast"] == {
+        "losses": {"content": 1.0, "style": 0.4, "tv": 0.0, "total": 1.4},
+        "seconds": 0.25,
+        "peak_memory_mib": 300.5,
+    }
+    assert numbers["slow"]["peak_memory_mib"] is None
+    assert numbers["caught_up_s"] == 5.0
+    assert numbers["interrupted"] is False
+    assert len(numbers["history"]) == 6
+    assert numbers["history"][3] == {
+        "seconds": 5.0,
+        "size": [37, 50],
+        "losses": {"content": 1.0, "style": 0.4, "tv": 0.0, "total": 1.4},
+    }
+
+
+def test_a_step_whose_loss_was_not_finite_is_still_json(made_up):
+    bad = made_up.history[0].losses | {"total": float("nan")}
+    history = [*made_up.history, Moment(8.0, (37, 50), bad)]
+    numbers = compare.to_json(made_up._replace(history=history))
+    json.dumps(numbers, allow_nan=False)  # NaN is none of JSON's values

@@ -1,0 +1,181 @@
+"""Settings: every bad value is named, good ones survive JSON, nothing changes later."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from tf_style.config import MAX_SIDE, GatysConfig, HubConfig, Job, from_dict
+
+NAN, INF = math.nan, math.inf
+
+
+def make_job(**values):
+    return Job(**{"contents": ("a.jpg",), "styles": ("b.jpg",)} | values)
+
+
+BAD = [
+    (GatysConfig, "backbone", ""),
+    (GatysConfig, "pooling", "min"),
+    (GatysConfig, "content_layers", ()),
+    (GatysConfig, "style_layers", ()),
+    (GatysConfig, "style_layer_weights", (1.0,)),
+    (GatysConfig, "style_layer_weights", (1.0, 1.0, 1.0, 1.0, -1.0)),
+    (GatysConfig, "style_layer_weights", (0.0,) * 5),
+    (GatysConfig, "style_layer_weights", (1.0, 1.0, 1.0, 1.0, NAN)),
+    (GatysConfig, "style_layer_weights", (1.0, 1.0, 1.0, 1.0, INF)),
+    (GatysConfig, "content_weight", -1e-9),
+    (GatysConfig, "style_weight", -1.0),
+    (GatysConfig, "tv_weight", -1.0),
+    (GatysConfig, "init", ""),
+    (GatysConfig, "steps", 0),
+    (GatysConfig, "steps", 1.5),
+    (GatysConfig, "steps", "300"),
+    pytest.param(GatysConfig, "steps", 10**400, id="huge"),
+    (GatysConfig, "scales", 0),
+    (GatysConfig, "scales", 9),
+    (GatysConfig, "learning_rate", 0.0),
+    (GatysConfig, "learning_rate", 1.001),
+    (GatysConfig, "beta1", -0.1),
+    (GatysConfig, "beta1", 1.0),
+    (GatysConfig, "epsilon", 0.0),
+    (GatysConfig, "style_size", -1),
+    (GatysConfig, "seed", -1),
+    (GatysConfig, "seed", 2**63),
+    (HubConfig, "model", ""),
+    (HubConfig, "style_size", 42),
+    (HubConfig, "style_size", 4097),
+    (make_job, "mode", "fast"),
+    (make_job, "mode", ""),
+    (make_job, "max_side", -1),
+    (make_job, "contents", ()),
+    (make_job, "styles", ()),
+]
+
+NUMBERS = [
+    (kind, field.name)
+    for kind in (GatysConfig, HubConfig)
+    for field in dataclasses.fields(kind)
+    if isinstance(field.default, (int, float))
+] + [(make_job, "max_side")]
+
+
+@pytest.mark.parametrize("kind, name, value", BAD)
+def test_bad_value_is_named_with_its_field(kind, name, value):
+    with pytest.raises(ValueError) as caught:
+        kind(**{name: value})
+    assert str(caught.value).startswith(f"{name} is {value!r}; it must be ")
+
+
+@pytest.mark.parametrize("value", [NAN, INF, -INF])
+@pytest.mark.parametrize("kind, name", NUMBERS)
+def test_no_number_may_be_nan_or_infinite(kind, name, value):
+    with pytest.raises(ValueError, match=f"^{name} is {value}; it must be "):
+        kind(**{name: value})
+
+
+@pytest.mark.parametrize("kind", [GatysConfig, HubConfig])
+def test_every_setting_has_a_value_that_is_refused(kind):
+    rows = [getattr(row, "values", row) for row in BAD]
+    tried = {name for bad_kind, name, _ in rows if bad_kind is kind}
+    assert tried == {field.name for field in dataclasses.fields(kind)}
+
+
+@pytest.mark.parametrize(
+    "kind, name, value, wanted",
+    [
+        (GatysConfig, "pooling", "min", "max or average"),
+        (GatysConfig, "steps", 0, "from 1 to 1000000"),
+        (GatysConfig, "beta1", 1, "from 0 to 0.9999"),
+        (GatysConfig, "learning_rate", 0, "above 0 to 1"),
+        (HubConfig, "style_size", 42, "from 43 to 4096"),
+        (make_job, "mode", "fast", "hub or gatys or compare"),
+        (make_job, "styles", (), "at least one picture"),
+    ],
+)
+def test_error_says_what_is_allowed(kind, name, value, wanted):
+    with pytest.raises(ValueError) as caught:
+        kind(**{name: value})
+    assert str(caught.value) == f"{name} is {value!r}; it must be {wanted}"
+
+
+@pytest.mark.parametrize(
+    "kind, name, value",
+    [
+        (GatysConfig, "content_weight", 0),
+        (GatysConfig, "style_layer_weights", (0.0, 0.0, 0.0, 0.0, 2.0)),
+        (GatysConfig, "steps", 1),
+        (GatysConfig, "scales", 8),
+        (GatysConfig, "learning_rate", 1),
+        (GatysConfig, "beta1", 0),
+        (GatysConfig, "beta1", 0.9999),
+        (GatysConfig, "epsilon", 1e-30),
+        (GatysConfig, "seed", 2**63 - 1),
+        (HubConfig, "style_size", 43),
+        (HubConfig, "style_size", 4096),
+        (make_job, "max_side", 1),
+    ],
+)
+def test_bounds_themselves_are_allowed(kind, name, value):
+    assert getattr(kind(**{name: value}), name) == value
+
+
+def test_weights_are_counted_against_the_layers_given():
+    layers = ("block1_conv1", "block2_conv1")
+    config = GatysConfig(style_layers=layers, style_layer_weights=(1.0, 3.0))
+    assert config.style_layer_weights == (1.0, 3.0)
+    with pytest.raises(ValueError, match="for each of the 2 style layers"):
+        GatysConfig(style_layers=layers, style_layer_weights=(1.0,) * 5)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        GatysConfig(),
+        GatysConfig(steps=7, style_layer_weights=(1.0, 2.0, 3.0, 4.0, 5.0), seed=3),
+        HubConfig(),
+        HubConfig(model="here", style_size=99),
+    ],
+)
+def test_config_survives_json(config):
+    values = json.loads(json.dumps(dataclasses.asdict(config)))
+    assert from_dict(type(config), values) == config
+
+
+def test_missing_settings_take_their_defaults():
+    assert from_dict(GatysConfig, {"steps": 9}) == GatysConfig(steps=9)
+
+
+def test_unknown_setting_is_named_beside_the_known_ones():
+    with pytest.raises(ValueError) as caught:
+        from_dict(HubConfig, {"model": "magenta", "stile_size": 256})
+    assert str(caught.value) == (
+        "HubConfig has no setting 'stile_size'; it has model, style_size"
+    )
+
+
+def test_bad_value_in_a_dict_is_refused():
+    with pytest.raises(ValueError, match="^steps is 0"):
+        from_dict(GatysConfig, {"steps": 0})
+
+
+@pytest.mark.parametrize("mode, side", [("hub", 0), ("gatys", 512), ("compare", 512)])
+def test_each_mode_has_its_own_longest_side(mode, side):
+    assert make_job(mode=mode).max_side == side
+
+
+def test_longest_side_that_was_asked_for_stays():
+    assert make_job(mode="gatys", max_side=0).max_side == 0
+
+
+@pytest.mark.parametrize("config", [GatysConfig(), HubConfig(), make_job()])
+def test_configs_are_frozen(config):
+    name = dataclasses.fields(config)[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(config, name, getattr(config, name))
+
+
+def test_sides_of_the_modes_are_read_only():
+    with pytest.raises(TypeError):
+        MAX_SIDE["hub"] = 1

@@ -1,0 +1,332 @@
+"""The optimisation: its objective, its updates, its order of events and its limits."""
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl import flags
+from absl.testing import flagsaver
+
+from tf_style import cli, gatys, images, losses
+from tf_style.config import GatysConfig
+
+PRESETS = Path(__file__).resolve().parent.parent / "configs"
+
+
+@pytest.fixture
+def settings(vgg19):
+    """Makes a `GatysConfig` of shallow layers, which are fast and see any picture."""
+    return functools.partial(
+        GatysConfig,
+        backbone=str(vgg19),
+        content_layers=("block1_conv2",),
+        style_layers=("block1_conv1", "block1_conv2"),
+        scales=1,
+        steps=4,
+    )
+
+
+@pytest.fixture
+def spoil(monkeypatch):
+    """Makes the loss infinite at the measurements that `when(number)` names, from 1."""
+
+    def spoil(when):
+        count = tf.Variable(0)
+        healthy = gatys.measure_losses
+
+        def measure(*arguments):
+            number = count.assign_add(1)
+            excess = tf.where(when(number), np.inf, 0.0)
+            terms = healthy(*arguments)
+            return terms | {"total": terms["total"] + excess}
+
+        monkeypatch.setattr(gatys, "measure_losses", measure)
+
+    return spoil
+
+
+def totals(steps):
+    return [step.losses["total"] for step in steps]
+
+
+def test_the_loss_falls_at_each_scale_on_the_default_layers(vgg19, content, style):
+    config = GatysConfig(backbone=str(vgg19), steps=8)
+    by_size = {}
+    for step in gatys.iterate(content, style, config):
+        by_size.setdefault(step.size, []).append(step)
+    assert list(by_size) == [(18, 25), (37, 50)]
+    for steps in by_size.values():
+        assert totals(steps)[-1] < 0.8 * totals(steps)[0]
+
+
+@pytest.mark.parametrize("scales, init", [(1, "content"), (3, "noise")])
+def test_pictures_stay_in_range_and_the_result_is_of_the_contents_size(
+    settings, content, style, scales, init
+):
+    config = settings(scales=scales, init=init, learning_rate=0.5)
+    steps = list(gatys.iterate(content, style, config))
+    # So large a rate reaches both ends of the range.
+    assert min(step.image.numpy().min() for step in steps) == 0
+    assert max(step.image.numpy().max() for step in steps) == 1
+    picture = gatys.finish(steps[-1], content)
+    assert picture.shape == content.shape
+    assert picture.dtype == np.float32
+    assert 0 <= picture.min() < picture.max() <= 1
+
+
+def test_the_content_as_its_own_style_starts_without_loss(settings, content):
+    first = next(gatys.iterate(content, content, settings(tv_weight=1.0)))
+    variation = float(losses.total_variation(content))
+    expected = {"content": 0, "style": 0, "tv": variation, "total": variation}
+    assert first.losses == pytest.approx(expected, abs=1e-6)
+    np.testing.assert_array_equal(first.image, content)
+
+
+def test_the_same_seed_gives_the_same_picture_and_another_gives_another(
+    settings, content, style
+):
+    first, again, other = (
+        gatys.stylize(content, style, settings(init="noise", seed=seed, steps=2))
+        for seed in (5, 5, 6)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).mean() > 0.1
+
+
+@pytest.mark.parametrize(
+    "steps, scales, sizes",
+    [
+        (3, 1, [(40, 64)]),
+        (4, 3, [(10, 16), (20, 32), (40, 64)]),
+        (1, 3, [(40, 64)]),  # no scale goes without an update
+    ],
+)
+def test_updates_are_counted_over_scales_that_double(
+    settings, content, style, steps, scales, sizes
+):
+    content = images.resize(content, 40, 64)
+    config = settings(steps=steps, scales=scales)
+    found = list(gatys.iterate(content, style, config))
+    assert [step.index for step in found] == list(range(steps + 1))
+    assert list(dict.fromkeys(step.size for step in found)) == sizes
+    assert all(step.image.shape == (1, *step.size, 3) for step in found)
+
+
+def test_scales_too_small_for_the_layers_are_left_out(vgg19, content, style):
+    config = GatysConfig(backbone=str(vgg19), scales=3, steps=2)
+    content = images.resize(content, 40, 64)
+    sizes = [step.size for step in gatys.iterate(content, style, config)]
+    assert sizes == [(20, 32), (40, 64), (40, 64)]
+
+
+def test_each_scale_starts_from_the_best_picture_of_the_one_before(
+    settings, content, style
+):
+    config = settings(steps=4, scales=2, learning_rate=0.5)
+    steps = list(gatys.iterate(content, style, config))
+    before = [step for step in steps if step.size != (37, 50)][-1]
+    after = next(step for step in steps if step.size == (37, 50))
+    np.testing.assert_array_equal(
+        after.image, images.resize(before.best.numpy(), 37, 50)
+    )
+
+
+def test_a_first_picture_of_another_size_is_resized(settings, content, style):
+    config = settings(init="start.png")
+    first = next(gatys.iterate(content, style, config, init=style))
+    np.testing.assert_array_equal(first.image, images.resize(style, 37, 50))
+
+
+def test_a_first_picture_that_is_a_file_must_be_passed(settings, content, style):
+    with pytest.raises(ValueError, match="init is 'start.png'.*argument init"):
+        gatys.stylize(content, style, settings(init="start.png"))
+
+
+def test_best_is_the_picture_of_least_loss_so_far(settings, content, style):
+    config = settings(steps=8, learning_rate=0.5)
+    steps = list(gatys.iterate(content, style, config))
+    assert any(np.diff(totals(steps)) > 0)  # else best would just be the last
+    for count, step in enumerate(steps, start=1):
+        best = min(steps[:count], key=lambda earlier: earlier.losses["total"])
+        assert step.best_losses == best.losses
+        np.testing.assert_array_equal(step.best, best.image)
+    np.testing.assert_array_equal(gatys.stylize(content, style, config), steps[-1].best)
+
+
+def test_adams_first_step_moves_each_pixel_by_the_rate_against_the_gradient(
+    vgg19, settings, content, style
+):
+    content = 0.3 + 0.4 * content  # out of reach of the clipping
+    config = settings(steps=1, learning_rate=0.01, tv_weight=100.0)
+    first, second = gatys.iterate(content, style, config)
+
+    vgg = keras.applications.VGG19(include_top=False, weights=str(vgg19))
+    layers = [vgg.get_layer(name).output for name in config.style_layers]
+    network = keras.Model(vgg.input, layers)
+
+    def look(picture):
+        return network(keras.applications.vgg19.preprocess_input(picture * 255))
+
+    def gram(features):
+        flat = tf.reshape(features, [-1, features.shape[-1]])
+        return tf.transpose(flat) @ flat / flat.shape[0]
+
+    aims = [gram(f) for f in look(tf.constant(images.fit_longest(style, 50)))]
+    picture = tf.constant(content)
+    with tf.GradientTape() as tape:
+        tape.watch(picture)
+        shallow, deep = look(picture)
+        total = tf.reduce_mean((deep - look(content)[1]) ** 2)
+        for features, aim in zip((shallow, deep), aims):
+            total += 1e-3 / 2 * tf.reduce_mean((gram(features) - aim) ** 2)
+        steps_right = tf.abs(picture[:, :, 1:] - picture[:, :, :-1])
+        steps_down = tf.abs(picture[:, 1:] - picture[:, :-1])
+        total += 100 * (tf.reduce_sum(steps_right) + tf.reduce_sum(steps_down)) / 1850
+    gradient = tape.gradient(total, picture).numpy()
+
+    assert first.losses["total"] == pytest.approx(float(total), rel=1e-4)
+    clear = np.abs(gradient) > 1e-2 * np.abs(gradient).mean()
+    assert clear.mean() > 0.98
+    moved = second.image.numpy() - content
+    np.testing.assert_allclose(moved[clear], -0.01 * np.sign(gradient[clear]), 0.01)
+
+
+def test_the_tutorial_preset_is_the_tutorials_objective(vgg19, content, style):
+    with flagsaver.flagsaver():
+        preset = PRESETS / "tutorial.flags"
+        flags.FLAGS(["_", f"--flagfile={preset}", "--content=a.png", "--style=b.png"])
+        preset = cli._make_job().gatys
+    config = dataclasses.replace(
+        preset, backbone=str(vgg19), style_size=64, tv_weight=30.0 * 37 * 50
+    )
+    extract = gatys.load_backbone(config)
+    targets = gatys.measure_targets(content, style, (37, 50), extract, config)
+    picture = np.random.default_rng(7).random(content.shape, np.float32)
+    terms = gatys.measure_losses(picture, targets, extract, config)
+
+    def look(image):
+        return {name: f.numpy().astype(float) for name, f in extract(image).items()}
+
+    def gram(features):
+        return np.einsum("bhwc,bhwd->cd", features, features) / (
+            features.shape[1] * features.shape[2]
+        )
+
+    here, photo = look(picture), look(content)
+    painting = look(images.fit_longest(style, 64))
+    expected = {
+        "content": 1e4 * np.mean((here["block5_conv2"] - photo["block5_conv2"]) ** 2),
+        "style": 1e-2
+        / 5
+        * sum(
+            np.mean((gram(here[layer]) - gram(painting[layer])) ** 2)
+            for layer in [f"block{block}_conv1" for block in range(1, 6)]
+        ),
+        "tv": 30 * sum(np.abs(np.diff(picture, axis=axis)).sum() for axis in (1, 2)),
+    }
+    expected["total"] = sum(expected.values())
+    found = {name: float(term) for name, term in terms.items()}
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert (preset.learning_rate, preset.beta1, preset.epsilon) == (0.02, 0.99, 0.1)
+
+
+def test_weights_multiply_their_terms(settings, content, style):
+    weights = {"content_weight": 2.0, "style_weight": 3.0, "tv_weight": 5.0}
+    ones, weighted = (
+        next(gatys.iterate(content, style, settings(init="noise", **chosen))).losses
+        for chosen in (dict.fromkeys(weights, 1.0), weights)
+    )
+    assert weighted == pytest.approx(
+        {
+            "content": 2 * ones["content"],
+            "style": 3 * ones["style"],
+            "tv": 5 * ones["tv"],
+            "total": 2 * ones["content"] + 3 * ones["style"] + 5 * ones["tv"],
+        },
+        rel=1e-5,
+    )
+
+
+@pytest.mark.parametrize(
+    "style_size, longest", [(0, {25: 25, 50: 50}), (40, {25: 20, 50: 40})]
+)
+def test_the_style_is_scaled_along_with_the_content(
+    settings, content, style, style_size, longest
+):
+    config = settings(style_size=style_size)
+    extract = gatys.load_backbone(config)
+    for size in ((18, 25), (37, 50)):
+        targets = gatys.measure_targets(content, style, size, extract, config)
+        scaled = extract(images.fit_longest(style, longest[size[1]]))
+        for gram, layer in zip(targets.grams, config.style_layers):
+            np.testing.assert_array_equal(gram, losses.gram_matrix(scaled[layer]))
+
+
+def test_after_an_infinite_loss_it_goes_back_and_halves_the_rate(
+    settings, content, style, spoil
+):
+    spoil(lambda number: number == 3)
+    config = settings(steps=4, learning_rate=0.04)
+    steps = list(gatys.iterate(content, style, config))
+    assert [step.index for step in steps] == [0, 1, 2, 3, 4]
+    assert [bool(step.note) for step in steps] == [False, False, True, False, False]
+    assert "not finite at step 2" in steps[2].note
+    assert "halved the rate to 0.02" in steps[2].note
+    np.testing.assert_array_equal(steps[3].image, steps[1].image)
+    moved = np.abs(steps[4].image - steps[3].image)
+    assert np.median(moved) == pytest.approx(0.02, rel=0.01)
+    assert steps[4].best_losses["total"] < steps[1].losses["total"]
+
+
+def test_a_note_gives_the_steps_own_number_at_every_scale(
+    settings, content, style, spoil
+):
+    spoil(lambda number: number == 7)  # the last but one, at the larger of two scales
+    steps = list(gatys.iterate(content, style, settings(steps=7, scales=2)))
+    [noted] = [step for step in steps if step.note]
+    assert (noted.index, noted.size) == (6, (37, 50))
+    assert "at step 6;" in noted.note
+
+
+def test_a_run_that_does_not_recover_stops_with_its_best_picture(settings, content):
+    # The picture starts at no content loss; whichever way smoothing moves it, the
+    # content loss is beyond float32.
+    config = settings(
+        steps=50, content_weight=3e38, tv_weight=1.0, learning_rate=1.0, style_weight=0
+    )
+    steps = list(gatys.iterate(content, content, config))
+    assert np.isfinite(totals(steps)).tolist() == [True, False] * gatys.PATIENCE
+    notes = [step.note for step in steps if step.note]
+    assert len(notes) == gatys.PATIENCE
+    for halvings, note in enumerate(notes, start=1):
+        assert f"halved the rate to {0.5**halvings:g}" in note
+    assert notes[-1].startswith("stopped: ")
+    np.testing.assert_array_equal(gatys.finish(steps[-1], content), content)
+
+
+@pytest.mark.parametrize("weights", [{}, {"style_weight": 0, "content_weight": 1e-3}])
+def test_a_first_picture_without_a_finite_loss_is_an_error(
+    settings, content, style, weights
+):
+    broken = content.copy()
+    broken[0, 3, 4] = np.nan
+    with pytest.raises(ValueError, match="loss of the first picture is not finite"):
+        gatys.stylize(content, style, settings(init="x.png", **weights), init=broken)
+
+
+def test_pictures_too_small_for_the_layers_are_an_error(vgg19, content, style):
+    config = GatysConfig(backbone=str(vgg19), steps=1)
+    for pair in [(content[:, :15], style), (content, style[:, :, :10])]:
+        with pytest.raises(ValueError, match="at least 16 pixels"):
+            gatys.stylize(*pair, config)
+
+
+def test_scales_too_small_for_the_style_are_left_out(vgg19, content, style):
+    narrow = style[:, :, :26]  # 50x29 beside the content, 25x14 at half its size
+    config = GatysConfig(backbone=str(vgg19), steps=2, scales=2)
+    sizes = {step.size for step in gatys.iterate(content, narrow, config)}
+    assert sizes == {(37, 50)}

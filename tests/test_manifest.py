@@ -1,0 +1,238 @@
+"""Manifests: what was written repeats the run, and what is none says so."""
+
+import dataclasses
+import functools
+import json
+import platform
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tf_style import __version__, manifest
+from tf_style.config import MODES, GatysConfig, HubConfig, Job
+
+ABC, DEF = "ba78", "cb8e"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    """Works in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+
+def _job(**values):
+    return Job(**{"contents": ("photo.jpg",), "styles": ("painting.jpg",)} | values)
+
+
+def _write(job, facts=None, output="out.png"):
+    inputs = {"content": (job.contents[0], ABC), "style": (job.styles[0], DEF)}
+    if job.gatys.init == "first.jpg":
+        inputs["init"] = (job.gatys.init, "2f")
+    models = {
+        engine: SimpleNamespace(name=engine, source=f"of {engine}", checksum="1f")
+        for engine in MODES[job.mode]
+    }
+    return manifest.write(job, inputs, output, models, facts or {})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"mode": "hub", "hub": HubConfig(style_size=99)},
+        {"mode": "hub", "max_side": 700},
+        {"mode": "gatys", "gatys": GatysConfig(steps=7, style_weight=3e-5, seed=9)},
+        {"mode": "gatys", "max_side": 0},
+        {
+            "mode": "compare",
+            "gatys": GatysConfig(style_layer_weights=(1.0, 2.0, 3.0, 4.0, 5.0)),
+            "hub": HubConfig(style_size=77),
+        },
+    ],
+)
+def test_manifest_gives_the_job_back(tmp_path, values):
+    path = _write(_job(**values))
+    assert path == Path("out.json")
+    read = manifest.read(path)
+    photo, painting = (str(tmp_path / name) for name in ("photo.jpg", "painting.jpg"))
+    checksums = {"content": ABC, "style": DEF}
+    checksums |= dict.fromkeys(MODES[values["mode"]], "1f")
+    places = {"contents": (photo,), "styles": (painting,), "output": "out.png"}
+    assert read == _job(**values, **places, checksums=checksums)
+
+
+def test_relative_paths_become_absolute(tmp_path, monkeypatch):
+    gatys = GatysConfig(init="first.jpg", backbone="vgg.h5")
+    path = _write(_job(mode="compare", gatys=gatys, hub=HubConfig(model="model")))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    read = manifest.read(tmp_path / path)
+    assert read.contents == (str(tmp_path / "photo.jpg"),)
+    assert read.output == str(tmp_path / "out.png")
+    assert read.gatys.init == str(tmp_path / "first.jpg")
+    assert read.gatys.backbone == str(tmp_path / "vgg.h5")
+    assert read.hub.model == str(tmp_path / "model")
+    assert read.checksums["init"] == "2f"
+
+
+def test_names_and_urls_stay_as_they_are():
+    url = "https://x.org/photo.jpg"
+    hub = HubConfig(model="https://x.org/model/1")
+    read = manifest.read(_write(_job(contents=(url,), mode="compare", hub=hub)))
+    assert read.contents == (url,)
+    assert read.hub == hub
+    assert read.gatys == GatysConfig()
+
+
+def test_output_may_be_chosen_anew():
+    path = _write(_job(output="out.png"))
+    assert manifest.read(path, "again/").output == "again/"
+
+
+def test_output_is_looked_for_beside_a_manifest_that_was_moved():
+    _write(_job(), output="deep/out.png")
+    Path("deep").rename("moved")
+    assert manifest.read("moved/out.json").output == "moved/out.png"
+
+
+def test_manifest_tells_facts_models_and_versions():
+    path = _write(_job(), {"seconds": 1.5, "size": [50, 37]})
+    account = json.loads(path.read_text("utf-8"))
+    assert account["tf_style"] == __version__
+    assert (account["seconds"], account["size"]) == (1.5, [50, 37])
+    assert account["models"] == {
+        "hub": {"name": "hub", "source": "of hub", "sha256": "1f"}
+    }
+    assert account["versions"]["numpy"] == np.__version__
+    assert account["versions"]["python"] == platform.python_version()
+
+
+@pytest.mark.parametrize(
+    "mode, engines",
+    [("hub", {"hub"}), ("gatys", {"gatys"}), ("compare", {"hub", "gatys"})],
+)
+def test_manifest_holds_the_settings_of_its_mode_only(mode, engines):
+    settings = json.loads(_write(_job(mode=mode)).read_text("utf-8"))["settings"]
+    assert settings.keys() == {"mode", "max_side"} | engines
+
+
+def test_changed_input_is_noticed():
+    job = manifest.read(_write(_job()))
+    manifest.check(job, "content", "a.jpg", ABC)
+    with pytest.raises(ValueError, match="^a.jpg has changed since the manifest"):
+        manifest.check(job, "content", "a.jpg", DEF)
+    with pytest.raises(ValueError, match="^model has changed since the manifest"):
+        manifest.check(job, "hub", "model", ABC)
+
+
+def test_a_run_that_repeats_nothing_takes_any_input():
+    manifest.check(_job(), "content", "a.jpg", ABC)
+
+
+@pytest.mark.parametrize(
+    "text, foreign",
+    [
+        (None, False),
+        ('{"tf_style": "0.1.0"}', False),
+        ('{"name": "tf_style"}', True),
+        ('["tf_style"]', True),
+        ("[" * 100_000, True),
+        ("17", True),
+        ("my notes", True),
+        ("", True),
+        (b"\xff\xfe\x00", True),
+    ],
+    ids=["no file", "ours", "dict", "list", "deep", "number", "text", "empty", "bytes"],
+)
+def test_only_manifests_and_empty_places_are_ours(text, foreign):
+    if text is not None:
+        data = text if isinstance(text, bytes) else text.encode()
+        Path("a.json").write_bytes(data)
+    assert manifest.is_foreign("a.json") is foreign
+
+
+def test_folder_in_the_manifests_place_is_foreign():
+    Path("a.json").mkdir()
+    assert manifest.is_foreign("a.json")
+
+
+MISSING = object()
+
+
+@pytest.mark.parametrize(
+    "place, value, reason",
+    [
+        ("settings", MISSING, "'settings'"),
+        ("inputs/style", MISSING, "'style'"),
+        ("inputs/content/sha256", MISSING, "'sha256'"),
+        ("models", MISSING, "'models'"),
+        ("models/gatys", MISSING, "'gatys'"),
+        ("models/gatys/sha256", MISSING, "'sha256'"),
+        ("output", MISSING, "'output'"),
+        ("settings", None, ""),
+        ("inputs", [], ""),
+        ("inputs/content/source", 17, ""),
+        ("models", ["magenta"], ""),
+        ("output", 17, ""),
+        ("settings/mode", "fast", "'fast'"),
+        ("settings/max_side", "big", ""),
+        ("settings/max_side", -1, "max_side is -1"),
+        ("settings/gatys", "none", ""),
+        ("settings/gatys/step", 1, "GatysConfig has no setting 'step'"),
+        ("settings/gatys/steps", 0, "steps is 0"),
+        ("settings/gatys/steps", "7", ""),
+        pytest.param("settings/gatys/steps", 10**400, "", id="huge"),
+        ("settings/gatys/tv_weight", float("nan"), "tv_weight is nan"),
+    ],
+)
+def test_malformed_manifest_is_one_line(place, value, reason):
+    path = _write(_job(mode="gatys"))
+    account = json.loads(path.read_text("utf-8"))
+    *parents, last = place.split("/")
+    entry = functools.reduce(lambda at, key: at[key], parents, account)
+    if value is MISSING:
+        del entry[last]
+    else:
+        entry[last] = value
+    path.write_text(json.dumps(account))
+    _assert_refused(path, reason)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"17", b"null", b"[]", b'"text"', b"\xff\xfe", b"[" * 100_000],
+    ids=["empty", "cut", "number", "null", "list", "text", "bytes", "deep"],
+)
+def test_file_that_is_no_manifest_is_one_line(data):
+    Path("a.json").write_bytes(data)
+    _assert_refused(Path("a.json"))
+
+
+def _assert_refused(path, reason=""):
+    with pytest.raises(ValueError) as caught:
+        manifest.read(path)
+    assert str(caught.value).startswith(
+        f"{path} is not a manifest of tf_style: {reason}"
+    )
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_manifest_is_named():
+    with pytest.raises(FileNotFoundError, match="^nowhere.json does not exist$"):
+        manifest.read("nowhere.json")
+
+
+def test_failed_writing_keeps_the_old_manifest():
+    path = _write(_job())
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        _write(_job(), facts={"losses": object()})
+    assert path.read_bytes() == before
+    assert not list(Path().glob(".*"))
+
+
+def test_job_of_a_manifest_can_be_written_again():
+    job = manifest.read(_write(_job(mode="gatys")))
+    again = manifest.read(_write(job, output="again.png"))
+    assert dataclasses.replace(again, output=job.output) == job

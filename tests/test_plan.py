@@ -1,0 +1,241 @@
+"""Plans: which pictures are meant, and where each result goes without harm."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tf_style import plan
+from tf_style.config import GatysConfig, HubConfig, Job
+
+TREE = (
+    "photos/b.png",
+    "photos/a.jpg",
+    "photos/C.JPG",
+    "photos/.hidden.png",
+    "photos/notes.txt",
+    "photos/deep/d.webp",
+    "s.png",
+    "odd[1].png",
+)
+
+
+@pytest.fixture(autouse=True)
+def _tree(tmp_path, monkeypatch):
+    """Works in a folder of its own that holds `TREE`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in TREE:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"mine")
+
+
+@pytest.mark.parametrize(
+    "sources, expected",
+    [
+        (["s.png"], ["s.png"]),
+        (["photos"], ["photos/C.JPG", "photos/a.jpg", "photos/b.png"]),
+        (["photos/"], ["photos/C.JPG", "photos/a.jpg", "photos/b.png"]),
+        (["photos/*.png"], ["photos/b.png"]),
+        (["photos/[ab].*"], ["photos/a.jpg", "photos/b.png"]),
+        (["**/*.webp"], ["photos/deep/d.webp"]),
+        (["odd[1].png"], ["odd[1].png"]),
+        (["s.png", "photos/b.png"], ["s.png", "photos/b.png"]),
+        (["s.png", "photos/b.png", "s.png"], ["s.png", "photos/b.png"]),
+        (
+            ["photos/b.png", "photos", "photos/*.png"],
+            ["photos/b.png", "photos/C.JPG", "photos/a.jpg"],
+        ),
+        (["https://x.org/a*.jpg"] * 2, ["https://x.org/a*.jpg"]),
+        (["nowhere.png"], ["nowhere.png"]),
+    ],
+)
+def test_sources_expand_in_order_and_once(sources, expected):
+    assert plan.expand(sources) == expected
+
+
+def test_tilde_is_the_home_folder(tmp_path):
+    assert plan.expand(["~/photos/*.png"]) == [str(tmp_path / "photos" / "b.png")]
+
+
+def test_folder_named_like_a_picture_is_no_picture():
+    Path("photos/album.jpg").mkdir()
+    assert "photos/album.jpg" not in plan.expand(["photos"])
+
+
+def test_name_may_begin_with_a_tilde():
+    Path("~a.png").write_bytes(b"mine")
+    assert plan.expand(["~a.png"]) == ["~a.png"]
+
+
+@pytest.mark.parametrize(
+    "source, reason",
+    [
+        ("empty", "folder empty holds no picture (.jpg, "),
+        ("photos/*.gif", "no file matches photos/*.gif"),
+        ("photo?", "no file matches photo?"),  # but a folder does
+    ],
+)
+def test_source_without_a_picture_is_named(source, reason):
+    Path("empty").mkdir()
+    Path("empty/.hidden.png").write_bytes(b"mine")
+    with pytest.raises(ValueError) as caught:
+        plan.expand([source])
+    assert str(caught.value).startswith(reason)
+
+
+def _assign(output, contents, styles, **settings):
+    job = Job(tuple(contents), tuple(styles), output, **settings)
+    return plan.assign(job, contents, styles)
+
+
+def _outputs(*arguments, **settings):
+    return [str(pair.output) for pair in _assign(*arguments, **settings)]
+
+
+@pytest.mark.parametrize(
+    "output, expected",
+    [
+        ("", "stylized.png"),
+        ("new.jpg", "new.jpg"),
+        ("NEW.WEBP", "NEW.WEBP"),
+        ("a/b/new.tiff", "a/b/new.tiff"),
+        ("folder", "folder/b_s.png"),
+        ("v1.0/", "v1.0/b_s.png"),
+        ("photos", "photos/b_s.png"),
+    ],
+)
+def test_single_picture_goes_into_the_file_or_folder(output, expected):
+    assert _outputs(output, ["photos/b.png"], ["s.png"]) == [expected]
+    assert Path(expected).parent.is_dir()
+
+
+def test_output_may_be_an_existing_folder_whose_name_has_a_dot():
+    Path("v1.0").mkdir()
+    assert _outputs("v1.0", ["photos/b.png"], ["s.png"]) == ["v1.0/b_s.png"]
+
+
+def test_every_content_meets_every_style_contents_outermost():
+    pairs = _assign("", ["photos/a.jpg", "photos/b.png"], ["s.png", "t.png"])
+    assert pairs == [
+        (0, "photos/a.jpg", "s.png", Path("stylized/a_s.png")),
+        (1, "photos/a.jpg", "t.png", Path("stylized/a_t.png")),
+        (2, "photos/b.png", "s.png", Path("stylized/b_s.png")),
+        (3, "photos/b.png", "t.png", Path("stylized/b_t.png")),
+    ]
+
+
+@pytest.mark.parametrize(
+    "contents, styles, names",
+    [
+        (["x/a.jpg", "y/a.png"], ["s.png"], ["a_s", "a_s_2"]),
+        (["x/a.jpg", "y/A.jpg", "z/a.jpg"], ["s.png"], ["a_s", "A_s_2", "a_s_3"]),
+        (
+            ["a.jpg", "a_s.jpg"],
+            ["s_s.png", "s.png"],
+            ["a_s_s", "a_s", "a_s_s_s", "a_s_s_2"],
+        ),
+        (["contact.jpg"], ["sheet.png"], ["contact_sheet_2"]),
+    ],
+)
+def test_names_never_collide_even_where_case_is_ignored(contents, styles, names):
+    expected = [f"out/{name}.png" for name in names]
+    assert _outputs("out/", contents, styles) == expected
+
+
+def test_names_leave_room_for_the_parts_of_other_comparisons():
+    pairs = _outputs("out/", ["a.png"], ["s.png", "s_hub.png"], mode="compare")
+    assert pairs == ["out/a_s.png", "out/a_s_hub_2.png"]
+
+
+def test_names_are_cut_to_what_file_systems_hold():
+    (name,) = _outputs("out/", ["\N{ARTIST PALETTE}" * 60 + ".png"], ["s.png"])
+    assert 190 < len(Path(name).name.encode()) <= 204
+
+
+@pytest.mark.parametrize(
+    "source, stem",
+    [
+        ("photos/a.b.jpg", "a.b"),
+        ("https://x.org/pics/Starry%20Night.jpg?size=9", "Starry Night"),
+        ("https://x.org/up%2Fdown.png", "down"),
+        ("https://x.org/a/", "a"),
+        ("https://x.org", "picture"),
+        ("http://x.org/?id=1.jpg", "picture"),
+    ],
+)
+def test_names_come_from_the_end_of_a_path_or_url(source, stem):
+    assert plan.stem_of(source) == stem
+
+
+@pytest.mark.parametrize(
+    "output, contents, reason",
+    [
+        (
+            "o.png",
+            ["photos/a.jpg", "photos/b.png"],
+            "output o.png is one file, but ther",
+        ),
+        ("o.gif", ["photos/b.png"], "cannot write o.gif: its ending must be one of"),
+        ("s.png", ["photos/b.png"], "output s.png would overwrite an input"),
+        ("photos/b.png", ["photos/b.png"], "output photos/b.png would overwrite an in"),
+        ("deep/../s.png", ["photos/b.png"], "output deep/../s.png would overwrite an"),
+        ("~/s.png", ["photos/b.png"], "would overwrite an input"),
+        ("out.png", ["photos/b.png"], "out.json is not ours, and a manifest would"),
+        ("photos", ["photos/b.png"], "photos/b_s.json is not ours, and a manifest"),
+        ("photos", ["photos/contact_sheet.png", "s.png"], "would overwrite an input"),
+    ],
+)
+def test_nothing_that_is_not_ours_would_be_lost(output, contents, reason):
+    Path("deep").mkdir()
+    for name in ("out.json", "photos/b_s.json", "photos/contact_sheet.png"):
+        Path(name).write_text('{"mine": 1}')
+    with pytest.raises(ValueError) as caught:
+        _assign(output, contents, ["s.png"])
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "settings, content",
+    [
+        ({"gatys": GatysConfig(init="new.png")}, "photos/b.png"),
+        ({"gatys": GatysConfig(backbone="./new.png")}, "photos/b.png"),
+        ({"hub": HubConfig(model="photos/../new.png")}, "photos/b.png"),
+        ({}, "new_hub.png"),
+        ({}, "new_gatys.png"),
+        ({}, "new_loss.png"),
+    ],
+)
+def test_no_part_of_a_comparison_overwrites_an_input(settings, content):
+    with pytest.raises(ValueError, match="would overwrite an input"):
+        _assign("new.png", [content], ["s.png"], mode="compare", **settings)
+
+
+def test_one_file_under_two_names_is_one_picture(tmp_path):
+    sources = ["s.png", "./s.png", "photos/../s.png", str(tmp_path / "s.png")]
+    assert plan.expand(sources) == ["s.png"]
+
+
+def test_our_own_manifest_may_be_replaced():
+    Path("out.json").write_text(json.dumps({"tf_style": "0.1.0"}))
+    assert _outputs("out.png", ["photos/b.png"], ["s.png"]) == ["out.png"]
+
+
+def test_linked_input_is_recognised():
+    Path("link.png").symlink_to("s.png")
+    with pytest.raises(ValueError, match="link.png would overwrite an input"):
+        _assign("link.png", ["photos/b.png"], ["s.png"])
+
+
+@pytest.mark.parametrize("output", ["s.png/", "s.png/new.png", "s.png/deep/"])
+def test_folder_that_cannot_be_written_is_one_line(output):
+    with pytest.raises(OSError, match="^cannot write to folder s.png"):
+        _assign(output, ["photos/b.png"], ["odd[1].png"])
+
+
+def test_planning_changes_no_file():
+    Path("out.png").write_bytes(b"old")
+    _assign("out.png", ["photos/b.png"], ["s.png"])
+    assert Path("out.png").read_bytes() == b"old"
+    names = {str(path) for path in Path().rglob("*") if path.is_file()}
+    assert names == {*TREE, "out.png"}

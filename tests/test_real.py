@@ -1,0 +1,105 @@
+"""Real weights: Magenta's mobile model and the first three blocks of VGG-19.
+
+They are not part of the repository; without them these tests are skipped.
+"""
+
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_hub
+import vgg19_weights
+
+from tf_style import features, gatys, hub, images
+from tf_style.config import MAGENTA_HANDLE, GatysConfig, HubConfig
+
+# What tensorflow_hub calls the folder of MAGENTA_HANDLE: the handle's SHA-1.
+CACHED_AS = "f843094219bf78a99e8ea6c8d71f1bc74f07101a"
+
+
+@pytest.fixture
+def magenta(shared, tmp_path, monkeypatch):
+    """The model as `tensorflow_hub` loads it, from a cache that holds it already."""
+    folder = shared / "weights" / "magenta_mobile_savedmodel"
+    shutil.copytree(folder, tmp_path / "hub" / CACHED_AS)
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
+    hub.load_model.cache_clear()
+    yield tensorflow_hub.load(MAGENTA_HANDLE)
+    hub.load_model.cache_clear()
+
+
+@pytest.fixture
+def tubingen(shared):
+    return shared / "data" / "dev" / "content" / "tubingen.jpg"
+
+
+@pytest.fixture
+def starry_night(shared):
+    return shared / "data" / "dev" / "style" / "starry_night.jpg"
+
+
+@pytest.fixture(scope="module")
+def real_vgg19(shared, tmp_path_factory):
+    """A weights file whose blocks 1 to 3 are ImageNet's; the others are seeded."""
+    return vgg19_weights.write(
+        tmp_path_factory.mktemp("real") / "vgg19.weights.h5",
+        shared / "weights" / "vgg19_imagenet_block1to3.npz",
+    )
+
+
+def test_magentas_answer_is_passed_on_unchanged(magenta, tubingen, starry_night):
+    content = images.load_image(tubingen, 256)
+    assert content.shape == (1, 192, 256, 3)
+    style = images.resize(images.load_image(starry_night), 256, 410)
+    raw = magenta(tf.constant(content), tf.constant(style))[0]
+    found = hub.stylize(content, images.load_image(starry_night), HubConfig())
+    np.testing.assert_array_equal(found, raw)
+    assert np.abs(found - content).mean() > 0.05  # it did paint
+
+
+def test_magenta_returns_an_odd_photo_at_its_size(magenta, tubingen, starry_night):
+    content = images.load_image(tubingen)[:, :253, :255]
+    style = images.resize(images.load_image(starry_night), 256, 410)
+    # Down to 256x256, the photo's last pixels in reverse.
+    rows, columns = [*range(253), 251, 250, 249], [*range(255), 253]
+    padded = content[:, rows][:, :, columns]
+    raw = magenta(tf.constant(padded), tf.constant(style))[0]
+    found = hub.stylize(content, images.load_image(starry_night), HubConfig())
+    assert found.shape == (1, 253, 255, 3)
+    np.testing.assert_array_equal(found, raw[:, :253, :255])
+
+
+def test_vgg19_sees_a_real_picture_as_its_published_weights_do(
+    shared, real_vgg19, tubingen
+):
+    layers = ("block1_conv1", "block2_conv2", "block3_conv1")
+    picture = images.load_image(tubingen, 128)
+    found = features.load_backbone(str(real_vgg19), layers)(picture)
+
+    weights = np.load(shared / "weights" / "vgg19_imagenet_block1to3.npz")
+    here = picture[..., ::-1] * 255 - np.float32([103.939, 116.779, 123.68])
+    for name in features.LAYERS[:5]:
+        if name in ("block2_conv1", "block3_conv1"):
+            here = tf.nn.max_pool2d(here, 2, 2, "VALID")
+        here = tf.nn.conv2d(here, weights[f"{name}/kernel"], 1, "SAME")
+        here = tf.nn.relu(here + weights[f"{name}/bias"])
+        if name in layers:
+            scale = float(tf.reduce_max(here))
+            np.testing.assert_allclose(found[name], here, atol=1e-5 * scale)
+
+
+def test_a_few_steps_bring_the_style_much_closer(real_vgg19, tubingen, starry_night):
+    content = images.load_image(tubingen, 96)
+    style = images.load_image(starry_night)
+    config = GatysConfig(
+        backbone=str(real_vgg19),
+        content_layers=("block3_conv2",),
+        style_layers=("block1_conv1", "block2_conv1", "block3_conv1"),
+        steps=12,
+        scales=1,
+    )
+    *_, last = steps = list(gatys.iterate(content, style, config))
+    assert last.losses["style"] < steps[0].losses["style"] / 5
+    painted = gatys.finish(last, content)
+    assert 0.01 < np.abs(painted - content).mean() < 0.3  # another picture, not noise
