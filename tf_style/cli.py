@@ -156,7 +156,8 @@ def _run(job):
 def _interrupt_once(*_):
     """Ends the job; a second signal must not spoil the writing of its last picture."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+        # Not SIG_IGN: Python complains of a signal that came in between.
+        signal.signal(number, lambda *_: None)
     raise KeyboardInterrupt
 
 
