@@ -56,6 +56,7 @@ def made_up():
         Result(slow, losses(0.3), 7.5, None),
         history,
         5.0,
+        ["went back"],
         False,
     )
 

@@ -80,6 +80,23 @@ def test_new_file_has_the_rights_that_the_umask_leaves(tmp_path, umask, rights):
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == rights
 
 
+def test_replaced_file_keeps_its_rights(target):
+    target.chmod(0o640)
+    with files.replacing(target) as temporary:
+        temporary.write_bytes(b"new")
+    assert target.read_bytes() == b"new"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+def test_link_is_followed(target, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(target)
+    with files.replacing(link) as temporary:
+        temporary.write_bytes(b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+
+
 def test_checksum_of_a_file_is_the_standards(tmp_path):
     path = tmp_path / "abc"
     path.write_bytes(b"abc")  # FIPS 180-2, appendix B.1

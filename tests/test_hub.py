@@ -363,21 +363,38 @@ def dead_process():
 
 
 @pytest.mark.parametrize(
-    "owner, stays",
+    "owner, age_s, stays",
     [
-        ("{host}.{dead}.0123abcd", False),  # else the next download waits for minutes
-        ("{host}.{living}.0123abcd", True),
-        ("elsewhere.{dead}.0123abcd", True),
-        ("of another program", True),
+        ("{host}.{dead}.0123abcd", 0, False),  # else the next waits for 20 minutes
+        ("{host}.{living}.0123abcd", 86400, True),
+        ("elsewhere.{dead}.0123abcd", 0, True),
+        ("elsewhere.{dead}.0123abcd", 86400, False),
+        ("", 0, True),
+        ("", 86400, False),
+        ("{host}.99999999999999999999.0123abcd", 86400, False),
     ],
 )
-def test_only_the_lock_of_a_killed_download_is_removed(
-    server, cache, dead_process, owner, stays
+def test_only_abandoned_locks_are_removed_with_what_they_left(
+    cache, dead_process, owner, age_s, stays
 ):
-    cache.mkdir()
-    lock = cache / "other.lock"
-    lock.write_text(
-        owner.format(host=socket.gethostname(), living=os.getpid(), dead=dead_process)
+    lock, partial, other = (
+        cache / name for name in ("f8.lock", "f8.0123abcd.tmp", "f9.4567.tmp")
     )
-    hub.load_model(f"{server.address}/stub/1")
-    assert lock.exists() is stays
+    for folder in (partial, other):
+        folder.mkdir(parents=True)
+    lock.write_text(
+        owner.format(host=socket.gethostname(), dead=dead_process, living=os.getpid())
+    )
+    before = lock.stat().st_mtime - age_s
+    os.utime(lock, (before, before))
+    hub._remove_if_abandoned(lock)
+    assert (lock.exists(), partial.exists(), other.exists()) == (stays, stays, True)
+
+
+def test_a_killed_download_is_done_again(server, cache, dead_process):
+    handle = f"{server.address}/stub/1"
+    cache.mkdir()
+    lock = cache / f"{hashlib.sha1(handle.encode()).hexdigest()}.lock"
+    lock.write_text(f"{socket.gethostname()}.{dead_process}.0123abcd")
+    assert hub.load_model(handle).source == handle
+    assert not lock.exists()

@@ -115,6 +115,12 @@ def test_every_kind_of_pixel_becomes_rgb_on_white(tmp_path, name, image, colour,
         ("a.tif", np.uint16([[100, 300]]), [100 / 65535, 300 / 65535]),
         ("a.tif", np.float32([[0, 0.25, 0.5, 1]]), [0, 0.25, 0.5, 1]),
         ("a.tif", np.float32([[0, 51, 127.5, 255]]), [0, 0.2, 0.5, 1]),
+        ("a.tif", np.float32([[0, 0.5, 1, 1.01]]), [0, 0.5, 1, 1]),
+        ("a.tif", np.float32([[0, 0.5, 1, 3.9]]), [0, 0.5, 1, 1]),
+        ("a.tif", np.float32([[0, 5, 10]]), [0, 0.5, 1]),
+        ("a.tif", np.float32([[0, 51, 256]]), [0, 0.2, 1]),
+        ("a.tif", np.int32([[0, 51, 255]]), [0, 0.2, 1]),
+        ("a.tif", np.int32([[0, 1]]), [0, 1]),
     ],
 )
 def test_deep_grey_keeps_its_range(tmp_path, name, stored, shown):

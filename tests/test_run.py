@@ -206,6 +206,23 @@ def test_an_interrupted_job_still_writes_its_best_picture(job, mode, tmp_path):
     assert not (tmp_path / "out" / "cat_oil.png").exists()
 
 
+def test_an_interrupted_job_ends_even_if_its_picture_cannot_be_written(
+    job, monkeypatch
+):
+    events = run.run(dataclasses.replace(job, mode="gatys"))
+    while not isinstance(next(events), gatys.Step):
+        pass
+
+    def full_disk(path, *_):
+        raise OSError(f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr(images, "save_image", full_disk)
+    failed = events.throw(KeyboardInterrupt)
+    assert "cat_ink.png: No space left on device" in failed.reason
+    with pytest.raises(KeyboardInterrupt):
+        next(events)
+
+
 def test_an_interrupt_before_the_first_step_writes_nothing(single, tmp_path):
     events = run.run(dataclasses.replace(single, mode="gatys"))
     assert isinstance(next(events), run.Started)

@@ -129,22 +129,23 @@ def _main(argv):
 def _run(job):
     """Does the job while showing it; returns the exit status."""
     run, display = _import_engines()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt_once)
-    shown = display.Display(FLAGS.quiet)
+    shown, signals = display.Display(FLAGS.quiet), _Signals()
     events = run.run(job)
-    event = next(events, None)
     try:
+        event = next(events, None)
         while event is not None:
-            try:
-                shown.show(event)
-                interrupted = False
-            except KeyboardInterrupt:
-                interrupted = True
-            # A job that hears of Ctrl-C still writes the best picture so far.
-            event = (
-                events.throw(KeyboardInterrupt) if interrupted else next(events, None)
-            )
+            # A step that is cut short can fail in any way, so it is let finish.
+            signals.patient = signals.told or isinstance(event, run.gatys.Step)
+            shown.show(event)
+            if signals.came and not signals.told:
+                signals.told = True
+                event = events.throw(KeyboardInterrupt)
+            else:
+                event = next(events, None)
+    except Exception:
+        if signals.came:
+            raise KeyboardInterrupt from None
+        raise
     finally:
         shown.close()
         shown.sum_up()
@@ -153,12 +154,25 @@ def _run(job):
     return 2 if shown.written else 1
 
 
-def _interrupt_once(*_):
-    """Ends the job; a second signal must not spoil the writing of its last picture."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Not SIG_IGN: Python complains of a signal that came in between.
-        signal.signal(number, lambda *_: None)
-    raise KeyboardInterrupt
+class _Signals:
+    """Hears Ctrl-C and SIGTERM; a job that is told of them writes its best picture.
+
+    Attributes:
+        came: how many came.
+        patient: whether the next waits to be told, rather than raising at once.
+        told: whether the job was told.
+    """
+
+    def __init__(self):
+        self.came, self.patient, self.told = 0, False, False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._hear)
+
+    def _hear(self, *_):
+        self.came += 1
+        # The second is the impatient one, the third means it.
+        if self.came > 2 or (self.came == 1 and not self.patient):
+            raise KeyboardInterrupt
 
 
 def _fail(reason):

@@ -35,6 +35,7 @@ class Comparison(NamedTuple):
     slow: Result
     history: list[Moment]  # of the slow path, step by step
     caught_up_s: float | None  # when its style loss first was as low as the fast one's
+    notes: list[str]  # what the slow path had to say
     interrupted: bool  # by Ctrl-C: `slow` is the best picture until then
 
 
@@ -78,11 +79,12 @@ def iterate(content, style, gatys_config, hub_config, init=None):
         fast = hub.stylize(content, style, hub_config)
     fast_losses = measure(fast)
 
-    history, interrupted, step = [], False, None
+    history, notes, interrupted, step = [], [], False, None
     with _Stage() as slow_stage:
         try:
             for step in gatys.iterate(content, style, gatys_config, init):
                 history.append(Moment(slow_stage.clock(), step.size, step.losses))
+                notes += [step.note] if step.note else []
                 yield step
         except KeyboardInterrupt:
             if step is None:
@@ -95,6 +97,7 @@ def iterate(content, style, gatys_config, hub_config, init=None):
         Result(slow, measure(slow), slow_stage.seconds, slow_stage.peak_memory_mib),
         history,
         _caught_up(history, tuple(content.shape[1:3]), fast_losses["style"]),
+        notes,
         interrupted,
     )
 
@@ -103,8 +106,8 @@ def draw_panel(content, style, comparison):
     """Draws content, style, fast and slow side by side, as a picture [1, H, W, 3]."""
     height, width = content.shape[1:3]
     columns = [
-        sheet.Cell(content, f"content\n{width}x{height}\n \n "),
-        sheet.Cell(sheet.thumbnail(style, max(height, width)), "style\n \n \n "),
+        sheet.Cell(content, f"content\n{width}x{height}"),
+        sheet.Cell(sheet.thumbnail(style, max(height, width)), "style"),
         sheet.Cell(comparison.fast.picture, f"fast: hub\n{_caption(comparison.fast)}"),
         sheet.Cell(
             comparison.slow.picture, f"slow: gatys\n{_caption(comparison.slow)}"
@@ -151,19 +154,17 @@ def to_json(comparison):
         "fast": _numbers(comparison.fast),
         "slow": _numbers(comparison.slow),
         "caught_up_s": comparison.caught_up_s,
+        "notes": comparison.notes,
         "interrupted": comparison.interrupted,
-        "history": [_moment(moment) for moment in comparison.history],
+        "history": [_numbers(moment) for moment in comparison.history],
     }
 
 
-def _moment(moment):
-    # JSON knows no infinity, which the losses of a run that diverged may hold.
-    losses = {k: v if np.isfinite(v) else None for k, v in moment.losses.items()}
-    return {"seconds": moment.seconds, "size": moment.size, "losses": losses}
-
-
-def _numbers(result):
-    return {k: v for k, v in result._asdict().items() if k != "picture"}
+def _numbers(measured):
+    """Returns a `Result` or `Moment` as JSON has it, which knows no infinity."""
+    numbers = {k: v for k, v in measured._asdict().items() if k != "picture"}
+    losses = {k: v if np.isfinite(v) else None for k, v in measured.losses.items()}
+    return numbers | {"losses": losses}
 
 
 def _caption(result):

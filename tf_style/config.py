@@ -24,7 +24,7 @@ MODELS = ("magenta",)
 BACKBONES = ("vgg19",)
 INITS = ("content", "noise")
 
-# The most pixels a side that a setting may ask for; no format holds more.
+# The most pixels a side that a setting may ask for: beyond any picture.
 MOST_SIDE = 1_000_000
 
 # The longest side that a mode works at unless told otherwise; 0 keeps the photo's own.
@@ -168,19 +168,24 @@ def from_dict(kind, values):
 def _check_types(config):
     """Holds values to the types of their fields, since JSON may hold anything."""
     kinds = {str: "text", int: "a whole number", float: "a number"}
-    classes = {int: numbers.Integral, float: numbers.Real}
+    classes = {str: str, int: numbers.Integral, float: numbers.Real}
     for spec in fields(config):
         value, kind = getattr(config, spec.name), spec.type
+        if kind == int | None:
+            kind, value = int, value or 0
         if typing.get_origin(kind) is tuple:
-            kind = typing.get_args(kind)[0]
-            wanted = classes.get(kind, kind)
-            valid = isinstance(value, tuple) and all(
-                isinstance(item, wanted) for item in value
-            )
-            _check(config, spec.name, valid, f"a sequence, each item {kinds[kind]}")
+            kind, items = typing.get_args(kind)[0], value
+            wanted = f"a tuple, each item {kinds[kind]}"
+            valid = isinstance(value, tuple)
         elif kind in kinds:
-            valid = isinstance(value, classes.get(kind, kind))
-            _check(config, spec.name, valid, kinds[kind])
+            items, wanted, valid = (value,), kinds[kind], True
+        else:
+            continue
+        valid = valid and all(
+            isinstance(item, classes[kind]) and not isinstance(item, bool)
+            for item in items
+        )
+        _check(config, spec.name, valid, wanted)
 
 
 def _check(config, name, valid, wanted):

@@ -112,35 +112,49 @@ def load_backbone(name_or_path, layers, pooling="max"):
         OSError: the file does not exist, or the download failed.
     """
     layers = tuple(dict.fromkeys(layer_name(layer) for layer in layers))
-    if name_or_path == "vgg19":
-        path = _download_vgg19()
-    else:
-        path = files.local(name_or_path)
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"backbone {name_or_path} does not exist; give vgg19, or the path of a "
-                "Keras weights file (.weights.h5 or .h5)"
-            )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Keras names each layer that it misses.
-            vgg = keras.applications.VGG19(include_top=False, weights=str(path))
-    except Exception as error:
-        raise ValueError(
-            f"{path} does not hold Keras weights of VGG-19 without its top: "
-            f"{' '.join(str(error).split())[:200]}"
-        ) from error
-    outputs = {layer: vgg.get_layer(layer).output for layer in layers}
-    network = keras.Model(vgg.input, outputs)
+    # Whatever the user's keras.json says; pictures here are float32 [B, H, W, C].
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+    path = _vgg19_file(name_or_path)
+    whole = _load_vgg19(path)
+    outputs = {layer: whole.get_layer(layer).output for layer in layers}
+    network = keras.Model(whole.input, outputs)
     if pooling == "average":
         network = _average_pooled(network)
     network.trainable = False
     return Backbone(network, name_or_path, str(path), files.sha256(path))
 
 
+def _vgg19_file(name_or_path):
+    if name_or_path == "vgg19":
+        return _download_vgg19()
+    path = files.local(name_or_path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"backbone {name_or_path} does not exist; give vgg19, or the path "
+            "of a Keras weights file (.weights.h5 or .h5)"
+        )
+    return path
+
+
+def _load_vgg19(path):
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras names each layer that it misses.
+            return keras.applications.VGG19(include_top=False, weights=str(path))
+    except Exception as error:
+        raise ValueError(
+            f"{path} does not hold Keras weights of VGG-19 without its top: "
+            f"{' '.join(str(error).split())[:200]}"
+        ) from error
+
+
 def _download_vgg19():
     """Returns the file of Keras' ImageNet weights, from its cache if it is there."""
     cache = files.local(os.environ.get("KERAS_HOME", "~/.keras"))
+    path = cache / "models" / VGG19_URL.rpartition("/")[2]
+    if path.is_file() and not os.access(cache, os.W_OK):
+        return path  # Keras would pass it over and download to the temporary folder.
     get_file = functools.partial(
         keras.utils.get_file,
         origin=VGG19_URL,
@@ -151,7 +165,7 @@ def _download_vgg19():
     try:
         cache.mkdir(parents=True, exist_ok=True)  # else Keras takes the temporary one
         with files.bounded_network():
-            path = files.call_within(get_file, files.STALLED_AFTER_S, cache)
+            path = files.call_within(get_file, files.STALLED_AFTER_S, cache / "models")
     # Keras raises a bare Exception for whatever the network did.
     except Exception as error:
         reason = files.explain_network(error) or " ".join(str(error).split())

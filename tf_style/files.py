@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import os
 import socket
+import stat
 import string
 import tempfile
 import threading
@@ -16,8 +17,9 @@ from pathlib import Path
 
 # One wait on the network: for a connection, or for the next bytes of a download.
 NETWORK_TIMEOUT_S = 10.0
-# How long a download by a library may bring nothing new into its folder.
-STALLED_AFTER_S = 30.0
+# How long a download by a library may bring nothing new into its folder. They write in
+# blocks of up to 10 MiB, which take minutes on a slow line.
+STALLED_AFTER_S = 300.0
 
 
 def local(source):
@@ -65,15 +67,21 @@ def _renamed_into_place(path):
     os.close(handle)
     try:
         yield Path(name)
-        # mkstemp makes private files; a picture gets the rights of any new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
+        os.chmod(name, _mode_for(path))
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+def _mode_for(path):
+    """Returns the rights of the file in place, or else those of any new file."""
+    with contextlib.suppress(OSError):
+        return stat.S_IMODE(path.stat().st_mode)
+    umask = os.umask(0)  # There is no other way to ask for it.
+    os.umask(umask)
+    return 0o666 & ~umask
 
 
 def sha256(path):
@@ -131,10 +139,12 @@ def call_within(work, seconds, folder=None):
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    size, deadline = 0, time.monotonic() + seconds
+    size, deadline, look_again = 0, time.monotonic() + seconds, time.monotonic()
     while thread.is_alive():
-        if folder and (grown := _size_of(folder)) != size:
-            size, deadline = grown, time.monotonic() + seconds
+        if folder and time.monotonic() >= look_again:
+            look_again = time.monotonic() + seconds / 10
+            if (grown := _size_of(folder)) != size:
+                size, deadline = grown, time.monotonic() + seconds
         if time.monotonic() > deadline:
             raise TimeoutError(f"not done within {seconds:.0f} seconds")
         thread.join(0.1)
@@ -145,9 +155,10 @@ def call_within(work, seconds, folder=None):
 
 def _size_of(folder):
     size = 0
-    for part in Path(folder).rglob("*"):
-        with contextlib.suppress(OSError):  # It may be renamed meanwhile.
-            size += part.stat().st_size
+    for place, _, names in os.walk(folder):  # passes over what is removed meanwhile
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += os.path.getsize(os.path.join(place, name))
     return size
 
 
@@ -167,6 +178,8 @@ def explain_network(error):
             return (
                 f"no answer in time ({reason})" if str(reason) else "no answer in time"
             )
+        if isinstance(error, http.client.InvalidURL):
+            return f"the address is not valid ({error})"
         if isinstance(error, http.client.HTTPException):
             return f"the server's answer is broken ({type(error).__name__})"
         if isinstance(error, urllib.error.ContentTooShortError):
@@ -199,8 +212,8 @@ def download(url, path, max_bytes, max_seconds):
                 data.extend(block)
                 if len(data) > max_bytes:
                     raise OSError(f"it is larger than {max_bytes >> 20} MiB")
-            expected = int(answer.headers.get("Content-Length") or len(data))
-        if len(data) < expected:
+            expected = answer.headers.get("Content-Length", "")
+        if expected.isdigit() and len(data) < int(expected):
             raise ConnectionError(f"after {len(data)} of {expected} bytes")
         if not data:
             raise OSError("the answer is empty")

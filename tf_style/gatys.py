@@ -165,7 +165,7 @@ def measure_targets(content, style, size, extract, config):
         config: a `GatysConfig`.
     """
     style_size = _style_size(content, style, size, config)
-    extract.check_size(*style_size, "a style scaled to the picture, and so")
+    extract.check_size(*style_size, "the style, scaled with the picture to a size")
     content, style = images.resize(content, *size), images.resize(style, *style_size)
     return Targets(
         _pick(extract(content), config.content_layers), _grams(extract(style), config)
@@ -225,6 +225,7 @@ def _pyramid(content, style, extract, config):
     def shortest(size):
         return min(size + _style_size(content, style, size, config))
 
+    sizes = list(dict.fromkeys(sizes))  # A pixel cannot be halved.
     sizes = [s for s in sizes if shortest(s) >= extract.least_size] or sizes[-1:]
     return sizes[-config.steps :]  # none goes without a step
 

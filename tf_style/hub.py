@@ -14,9 +14,11 @@ files.
 """
 
 import functools
+import hashlib
 import os
 import shutil
 import socket
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +34,8 @@ MULTIPLE_OF = 4
 LEAST_SIDE = 8
 # A longer style costs as a picture of that length, for nothing that its middle lacks.
 MOST_ELONGATED = 16
+# Seconds after which nobody waits for a lock whose owner cannot be asked.
+LOCK_EXPIRES_S = 600
 
 
 class Model(NamedTuple):
@@ -127,8 +131,8 @@ def _resolve(handle):
     # tensorflow_hub's own default is the temporary folder, which cleaners empty.
     cache = os.environ.get("TFHUB_CACHE_DIR") or str(files.cache_folder() / "hub")
     os.environ["TFHUB_CACHE_DIR"] = cache
-    for lock in Path(cache).glob("*.lock"):
-        _remove_if_abandoned(lock)
+    lock = Path(cache, hashlib.sha1(handle.encode()).hexdigest() + ".lock")
+    _remove_if_abandoned(lock)
     resolve = functools.partial(tensorflow_hub.resolve, handle)
     try:
         with files.bounded_network():
@@ -136,9 +140,8 @@ def _resolve(handle):
     # Nearly anything, from urllib's errors to tarfile's.
     except Exception as error:
         reason = files.explain_network(error) or " ".join(str(error).split())
-        locks = [str(lock) for lock in Path(cache).glob("*.lock")]
-        if isinstance(error, TimeoutError) and locks:
-            reason += f"; if no other download is under way, remove {' '.join(locks)}"
+        if lock.exists() and not _is_our_own(lock):
+            reason += f"; if no other download is under way, remove {lock}"
         raise OSError(
             f"cannot download {handle}: {reason.rstrip('.')}. Fetch it on another "
             "machine and pass its unpacked folder as --model=FOLDER, or copy that "
@@ -147,18 +150,43 @@ def _resolve(handle):
 
 
 def _remove_if_abandoned(lock):
-    """Removes the lock of a download that was killed; else the next waits 20 minutes.
+    """Removes the lock of a download that was killed, and what it had fetched.
 
-    tensorflow_hub writes "HOST.PID.UUID" into it.
+    Else the next would wait 20 minutes for it. A lock that does not say whose it is, or
+    is of another machine, counts as abandoned after `LOCK_EXPIRES_S`.
     """
     try:
-        host, pid, _ = lock.read_text().rsplit(".", 2)
-        if host == socket.gethostname():
-            os.kill(int(pid), 0)
+        host, pid, unique = _owner_of(lock)
+        if host != socket.gethostname():
+            raise ValueError("of another machine")
+        os.kill(pid, 0)
+        return
     except ProcessLookupError:
-        lock.unlink(missing_ok=True)
-    except (OSError, ValueError):
         pass
+    except ValueError:
+        unique = "*"
+        if time.time() - lock.stat().st_mtime < LOCK_EXPIRES_S:
+            return
+    except OSError:  # It is not there, or not ours to judge.
+        return
+    lock.unlink(missing_ok=True)
+    for partial in lock.parent.glob(f"{lock.stem}.{unique}.tmp"):
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _is_our_own(lock):
+    try:
+        return _owner_of(lock)[:2] == (socket.gethostname(), os.getpid())
+    except (OSError, ValueError):
+        return False
+
+
+def _owner_of(lock):
+    """Reads what tensorflow_hub writes into a lock: host, process and a unique name."""
+    host, pid, unique = lock.read_text().rsplit(".", 2)
+    if int(pid) >= 1 << 31:
+        raise ValueError(f"{pid} is no process")
+    return host, int(pid), unique
 
 
 def _replace_broken(handle, folder):

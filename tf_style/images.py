@@ -276,12 +276,12 @@ def _grey_in_unit_range(image):
     if image.mode.startswith("I;16"):
         white = 65535.0
     else:  # Files do not say what white is: take the least usual one that fits.
-        # Filters overshoot, and floats may hold lights brighter than white.
-        headroom = 4.0 if image.mode == "F" else 1.0
-        brightest = max(float(grey.max()), 1.0)
-        usual = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
-        fitting = (white for white in usual if brightest <= white * headroom)
-        white = next(fitting, brightest)
+        brightest = float(grey.max())
+        if image.mode == "F":  # Filters overshoot, and there are lights beyond white.
+            fitting = (w for w in (255.0, 65535.0) if w / 4 <= brightest <= w * 4)
+            white = 1.0 if brightest <= 4 else next(fitting, brightest)
+        else:
+            white = next((w for w in (1, 255, 65535) if brightest <= w), brightest)
     return Image.fromarray(np.clip(grey / white, 0, 1))
 
 

@@ -29,10 +29,13 @@ def path_of(picture):
 
 def is_foreign(path):
     """Tells whether a file stands here that is no manifest and must not be lost."""
-    try:
-        account = json.loads(Path(path).read_text("utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+    path = Path(path)
+    if not path.exists():
         return False
+    if not path.is_file():
+        return True
+    try:
+        account = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return True
     return not isinstance(account, dict) or "tf_style" not in account
@@ -81,7 +84,7 @@ def write(job, inputs, output, models, facts):
 
 
 def read(path, output=""):
-    """Returns the `Job` that repeats a manifest.
+    """Returns the `Job` that repeats a manifest, an interrupted run to its end.
 
     Args:
         path: the manifest.
@@ -91,12 +94,16 @@ def read(path, output=""):
         ValueError: the file is no manifest of ours.
         OSError: it cannot be read.
     """
-    path = Path(path)
+    path = files.local(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
+    if not path.is_file():
+        raise ValueError(f"{path} is not a manifest of tf_style: it is no file")
     try:
         account = json.loads(path.read_text("utf-8"))
         settings, inputs = account["settings"], account["inputs"]
         known = inputs | account["models"]
-        required = ("content", "style", *MODES[settings["mode"]])
+        required = ("content", "style", *MODES.get(settings["mode"], ()))
         checksums = {name: known[name]["sha256"] for name in {*required, *inputs}}
         return Job(
             contents=(inputs["content"]["source"],),
@@ -108,13 +115,13 @@ def read(path, output=""):
             hub=from_dict(HubConfig, settings.get("hub", {})),
             checksums=checksums,
         )
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} does not exist") from None
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    except KeyError as error:
         raise ValueError(
-            f"{path} is not a manifest of tf_style: "
-            f"{' '.join(str(error).split()) or type(error).__name__}"
+            f"{path} is not a manifest of tf_style: it lacks {error}"
         ) from error
+    except (ValueError, TypeError, IndexError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(f"{path} is not a manifest of tf_style: {reason}") from error
 
 
 def check(job, name, source, checksum):

@@ -118,7 +118,7 @@ def _check_harmless(job, pairs):
     settings = ((job.gatys.init, INITS), (job.gatys.backbone, BACKBONES))
     settings += ((job.hub.model, MODELS),)
     inputs = {_identity(value) for value, names in settings if value not in names}
-    inputs |= {_identity(source) for pair in pairs for source in (pair[1], pair[2])}
+    inputs |= {_identity(s) for pair in pairs for s in (pair.content, pair.style)}
     written = [path for pair in pairs for path in _files_of(pair.output, job.mode)]
     written += filter(None, [sheet_path(pairs)])
     for path in written:
@@ -180,4 +180,5 @@ def stem_of(source):
     """Returns the name of a path or URL without folders and ending."""
     if images.is_url(source):
         source = urllib.parse.unquote(urllib.parse.urlparse(source).path)
-    return Path(source).stem or "picture"
+    stem = Path(source).stem or "picture"
+    return "".join(letter if letter.isprintable() else "_" for letter in stem)

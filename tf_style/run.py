@@ -98,17 +98,8 @@ def run(job) -> Iterator[Started | gatys.Step | Written | Failed]:
             painted = yield from _make(job, pair, content, style, init, models)
             if painted:
                 thumbnails[pair.output] = shrink(painted.picture)
-                if painted.interrupted:
-                    raise KeyboardInterrupt
-    path = plan.sheet_path(pairs)
-    if path and any(pair.output in thumbnails for pair in pairs):
-        picture = _contact_sheet(contents, styles, pairs, thumbnails)
-        try:
-            images.save_image(path, picture)
-        except (ValueError, OSError) as error:
-            yield Failed(f"contact sheet: {error}")
-        else:
-            yield Written(path, None)
+    if len(pairs) > 1 and any(pair.output in thumbnails for pair in pairs):
+        yield from _write_sheet(contents, styles, pairs, thumbnails)
 
 
 def _read(job, name, source, max_side):
@@ -150,8 +141,12 @@ def _steps(job):
 
 
 def _make(job, pair, content, style, init, models):
-    """Paints and writes one pair; returns what was painted, or None if it failed."""
+    """Paints and writes one pair; returns what was painted, or None if it failed.
+
+    Raises KeyboardInterrupt after that, if it came while painting.
+    """
     size = content.pixels.shape[1:3]
+    made, interrupted = None, False
     inputs = {
         "content": (pair.content, content.sha256),
         "style": (pair.style, style.sha256),
@@ -163,6 +158,7 @@ def _make(job, pair, content, style, init, models):
         images.writing_format(pair.output, size)
         began = time.perf_counter()
         painted = yield from _paint(job, content.pixels, style.pixels, first)
+        interrupted = painted.interrupted
         seconds = time.perf_counter() - began
         facts = {"size": list(size[::-1]), "seconds": seconds, **painted.facts}
         if painted.comparison:
@@ -182,7 +178,10 @@ def _make(job, pair, content, style, init, models):
     else:
         for path in written:
             yield Written(path, seconds if path == pair.output else None)
-        return painted
+        made = painted
+    if interrupted:
+        raise KeyboardInterrupt
+    return made
 
 
 def _paint(job, content, style, init):
@@ -218,7 +217,7 @@ def _write_comparison(pair, content, style, result):
     return [pair.output, *parts]
 
 
-def _contact_sheet(contents, styles, pairs, thumbnails):
+def _write_sheet(contents, styles, pairs, thumbnails):
     """Draws styles across, contents down; what failed stays empty."""
 
     def cell(source):
@@ -229,7 +228,13 @@ def _contact_sheet(contents, styles, pairs, thumbnails):
     for content, group in itertools.groupby(pairs, lambda pair: pair.content):
         made = [sheet.Cell(thumbnails.get(pair.output)) for pair in group]
         rows.append([cell(content), *made])
-    return sheet.draw(rows)
+    path = plan.sheet_path(pairs)
+    try:
+        images.save_image(path, sheet.draw(rows))
+    except (ValueError, OSError) as error:
+        yield Failed(f"contact sheet: {error}")
+    else:
+        yield Written(path, None)
 
 
 def _thumbnail_side(rows, columns):
