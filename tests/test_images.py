@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, JpegImagePlugin
 
-from tf_style import images
+from tf_style import decode, images
 
 LOSSY = {".jpg": 4 / 255, ".jpeg": 4 / 255, ".webp": 4 / 255}
 
@@ -29,7 +29,7 @@ def quarters():
     return pixels
 
 
-@pytest.mark.parametrize("ending", images.READABLE)
+@pytest.mark.parametrize("ending", decode.READABLE)
 def test_every_format_is_read_with_its_pixels(tmp_path, quarters, ending):
     path = tmp_path / f"a{ending}"
     Image.fromarray(quarters).save(path, lossless=True, subsampling=0)

@@ -23,7 +23,7 @@ ROWS = (
     ("features", "losses", "color"),
     ("builtin",),
     ("images",),
-    ("files", "config"),
+    ("decode", "files", "config"),
     ("__init__",),
 )
 DEPTH = {name: depth for depth, row in enumerate(ROWS) for name in row}
@@ -36,7 +36,7 @@ KEPT_TO = {
     "tensorflow_hub": {"hub"},
     "keras": {"gatys", "features", "builtin"},
     "tensorflow": {"run", "gatys", "hub", "features", "losses", "color", "builtin"},
-    "PIL": {"images", "sheet"},
+    "PIL": {"decode", "images", "sheet"},
 }
 
 

@@ -1,24 +1,19 @@
 """Pictures from files and URLs to arrays, and back.
 
-Everything that a file may be (turned on its side, CMYK, 16-bit, transparent, in another
-colour space) ends here. Beyond this module a picture is float32 RGB in [0, 1], shaped
-[1, H, W, 3]; transparency travels beside it as [1, H, W, 1].
+Beyond this module a picture is float32 RGB in [0, 1], shaped [1, H, W, 3]; transparency
+travels beside it as [1, H, W, 1].
 """
 
-import contextlib
 import hashlib
-import io
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image
 
-from tf_style import files
+from tf_style import decode, files
 
-# Endings that a folder is searched for, and of these the ones that can be written.
-READABLE = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+# Endings that can be written, and how.
 WRITABLE = {
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
@@ -30,8 +25,6 @@ WRITABLE = {
 }
 HOLDS_ALPHA = (".png", ".webp", ".tif", ".tiff")
 
-# Pillow's names of what is read; it knows more, and some of these start programs.
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 FILE_MAX_BYTES = 1 << 30
 
 # The most that a format's header can say, in pixels a side.
@@ -105,10 +98,8 @@ def _existing_file(source):
 def _decode(source, data, max_side):
     if not data:
         raise ValueError(f"{source} is empty (0 bytes)")
-    with _explain_decoding(source):
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            image.load()
-            image = _to_srgb(ImageOps.exif_transpose(image))
+    with decode.explained(source):
+        image = decode.open_srgb(data)
         if max_side and max(image.size) > max_side:
             image = image.resize(fit(image.size, max_side), Image.Resampling.LANCZOS)
         return Picture(*_to_arrays(image), hashlib.sha256(data).hexdigest())
@@ -207,82 +198,6 @@ def fit(size, side):
     """Returns the two lengths of `size` scaled so that the longer is `side`."""
     factor = side / max(size)
     return tuple(max(1, round(length * factor)) for length in size)
-
-
-@contextlib.contextmanager
-def _explain_decoding(source):
-    """Turns whatever a decoder raises into one line; decoders raise nearly anything."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        limit = Image.MAX_IMAGE_PIXELS / 1e6
-        raise ValueError(
-            f"{source} has more than {limit:.0f} million pixels; shrink it first"
-        ) from error
-    except Image.UnidentifiedImageError as error:
-        raise ValueError(
-            f"{source} is not a picture that can be read ({', '.join(READABLE)})"
-        ) from error
-    except (Exception, MemoryError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{source} cannot be decoded: {reason}") from error
-
-
-def _to_srgb(image):
-    """Converts any of Pillow's modes to sRGB: RGB, RGBA, or F (grey in [0, 1])."""
-    if image.mode.startswith(("I", "F")):
-        return _grey_in_unit_range(image)
-    has_alpha = image.has_transparency_data
-    if image.mode in ("P", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA" if has_alpha else "RGB")
-    alpha = image.getchannel("A") if has_alpha else None
-    if image.mode in ("LA", "RGBA"):
-        colour = image.convert("L" if image.mode == "LA" else "RGB")
-        colour.info = image.info
-        image = colour
-    image = _apply_profile(image)
-    if alpha is not None:
-        image.putalpha(alpha)
-    return image
-
-
-def _apply_profile(image):
-    """Converts to sRGB by the embedded profile, or plainly where there is none."""
-    profile = image.info.get("icc_profile")
-    if image.mode == "LAB":
-        profile = ImageCms.createProfile("LAB")
-    elif profile:
-        profile = io.BytesIO(profile)
-    if profile:
-        try:
-            return ImageCms.profileToProfile(
-                image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
-        except (ImageCms.PyCMSError, OSError):
-            # A broken profile, or one of another colour space, is worth less than
-            # the picture.
-            pass
-    return image.convert("RGB")
-
-
-def _grey_in_unit_range(image):
-    """Scales 16-bit, 32-bit and float grey to [0, 1]; Pillow's convert would clip."""
-    grey = np.asarray(image, np.float32)
-    if not np.isfinite(grey).all():
-        raise ValueError("it has values that are not finite")
-    if image.mode.startswith("I;16"):
-        white = 65535.0
-    else:  # Files do not say what white is: take the least usual one that fits.
-        brightest = float(grey.max())
-        if image.mode == "F":  # Filters overshoot, and there are lights beyond white.
-            fitting = (w for w in (255.0, 65535.0) if w / 4 <= brightest <= w * 4)
-            white = 1.0 if brightest <= 4 else next(fitting, brightest)
-        else:
-            white = next((w for w in (1, 255, 65535) if brightest <= w), brightest)
-    return Image.fromarray(np.clip(grey / white, 0, 1))
 
 
 def _to_arrays(image):

@@ -8,7 +8,7 @@ import urllib.parse
 from pathlib import Path
 from typing import NamedTuple
 
-from tf_style import files, images, manifest
+from tf_style import decode, files, images, manifest
 from tf_style.config import BACKBONES, INITS, MODELS, MODES
 
 SINGLE_OUTPUT = "stylized.png"
@@ -148,13 +148,13 @@ def _pictures_in(folder):
     found = sorted(
         str(path)
         for path in folder.iterdir()
-        if path.suffix.lower() in images.READABLE
+        if path.suffix.lower() in decode.READABLE
         and not path.name.startswith(".")
         and path.is_file()
     )
     if not found:
         raise ValueError(
-            f"folder {folder} holds no picture ({', '.join(images.READABLE)})"
+            f"folder {folder} holds no picture ({', '.join(decode.READABLE)})"
         )
     return found
 
