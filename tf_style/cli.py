@@ -101,6 +101,9 @@ def _parse_flags(argv):
         return FLAGS(argv)
     except (flags.Error, ValueError) as error:
         _fail(f"{' '.join(str(error).split())}; see --help")
+    except BrokenPipeError:  # of `--help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
     except SystemExit as help_was_shown:
         # absl leaves with 1 after --help.
         raise SystemExit(0) from help_was_shown
