@@ -217,7 +217,7 @@ def test_quiet_prints_one_line_where_the_weights_cannot_be_had(
     end = tf_style(*pair, "--mode=gatys", f"--output={out}", "--quiet")
     assert end.status == 1
     assert re.fullmatch(
-        r"tf_style: cannot download VGG-19 .*--backbone=FILE\n", end.err
+        r"tf_style: cannot download VGG-19 .*--backbone=builtin\n", end.err
     )
     assert end.out == ""
     assert not out.exists()

@@ -3,6 +3,7 @@
 They are not part of the repository; without them these tests are skipped.
 """
 
+import itertools
 import shutil
 
 import numpy as np
@@ -11,9 +12,11 @@ import tensorflow as tf
 import tensorflow_hub
 import vgg19_weights
 
-from tf_style import features, gatys, hub, images
+from tf_style import features, gatys, hub, images, losses
 from tf_style.config import MAGENTA_HANDLE, GatysConfig, HubConfig
 
+# Losses are means over pairs of channels, of which the built-in backbone has 1 in 16.
+SHARE_OF_CHANNELS = 16
 # What tensorflow_hub calls the folder of MAGENTA_HANDLE: the handle's SHA-1.
 CACHED_AS = "f843094219bf78a99e8ea6c8d71f1bc74f07101a"
 
@@ -46,6 +49,32 @@ def real_vgg19(shared, tmp_path_factory):
         tmp_path_factory.mktemp("real") / "vgg19.weights.h5",
         shared / "weights" / "vgg19_imagenet_block1to3.npz",
     )
+
+
+def rank_correlation(values, others):
+    """Spearman's, of vectors without ties."""
+    ranks = [np.argsort(np.argsort(v)) for v in (values, others)]
+    return np.corrcoef(*ranks)[0, 1]
+
+
+def test_the_builtin_backbone_ranks_styles_as_vgg19_does(real_vgg19, shared):
+    layers = ("block1_conv1", "block2_conv1", "block3_conv1")
+    paintings = [
+        images.load_image(path, 160)
+        for path in sorted((shared / "data" / "dev" / "style").iterdir())
+    ]
+
+    def distances(name, layer):
+        backbone = features.load_backbone(name, layers)
+        grams = [losses.gram_matrix(backbone(p)[layer])[0] for p in paintings]
+        pairs = itertools.combinations(grams, 2)
+        return [float(tf.reduce_sum((a - b) ** 2)) for a, b in pairs]
+
+    for layer in layers:
+        found, expected = (distances(n, layer) for n in ("builtin", str(real_vgg19)))
+        assert rank_correlation(found, expected) > 0.8
+        # And of the same size, so that weights of losses mean the same.
+        assert 0.5 < np.median(np.divide(found, expected)) * SHARE_OF_CHANNELS < 2
 
 
 def test_magentas_answer_is_passed_on_unchanged(magenta, tubingen, starry_night):

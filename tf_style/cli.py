@@ -48,7 +48,7 @@ flags.DEFINE_integer(
 )
 
 flags.DEFINE_string(
-    "backbone", _GATYS.backbone, "gatys: vgg19, or a file of its Keras weights"
+    "backbone", _GATYS.backbone, "gatys: vgg19, builtin, or a file of VGG-19's weights"
 )
 flags.DEFINE_enum("pooling", _GATYS.pooling, ("max", "average"), "gatys: of VGG-19")
 flags.DEFINE_list("content_layers", list(_GATYS.content_layers), "gatys: what to keep")

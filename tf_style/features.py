@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 from tf_style import files
+from tf_style.builtin import vgg
 
 VGG19_URL = (
     "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/"
@@ -102,7 +103,9 @@ def load_backbone(name_or_path, layers, pooling="max"):
 
     Args:
         name_or_path: "vgg19" for Keras' VGG-19 with ImageNet weights, downloaded on
-            first use; or the path of a Keras weights file for VGG-19 without its top.
+            first use; "builtin" for our small one, which has layers up to
+            block5_conv1; or the path of a Keras weights file for VGG-19 without its
+            top.
         layers: tuple of layers to measure, in any of the accepted spellings. The
             network ends at the deepest of them.
         pooling: "max", or "average" as in Gatys et al. (2016).
@@ -115,8 +118,16 @@ def load_backbone(name_or_path, layers, pooling="max"):
     # Whatever the user's keras.json says; pictures here are float32 [B, H, W, C].
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
-    path = _vgg19_file(name_or_path)
-    whole = _load_vgg19(path)
+    if name_or_path == "builtin":
+        whole, path = vgg.load(), vgg.WEIGHTS
+        if missing := [layer for layer in layers if layer not in vgg.LAYERS]:
+            raise ValueError(
+                f"the built-in backbone has no layer {missing[0]!r}; "
+                f"it has {', '.join(vgg.LAYERS)}"
+            )
+    else:
+        path = _vgg19_file(name_or_path)
+        whole = _load_vgg19(path)
     outputs = {layer: whole.get_layer(layer).output for layer in layers}
     network = keras.Model(whole.input, outputs)
     if pooling == "average":
@@ -131,7 +142,7 @@ def _vgg19_file(name_or_path):
     path = files.local(name_or_path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"backbone {name_or_path} does not exist; give vgg19, or the path "
+            f"backbone {name_or_path} does not exist; give vgg19, builtin, or the path "
             "of a Keras weights file (.weights.h5 or .h5)"
         )
     return path
@@ -171,7 +182,7 @@ def _download_vgg19():
         reason = files.explain_network(error) or " ".join(str(error).split())
         raise OSError(
             f"cannot download VGG-19 from {VGG19_URL}: {reason}. Fetch that file on "
-            "another machine and pass it as --backbone=FILE"
+            "another machine and pass it as --backbone=FILE, or use --backbone=builtin"
         ) from error
     return Path(path)
 

@@ -1,0 +1,51 @@
+"""The built-in backbone: VGG-19's shape at a quarter of its channels.
+
+It was distilled from VGG-19 by `training/distill.py`, so that its layers can stand in
+for VGG-19's of the same names, up to block5_conv1. MODEL_CARD.md says how well they do.
+"""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+# Kernels and biases as float16, keyed `block1_conv1/kernel` and so on.
+WEIGHTS = Path(__file__).with_name("vgg.npz")
+
+# Convolutions of each block, as in Simonyan and Zisserman (2015), configuration E.
+CONVS = (2, 2, 4, 4, 1)
+CHANNELS = (16, 32, 64, 128, 128)
+LAYERS = tuple(
+    f"block{block}_conv{conv}"
+    for block, convs in enumerate(CONVS, start=1)
+    for conv in range(1, convs + 1)
+)
+
+
+def build():
+    """Builds the network, with Keras' names for VGG-19's layers and random weights."""
+    features = image = keras.Input((None, None, 3))
+    for name in LAYERS:
+        block = int(name[len("block")])
+        if block > 1 and name.endswith("conv1"):
+            pool = keras.layers.MaxPooling2D(2, name=f"block{block - 1}_pool")
+            features = pool(features)
+        features = keras.layers.Conv2D(
+            CHANNELS[block - 1],
+            3,
+            padding="same",
+            activation="relu",
+            kernel_initializer="he_normal",
+            name=name,
+        )(features)
+    return keras.Model(image, features)
+
+
+def load():
+    """Builds the network with the weights that ship."""
+    network = build()
+    with np.load(WEIGHTS) as weights:
+        for name in LAYERS:
+            parts = [weights[f"{name}/{part}"] for part in ("kernel", "bias")]
+            network.get_layer(name).set_weights([p.astype(np.float32) for p in parts])
+    return network

@@ -1,0 +1,80 @@
+"""The networks that ours learn from: VGG-19, exact as far as we have it.
+
+Blocks 1 to 3 are VGG-19's own; above them stands the distilled VGG-19 of Wang et al.,
+"Collaborative Distillation for Ultra-Resolution Universal Style Transfer" (CVPR 2020),
+https://arxiv.org/abs/2003.08436, with its maps to VGG-19's channels.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+MEAN_BGR = np.float32([103.939, 116.779, 123.68])
+
+
+class Exact:
+    """VGG-19's first three blocks.
+
+    Args:
+        path: .npz file with kernels and biases, keyed `block1_conv1/kernel` and so on.
+    """
+
+    def __init__(self, path):
+        self._weights = dict(np.load(path))
+        self.layers = sorted({key.split("/")[0] for key in self._weights})
+
+    def __call__(self, image, deepest=None):
+        """Maps [B, H, W, 3] in [0, 1] to {layer name: values before ReLU}."""
+        features, values = image[..., ::-1] * 255 - MEAN_BGR, {}
+        for name in self.layers:
+            if name.endswith("conv1") and name != "block1_conv1":
+                features = tf.nn.max_pool2d(features, 2, 2, "VALID")
+            kernel = self._weights[f"{name}/kernel"]
+            features = tf.nn.conv2d(features, kernel, 1, "SAME")
+            values[name] = features + self._weights[f"{name}/bias"]
+            if name == deepest:
+                break
+            features = tf.nn.relu(values[name])
+        return values
+
+
+class Distilled:
+    """The distilled VGG-19, with 128 channels in blocks 4 and 5.
+
+    Args:
+        path: .npz file with kernels and biases, keyed `e5/conv11.weight` and so on.
+    """
+
+    CONVS = (2, 2, 4, 4, 1)
+    # Where the network has a map to VGG-19's 512 channels.
+    MAPPED = ("block4_conv1", "block5_conv1")
+
+    def __init__(self, path):
+        weights = np.load(path)
+        self._weights = {
+            key.removeprefix("e5/"): weights[key]
+            for key in weights.files
+            if key.startswith("e5/")
+        }
+        self.layers = [
+            f"block{block}_conv{conv}"
+            for block, convs in enumerate(self.CONVS, start=1)
+            for conv in range(1, convs + 1)
+        ]
+
+    def __call__(self, image):
+        """Maps [B, H, W, 3] in [0, 1] to {layer name: values before ReLU}."""
+        features, values = self._convolve(image, "conv0"), {}
+        for name in self.layers:
+            if name.endswith("conv1") and name != "block1_conv1":
+                features = tf.nn.max_pool2d(features, 2, 2, "VALID")
+            conv = f"conv{name[5]}{name[-1]}"
+            features = tf.pad(features, [(0, 0), (1, 1), (1, 1), (0, 0)], "REFLECT")
+            values[name] = self._convolve(features, conv)
+            features = tf.nn.relu(values[name])
+            if name in self.MAPPED:
+                values[name] = self._convolve(features, f"{conv}_aux")
+        return values
+
+    def _convolve(self, features, name):
+        kernel, bias = (self._weights[f"{name}.{part}"] for part in ("weight", "bias"))
+        return tf.nn.conv2d(features, kernel, 1, "VALID") + bias
