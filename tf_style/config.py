@@ -36,7 +36,7 @@ MAX_SIDE: Mapping[str, int] = MappingProxyType({"hub": 0, "gatys": 512, "compare
 class GatysConfig:
     """Settings of the optimisation (`tf_style.gatys`)."""
 
-    # Features: "vgg19" (Keras' ImageNet weights), "builtin" (our small copy of it, five
+    # Features: "vgg19" (Keras' ImageNet weights), "builtin" (our small copy of it, nine
     # times as fast), or the path of a Keras weights file of VGG-19.
     backbone: str = "vgg19"
     # "max" as VGG was trained, "average" as in Gatys et al. (2016): softer gradients.
