@@ -91,7 +91,7 @@ def _secure_streams():
     """Lets output be closed, or unable to show a file's name, without harm to a job."""
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            files.discard_output(number)
             setattr(sys, name, open(number, "w", closefd=False))
         getattr(sys, name).reconfigure(errors="backslashreplace")
 
@@ -102,7 +102,7 @@ def _parse_flags(argv):
     except (flags.Error, ValueError) as error:
         _fail(f"{' '.join(str(error).split())}; see --help")
     except BrokenPipeError:  # of `--help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        files.discard_output(sys.stdout.fileno())
         raise SystemExit(0) from None
     except SystemExit as help_was_shown:
         # absl leaves with 1 after --help.
@@ -206,14 +206,12 @@ def _silenced():
     """Closes stderr even for C++ code, which knows nothing of `sys.stderr`."""
     sys.stderr.flush()
     saved = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    files.discard_output(2)
     try:
         yield
     finally:
         os.dup2(saved, 2)
         os.close(saved)
-        os.close(nowhere)
 
 
 def _make_job():

@@ -79,17 +79,11 @@ def iterate(content, style, gatys_config, hub_config, init=None):
         fast = hub.stylize(content, style, hub_config)
     fast_losses = measure(fast)
 
-    history, notes, interrupted, step = [], [], False, None
+    history = []
     with _Stage() as slow_stage:
-        try:
-            for step in gatys.iterate(content, style, gatys_config, init):
-                history.append(Moment(slow_stage.clock(), step.size, step.losses))
-                notes += [step.note] if step.note else []
-                yield step
-        except KeyboardInterrupt:
-            if step is None:
-                raise
-            interrupted = True
+        steps = gatys.iterate(content, style, gatys_config, init)
+        timed = _record(steps, slow_stage.clock, history)
+        step, notes, interrupted = yield from gatys.until_interrupted(timed)
         slow = gatys.finish(step, content)
 
     return Comparison(
@@ -188,6 +182,12 @@ def _measurer(content, style, config):
         return {name: float(term) for name, term in terms.items()}
 
     return measure
+
+
+def _record(steps, clock, history):
+    for step in steps:
+        history.append(Moment(clock(), step.size, step.losses))
+        yield step
 
 
 def _caught_up(history, size, level):

@@ -1,12 +1,11 @@
 """Shows a job on the console: a bar on a terminal, a line now and then elsewhere."""
 
-import os
 import sys
 import time
 
 from tqdm import tqdm
 
-from tf_style import gatys, run
+from tf_style import files, gatys, run
 
 # Seconds between lines where the output is no terminal.
 LINE_EVERY = 10.0
@@ -115,4 +114,4 @@ class Display:
             else:
                 self._bar.write(text, file=stream)
         except OSError:  # Nobody reads on; the pictures matter more than their story.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            files.discard_output(stream.fileno())

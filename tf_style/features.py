@@ -23,13 +23,8 @@ VGG19_URL = (
 )
 VGG19_MD5 = "253f8cb515780f3b799900260a226db6"
 
-# Convolutions in each block of VGG-19: Simonyan and Zisserman (2015), configuration E.
-BLOCKS = (2, 2, 4, 4, 4)
-LAYERS = tuple(
-    f"block{block}_conv{conv}"
-    for block, convs in enumerate(BLOCKS, start=1)
-    for conv in range(1, convs + 1)
-)
+# Simonyan and Zisserman (2015), configuration E.
+LAYERS = vgg.layer_names((2, 2, 4, 4, 4))
 
 
 class Backbone:

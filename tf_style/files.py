@@ -39,6 +39,14 @@ def cache_folder():
     return local(shared) / "tf_style"
 
 
+def discard_output(number):
+    """Sends what is written to a file descriptor nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    if nowhere != number:
+        os.close(nowhere)
+
+
 @contextlib.contextmanager
 def replacing(path):
     """Gives a temporary path beside `path` that takes its place if all goes well.

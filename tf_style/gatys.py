@@ -92,6 +92,27 @@ def iterate(content, style, config, init=None) -> Iterator[Step]:
         picture = step.best.numpy()
 
 
+def until_interrupted(steps):
+    """Yields the steps of `iterate` until they end, or Ctrl-C comes.
+
+    Returns:
+        The last step, all notes, and whether Ctrl-C came: the value of `yield from`.
+
+    Raises:
+        KeyboardInterrupt: it came before the first step.
+    """
+    step, notes = None, []
+    try:
+        for step in steps:
+            notes += [step.note] if step.note else []
+            yield step
+    except KeyboardInterrupt:
+        if step is None:
+            raise
+        return step, notes, True
+    return step, notes, False
+
+
 def _descend(picture, targets, extract, config, steps, last):
     """Optimises at one size; yields before each step, and at the end if `last`."""
     image = tf.Variable(picture)

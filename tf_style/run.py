@@ -192,15 +192,8 @@ def _paint(job, content, style, init):
         result = yield from compare.iterate(content, style, job.gatys, job.hub, init)
         facts = compare.to_json(result)
         return Painted(result.slow.picture, facts, result.interrupted, result)
-    step, interrupted, notes = None, False, []
-    try:
-        for step in gatys.iterate(content, style, job.gatys, init):
-            notes += [step.note] if step.note else []
-            yield step
-    except KeyboardInterrupt:
-        if step is None:
-            raise
-        interrupted = True
+    steps = gatys.iterate(content, style, job.gatys, init)
+    step, notes, interrupted = yield from gatys.until_interrupted(steps)
     facts = {"losses": step.best_losses, "notes": notes, "interrupted": interrupted}
     return Painted(gatys.finish(step, content), facts, interrupted)
 

@@ -42,12 +42,8 @@ class Distillation(tf.Module):
     def __init__(self, exact, distilled):
         self.exact, self.distilled = exact, distilled
         self.student = vgg.build()
-        outputs = {
-            layer.name: layer.output
-            for layer in self.student.layers
-            if isinstance(layer, keras.layers.Conv2D)
-        }
-        self.layers = list(outputs)
+        self.layers = vgg.LAYERS
+        outputs = {name: self.student.get_layer(name).output for name in self.layers}
         self.measure = keras.Model(self.student.input, outputs)
         # Root mean square of the teacher's activations, which range from 1 to 1000.
         self.units = {name: tf.Variable(1.0, trainable=False) for name in self.layers}
@@ -65,8 +61,7 @@ class Distillation(tf.Module):
 
     def student_features(self, image):
         """Activations of the student for [B, H, W, 3] in [0, 1]."""
-        bgr = keras.applications.vgg19.preprocess_input(image * 255)
-        return self.measure(bgr / INPUT_SCALE)
+        return self.measure(shown(image))
 
     def losses(self, image):
         """Means over layers of three errors, as scalars by name.
@@ -108,9 +103,8 @@ class Distillation(tf.Module):
         channels = choose(sum(outer(tf.nn.relu(v)) for v in values), layer.filters)
         inputs, targets = 0.0, 0.0
         for image, value in zip(batches, values):
-            bgr = keras.applications.vgg19.preprocess_input(image * 255)
             patches = tf.image.extract_patches(
-                below(bgr / INPUT_SCALE), [1, 3, 3, 1], [1] * 4, [1] * 4, "SAME"
+                below(shown(image)), [1, 3, 3, 1], [1] * 4, [1] * 4, "SAME"
             )
             wanted = tf.gather(value, channels, axis=-1)
             wanted /= tf.sqrt(tf.reduce_mean(tf.square(wanted)))
@@ -159,8 +153,7 @@ class Distillation(tf.Module):
             kernel, bias = layer.get_weights()
             values = []
             for image in batches:
-                bgr = keras.applications.vgg19.preprocess_input(image * 255)
-                value = tf.nn.conv2d(below(bgr / INPUT_SCALE), kernel, 1, "SAME") + bias
+                value = tf.nn.conv2d(below(shown(image)), kernel, 1, "SAME") + bias
                 values.append(tf.reshape(value, [-1, len(bias)]).numpy())
             values = np.concatenate(values)
             dead = values.max(0) <= 0
@@ -200,6 +193,11 @@ def export(model, path):
         arrays[f"{name}/bias"] = (bias * factor).astype(np.float16)
         below = factor
     np.savez_compressed(path, **arrays)
+
+
+def shown(image):
+    """Turns [B, H, W, 3] in [0, 1] into what the student sees."""
+    return keras.applications.vgg19.preprocess_input(image * 255) / INPUT_SCALE
 
 
 def with_ones(features):

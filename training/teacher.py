@@ -8,6 +8,8 @@ https://arxiv.org/abs/2003.08436, with its maps to VGG-19's channels.
 import numpy as np
 import tensorflow as tf
 
+from tf_style.builtin import vgg
+
 MEAN_BGR = np.float32([103.939, 116.779, 123.68])
 
 
@@ -44,7 +46,6 @@ class Distilled:
         path: .npz file with kernels and biases, keyed `e5/conv11.weight` and so on.
     """
 
-    CONVS = (2, 2, 4, 4, 1)
     # Where the network has a map to VGG-19's 512 channels.
     MAPPED = ("block4_conv1", "block5_conv1")
 
@@ -55,11 +56,7 @@ class Distilled:
             for key in weights.files
             if key.startswith("e5/")
         }
-        self.layers = [
-            f"block{block}_conv{conv}"
-            for block, convs in enumerate(self.CONVS, start=1)
-            for conv in range(1, convs + 1)
-        ]
+        self.layers = vgg.LAYERS
 
     def __call__(self, image):
         """Maps [B, H, W, 3] in [0, 1] to {layer name: values before ReLU}."""

@@ -12,14 +12,19 @@ import numpy as np
 # Kernels and biases as float16, keyed `block1_conv1/kernel` and so on.
 WEIGHTS = Path(__file__).with_name("vgg.npz")
 
-# Convolutions of each block, as in Simonyan and Zisserman (2015), configuration E.
-CONVS = (2, 2, 4, 4, 1)
-CHANNELS = (16, 32, 64, 128, 128)
-LAYERS = tuple(
-    f"block{block}_conv{conv}"
-    for block, convs in enumerate(CONVS, start=1)
-    for conv in range(1, convs + 1)
-)
+CHANNELS = (16, 32, 64, 128, 128)  # of each block
+
+
+def layer_names(convs):
+    """Returns Keras' names for layers, from the numbers of convolutions in blocks."""
+    return tuple(
+        f"block{block}_conv{conv}"
+        for block, count in enumerate(convs, start=1)
+        for conv in range(1, count + 1)
+    )
+
+
+LAYERS = layer_names((2, 2, 4, 4, 1))
 
 
 def build():
