@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tf_style import features, images
-from tf_style.builtin import vgg
+from tf_style.builtin import stylizer, vgg
 from tf_style.config import GatysConfig
 from tf_style.losses import gram_matrix
 
@@ -38,7 +38,6 @@ def test_the_default_settings_fit_it():
     layers = (*config.content_layers, *config.style_layers)
     backbone = features.load_backbone("builtin", layers)
     assert backbone.source == str(vgg.WEIGHTS)
-    assert vgg.WEIGHTS.stat().st_size < 2 << 20
 
 
 def test_a_layer_beyond_its_last_lists_what_it_has():
@@ -63,3 +62,114 @@ def test_no_channel_of_a_style_layer_is_dead(backbone, paintings, layer):
     photos = [images.load_image(EXAMPLES / f"{n}.jpg", 256) for n in PHOTOS]
     peaks = [backbone(p)[layer].numpy().max((0, 1, 2)) for p in paintings + photos]
     assert (np.max(peaks, 0) > 0).all()
+
+
+@pytest.fixture(scope="module")
+def painter():
+    return stylizer.load()
+
+
+@pytest.fixture(scope="module")
+def harbor():
+    return images.load_image(EXAMPLES / "harbor.jpg", 160)
+
+
+SIZES = [(1, 1), (1, 9), (7, 5), (16, 16), (37, 50), (64, 250)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("colour", ["random", "grey", "constant", "black"])
+def test_any_photo_comes_back_at_its_size(painter, style, size, colour):
+    photo = np.random.default_rng(3).random((1, *size, 3), np.float32)
+    if colour == "grey":
+        photo[:] = photo.mean(-1, keepdims=True)
+    elif colour != "random":
+        photo[:] = 0.7 if colour == "constant" else 0
+    picture = painter.paint(photo, [painter.encode(style)], [1.0], 1.0)
+    assert picture.shape == photo.shape
+    assert picture.dtype == np.float32
+    assert 0 <= picture.min() <= picture.max() <= 1  # no NaN either
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_a_constant_style_gives_its_colour(painter, harbor, value):
+    style = np.full((1, 64, 64, 3), value, np.float32)
+    picture = painter.paint(harbor, [painter.encode(style)], [1.0], 1.0)
+    assert abs(picture.mean() - value) < 0.15
+
+
+def test_strength_leads_from_the_photo_to_the_style(painter, harbor, paintings):
+    code = painter.encode(paintings[0])
+    strengths = (0, 0.01, 0.25, 0.5, 0.75, 1)
+    steps = [painter.paint(harbor, [code], [1.0], s) for s in strengths]
+    np.testing.assert_array_equal(steps[0], harbor)
+    away = [float(np.sqrt(np.mean((step - harbor) ** 2))) for step in steps]
+    assert away == sorted(away)
+    assert away[1] < 0.05 * away[-1]
+
+
+def test_a_style_blended_with_itself_or_with_no_weight_is_that_style(
+    painter, harbor, paintings
+):
+    one, other = (painter.encode(painting) for painting in paintings[:2])
+    expected = painter.paint(harbor, [one], [1.0], 1.0)
+    for codes, weights in (([one, one], [0.4, 0.6]), ([one, other], [1.0, 0.0])):
+        found = painter.paint(harbor, codes, weights, 1.0)
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+    mixed = painter.paint(harbor, [one, other], [0.5, 0.5], 1.0)
+    assert np.abs(mixed - expected).mean() > 0.01
+
+
+def test_the_picture_takes_the_styles_colours(painter, harbor, paintings):
+    for painting in paintings:
+        picture = painter.paint(harbor, [painter.encode(painting)], [1.0], 1.0)
+        wanted, had, found = (
+            np.concatenate([p.mean((0, 1, 2)), p.std((0, 1, 2))])
+            for p in (painting, harbor, picture)
+        )
+        assert np.abs(found - wanted).max() < 0.12
+        assert np.abs(found - wanted).sum() < np.abs(had - wanted).sum()
+
+
+def test_a_code_is_the_mean_over_a_picture_of_pixels_and_of_their_products():
+    pixels = np.random.default_rng(4).random((2, 3, 5, 3), np.float32)
+    found = stylizer.moments(pixels)
+    flat = np.concatenate([pixels.reshape(2, 15, 3), np.ones((2, 15, 1))], -1)
+    np.testing.assert_allclose(found, np.einsum("bni,bnj->bij", flat, flat) / 15, 1e-5)
+
+
+def random_features(seed, shape, channels):
+    """Correlated features with a mean."""
+    rng = np.random.default_rng(seed)
+    mixing = rng.normal(size=(channels, channels))
+    values = rng.normal(size=(*shape, channels)) @ mixing + rng.normal(size=channels)
+    return values.astype(np.float32)
+
+
+def test_transport_reaches_mean_and_covariance():
+    values, style = random_features(5, (1, 20, 30), 4), random_features(6, (1, 9, 9), 4)
+    moved = stylizer.transport(values, stylizer.moments(style), 1e-6)
+    found, wanted = (np.reshape(f, [-1, 4]) for f in (moved, style))
+    np.testing.assert_allclose(found.mean(0), wanted.mean(0), atol=1e-3)
+    np.testing.assert_allclose(
+        np.cov(found.T, bias=True), np.cov(wanted.T, bias=True), atol=2e-2
+    )
+
+
+@pytest.mark.parametrize("ridge", [1e-4, 1e-2])
+def test_transport_to_a_pictures_own_moments_leaves_it(ridge):
+    values = random_features(7, (2, 8, 8), 3)
+    moved = stylizer.transport(values, stylizer.moments(values), ridge)
+    np.testing.assert_allclose(moved, values, atol=1e-3)
+
+
+def test_transport_of_one_channel_is_a_shift_and_a_scale():
+    values = np.float32([1, 2, 3, 4]).reshape(1, 2, 2, 1)
+    target = stylizer.moments(values * 3 - 1)
+    moved = stylizer.transport(values, target, 1e-7)
+    np.testing.assert_allclose(moved, values * 3 - 1, atol=1e-3)
+
+
+def test_all_that_ships_is_small():
+    size = sum(path.stat().st_size for path in (vgg.WEIGHTS, stylizer.WEIGHTS))
+    assert size < 6e6

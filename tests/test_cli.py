@@ -204,6 +204,49 @@ def test_quiet_prints_nothing(tf_style, pair, slow, tmp_path, mode):
     assert (end.status, end.out, end.err) == (0, "", "")
 
 
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    """Empty caches, and homes of the official models at which nobody answers."""
+    from tf_style import features, hub, magenta
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        dead = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
+    monkeypatch.setattr(features, "VGG19_URL", f"{dead}/vgg.h5")
+    for module in (hub, magenta):
+        monkeypatch.setattr(module, "MAGENTA_HANDLE", f"{dead}/magenta/1")
+    for remembered in (features.choose, hub._choose):
+        remembered.cache_clear()
+    yield
+    for remembered in (features.choose, hub._choose):
+        remembered.cache_clear()
+
+
+def test_both_paths_work_offline_and_say_with_what(
+    tf_style, offline, photo, painting, tmp_path
+):
+    inputs = (f"--content={photo}", f"--style={painting}")
+    few = ("--mode=compare", "--steps=2", "--scales=1")
+    end = tf_style(*inputs, *few, f"--output={tmp_path / 'out.png'}")
+    assert end.status == 0
+    told = [line for line in end.err.splitlines() if "built-in" in line]
+    assert len(told) == 2
+    assert "Magenta's model cannot be had" in told[0]
+    assert "--model=magenta insists" in told[0]
+    assert "VGG-19 cannot be had" in told[1] and "--backbone=vgg19 insists" in told[1]
+    account = json.loads((tmp_path / "out.json").read_text())
+    assert {m["name"] for m in account["models"].values()} == {"builtin"}
+    again = tf_style(f"--from_manifest={tmp_path / 'out.json'}", "--quiet")
+    assert (again.status, again.err) == (0, "")
+
+
+def test_weights_of_styles_are_refused_where_they_do_nothing(tf_style, pair):
+    end = tf_style(*pair, "--mode=gatys", "--style_weights=1")
+    assert end.status == 1
+    assert end.err == "tf_style: --style_weights is for --mode=hub, not gatys\n"
+
+
 def test_quiet_prints_one_line_where_the_weights_cannot_be_had(
     tf_style, pair, tmp_path, monkeypatch
 ):
@@ -214,7 +257,8 @@ def test_quiet_prints_one_line_where_the_weights_cannot_be_had(
         port = listener.getsockname()[1]
     monkeypatch.setattr(features, "VGG19_URL", f"http://127.0.0.1:{port}/vgg.h5")
     out = tmp_path / "out.png"
-    end = tf_style(*pair, "--mode=gatys", f"--output={out}", "--quiet")
+    asked_for = ("--mode=gatys", "--backbone=vgg19")
+    end = tf_style(*pair, *asked_for, f"--output={out}", "--quiet")
     assert end.status == 1
     assert re.fullmatch(
         r"tf_style: cannot download VGG-19 .*--backbone=builtin\n", end.err

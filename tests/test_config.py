@@ -46,6 +46,11 @@ BAD = [
     (HubConfig, "model", ""),
     (HubConfig, "style_size", 42),
     (HubConfig, "style_size", 4097),
+    (HubConfig, "strength", -0.01),
+    (HubConfig, "strength", 1.01),
+    (HubConfig, "style_weights", (1.0, -1.0)),
+    (HubConfig, "style_weights", (0.0, 0.0)),
+    (HubConfig, "style_weights", (NAN, 1.0)),
     (make_job, "mode", "fast"),
     (make_job, "mode", ""),
     (make_job, "max_side", -1),
@@ -159,7 +164,8 @@ def test_unknown_setting_is_named_beside_the_known_ones():
     with pytest.raises(ValueError) as caught:
         from_dict(HubConfig, {"model": "magenta", "stile_size": 256})
     assert str(caught.value) == (
-        "HubConfig has no setting 'stile_size'; it has model, style_size"
+        "HubConfig has no setting 'stile_size'; "
+        "it has model, strength, style_size, style_weights"
     )
 
 
@@ -187,3 +193,9 @@ def test_configs_are_frozen(config):
 def test_sides_of_the_modes_are_read_only():
     with pytest.raises(TypeError):
         MAX_SIDE["hub"] = 1
+
+
+@pytest.mark.parametrize("mode", ["gatys", "compare"])
+def test_styles_are_blended_on_the_fast_path_only(mode):
+    with pytest.raises(ValueError, match=f"for mode hub, not {mode}"):
+        make_job(mode=mode, hub=HubConfig(style_weights=(1.0, 2.0)))

@@ -318,3 +318,41 @@ def test_the_weights_are_downloaded_once(keras_cache, vgg19, content, monkeypatc
     np.testing.assert_array_equal(
         second(content)["block1_conv1"], given(content)["block1_conv1"]
     )
+
+
+@pytest.fixture
+def undecided(keras_cache, monkeypatch):
+    monkeypatch.setattr(files, "REACHED_WITHIN_S", 0.3)
+    features.choose.cache_clear()
+    yield keras_cache
+    features.choose.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "dead_end, reason",
+    [("forbids", "403"), ("is silent", "no answer in time"), ("is down", "refused")],
+    indirect=["dead_end"],
+)
+def test_auto_is_builtin_where_vgg19_cannot_be_had(
+    undecided, dead_end, reason, monkeypatch
+):
+    monkeypatch.setattr(features, "VGG19_URL", f"{dead_end}/vgg19.weights.h5")
+    name, note = features.choose()
+    assert name == "builtin"
+    assert reason in note and "--backbone=vgg19" in note
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_auto_is_vgg19_if_it_can_be_had(undecided, vgg19, monkeypatch, cached):
+    body = vgg19.read_bytes()
+    monkeypatch.setattr(features, "VGG19_MD5", hashlib.md5(body).hexdigest())
+    with serving(200, body) as (address, asked):
+        monkeypatch.setattr(features, "VGG19_URL", f"{address}/vgg19.weights.h5")
+        if cached:
+            undecided.mkdir(parents=True)
+            (undecided / "vgg19.weights.h5").write_bytes(body)
+        name, note = features.choose()
+    assert name == "vgg19"
+    assert ("found in the cache" if cached else "downloaded") in note
+    assert bool(asked) != cached
+    assert (undecided / "vgg19.weights.h5").is_file()

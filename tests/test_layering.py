@@ -20,9 +20,9 @@ ROWS = (
     ("run",),
     ("compare", "plan"),
     ("gatys", "hub", "manifest", "sheet"),
-    ("features", "losses", "color"),
+    ("features", "magenta", "color"),
     ("builtin",),
-    ("images",),
+    ("images", "losses"),
     ("decode", "files", "config"),
     ("__init__",),
 )
@@ -33,9 +33,9 @@ KEPT_TO = {
     "absl": {"__main__", "cli"},
     "tqdm": {"display"},
     "matplotlib": {"compare"},
-    "tensorflow_hub": {"hub"},
+    "tensorflow_hub": {"magenta"},
     "keras": {"gatys", "features", "builtin"},
-    "tensorflow": {"run", "gatys", "hub", "features", "losses", "color", "builtin"},
+    "tensorflow": {"run", "gatys", "magenta", "features", "losses", "color", "builtin"},
     "PIL": {"decode", "images", "sheet"},
 }
 
@@ -112,7 +112,7 @@ def test_planted_import_is_caught(name, source, fault):
 @pytest.mark.parametrize(
     "name, source",
     [
-        ("hub", "from tf_style import files\nimport tensorflow_hub"),
+        ("magenta", "from tf_style import files\nimport tensorflow_hub"),
         ("manifest", "from tf_style import __version__"),
         ("cli", "from absl import flags\nfrom tf_style import run"),
         ("builtin", "from tf_style.builtin import weights"),

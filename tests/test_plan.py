@@ -118,11 +118,26 @@ def test_output_may_be_an_existing_folder_whose_name_has_a_dot():
 def test_every_content_meets_every_style_contents_outermost():
     pairs = _assign("", ["photos/a.jpg", "photos/b.png"], ["s.png", "t.png"])
     assert pairs == [
-        (0, "photos/a.jpg", "s.png", Path("stylized/a_s.png")),
-        (1, "photos/a.jpg", "t.png", Path("stylized/a_t.png")),
-        (2, "photos/b.png", "s.png", Path("stylized/b_s.png")),
-        (3, "photos/b.png", "t.png", Path("stylized/b_t.png")),
+        (0, "photos/a.jpg", ("s.png",), Path("stylized/a_s.png")),
+        (1, "photos/a.jpg", ("t.png",), Path("stylized/a_t.png")),
+        (2, "photos/b.png", ("s.png",), Path("stylized/b_s.png")),
+        (3, "photos/b.png", ("t.png",), Path("stylized/b_t.png")),
     ]
+
+
+def test_weights_blend_all_styles_into_one_picture_for_each_content():
+    blend = HubConfig(style_weights=(3.0, 1.0))
+    pairs = _assign("out/", ["a.jpg", "b.jpg"], ["x.jpg", "y.jpg"], hub=blend)
+    assert [(pair.content, pair.styles, pair.output.name) for pair in pairs] == [
+        ("a.jpg", ("x.jpg", "y.jpg"), "a_x_y.png"),
+        ("b.jpg", ("x.jpg", "y.jpg"), "b_x_y.png"),
+    ]
+
+
+def test_there_is_one_weight_for_each_style():
+    blend = HubConfig(style_weights=(3.0, 1.0))
+    with pytest.raises(ValueError, match="2 numbers for 3 styles"):
+        _assign("out/", ["a.jpg"], ["x.jpg", "y.jpg", "z.jpg"], hub=blend)
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,9 @@ def test_magentas_answer_is_passed_on_unchanged(magenta, tubingen, starry_night)
     assert content.shape == (1, 192, 256, 3)
     style = images.resize(images.load_image(starry_night), 256, 410)
     raw = magenta(tf.constant(content), tf.constant(style))[0]
-    found = hub.stylize(content, images.load_image(starry_night), HubConfig())
+    found = hub.stylize(
+        content, images.load_image(starry_night), HubConfig(model="magenta")
+    )
     np.testing.assert_array_equal(found, raw)
     assert np.abs(found - content).mean() > 0.05  # it did paint
 
@@ -94,7 +96,9 @@ def test_magenta_returns_an_odd_photo_at_its_size(magenta, tubingen, starry_nigh
     rows, columns = [*range(253), 251, 250, 249], [*range(255), 253]
     padded = content[:, rows][:, :, columns]
     raw = magenta(tf.constant(padded), tf.constant(style))[0]
-    found = hub.stylize(content, images.load_image(starry_night), HubConfig())
+    found = hub.stylize(
+        content, images.load_image(starry_night), HubConfig(model="magenta")
+    )
     assert found.shape == (1, 253, 255, 3)
     np.testing.assert_array_equal(found, raw[:, :253, :255])
 

@@ -311,7 +311,12 @@ def test_a_manifest_tells_inputs_models_settings_and_versions(single, stub_model
     assert account["settings"] == {
         "mode": "hub",
         "max_side": 0,
-        "hub": {"model": str(stub_model), "style_size": 256},
+        "hub": {
+            "model": str(stub_model),
+            "style_size": 256,
+            "strength": 1.0,
+            "style_weights": [],
+        },
     }
     [model] = account["models"].values()
     assert (model["name"], model["source"]) == (str(stub_model),) * 2
@@ -396,7 +401,49 @@ def test_a_painting_that_vanishes_meanwhile_fails_alone(
     seen = [next(events)]
     (paintings / "oil.png").unlink()
     seen += events
-    assert [failed.reason for failed in of_kind(seen, run.Failed)] == [
-        f"{paintings / 'oil.png'} does not exist"
-    ] * 2
+    failed = of_kind(seen, run.Failed)
+    assert len(failed) == 2
+    for event in failed:
+        assert event.reason.endswith(f"{paintings / 'oil.png'} does not exist")
     assert len(list((tmp_path / "out").glob("*_*.json"))) == 4
+
+
+@pytest.fixture
+def blend(single, paintings):
+    """One photo in a mixture of two paintings."""
+    styles = tuple(str(paintings / name) for name in ("ink.png", "wax.png"))
+    config = dataclasses.replace(single.hub, style_weights=(1.0, 3.0), strength=0.5)
+    return dataclasses.replace(single, styles=styles, hub=config)
+
+
+def test_styles_are_blended_by_their_weights(blend, photos, paintings):
+    list(run.run(blend))
+    photo = images.load_image(photos / "cat.png")
+    styles = [images.load_image(paintings / n) for n in ("ink.png", "wax.png")]
+    expected = hub.stylize(photo, styles, blend.hub)
+    found = images.load_image(blend.output)
+    np.testing.assert_allclose(found, expected, atol=0.5 / 255 + 1e-6)
+
+
+def test_a_manifest_repeats_a_blend(blend, paintings):
+    list(run.run(blend))
+    path = files.local(blend.output)
+    before = path.read_bytes()
+    path.unlink()
+    list(run.run(manifest.read(path.with_suffix(".json"))))
+    assert path.read_bytes() == before
+    images.save_image(paintings / "wax.png", noise(20, 20, 9))
+    events = list(run.run(manifest.read(path.with_suffix(".json"))))
+    [failed] = of_kind(events, run.Failed)
+    assert "wax.png has changed" in failed.reason
+
+
+def test_what_auto_chose_is_told_once_and_stands_in_the_manifest(job, monkeypatch):
+    job = dataclasses.replace(job, hub=HubConfig())
+    monkeypatch.setattr(hub, "_choose", lambda: ("builtin", "ours, for a reason"))
+    chosen, *events = run.run(job)
+    assert chosen == run.Chosen("ours, for a reason")
+    assert not of_kind(events, run.Chosen)
+    account = account_of(of_kind(events, run.Written)[0].path)
+    assert account["settings"]["hub"]["model"] == "builtin"
+    assert account["models"]["hub"]["name"] == "builtin"

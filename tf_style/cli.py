@@ -37,7 +37,16 @@ flags.DEFINE_bool("quiet", False, "print errors only")
 flags.DEFINE_bool("verbose", False, "show TensorFlow's messages and tracebacks")
 
 flags.DEFINE_string(
-    "model", _HUB.model, "hub: magenta, or the URL or folder of a model like it"
+    "model",
+    _HUB.model,
+    "hub: magenta, builtin, auto (the first, else the second), or the URL or folder of "
+    "a model like Magenta's",
+)
+flags.DEFINE_float("strength", _HUB.strength, "hub: from 0, the photo, to 1, the style")
+flags.DEFINE_list(
+    "style_weights",
+    list(_HUB.style_weights),
+    "hub: blend all styles into one picture, with a weight for each",
 )
 flags.DEFINE_integer(
     "style_size",
@@ -48,7 +57,10 @@ flags.DEFINE_integer(
 )
 
 flags.DEFINE_string(
-    "backbone", _GATYS.backbone, "gatys: vgg19, builtin, or a file of VGG-19's weights"
+    "backbone",
+    _GATYS.backbone,
+    "gatys: vgg19, builtin, auto (the first, else the second), or a file of VGG-19's "
+    "weights",
 )
 flags.DEFINE_enum("pooling", _GATYS.pooling, ("max", "average"), "gatys: of VGG-19")
 flags.DEFINE_list("content_layers", list(_GATYS.content_layers), "gatys: what to keep")
@@ -220,6 +232,8 @@ def _make_job():
     for name in ("content", "style"):
         if not FLAGS[name].value:
             raise ValueError(f"--{name} is missing: give a file, folder, glob or URL")
+    if FLAGS.style_weights and FLAGS.mode != "hub":
+        raise ValueError(f"--style_weights is for --mode=hub, not {FLAGS.mode}")
     return Job(
         contents=_split(FLAGS.content),
         styles=_split(FLAGS.style),
@@ -253,7 +267,7 @@ def _config(kind, engine):
         value = FLAGS[field.name].value
         if isinstance(value, list):
             value = tuple(value)
-        if field.name == "style_layer_weights":
+        if field.name.endswith("_weights"):
             value = _numbers(field.name, value)
         if value is not None:
             values[field.name] = value

@@ -72,6 +72,7 @@ def iterate(content, style, gatys_config, hub_config, init=None):
     Raises:
         ValueError, OSError: as `gatys.stylize` and `hub.stylize`.
     """
+    hub_config, _ = hub.choose(hub_config)
     hub.load_model(hub_config.model)
     measure = _measurer(content, style, gatys_config)
 

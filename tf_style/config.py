@@ -20,8 +20,8 @@ MODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 # Values that are names; anything else in these settings is a path or a URL.
-MODELS = ("magenta",)
-BACKBONES = ("vgg19", "builtin")
+MODELS = ("auto", "magenta", "builtin")
+BACKBONES = ("auto", "vgg19", "builtin")
 INITS = ("content", "noise")
 
 # The most pixels a side that a setting may ask for: beyond any picture.
@@ -37,8 +37,9 @@ class GatysConfig:
     """Settings of the optimisation (`tf_style.gatys`)."""
 
     # Features: "vgg19" (Keras' ImageNet weights), "builtin" (our small copy of it, nine
-    # times as fast), or the path of a Keras weights file of VGG-19.
-    backbone: str = "vgg19"
+    # times as fast), "auto" (the first if it is cached or can be downloaded, else the
+    # second), or the path of a Keras weights file of VGG-19.
+    backbone: str = "auto"
     # "max" as VGG was trained, "average" as in Gatys et al. (2016): softer gradients.
     pooling: str = "max"
     # Layers whose activations hold the photo's structure; deeper keeps less detail.
@@ -111,15 +112,33 @@ class GatysConfig:
 class HubConfig:
     """Settings of the fast path (`tf_style.hub`)."""
 
-    # "magenta", or the URL or folder of a SavedModel that is called the same way.
-    model: str = "magenta"
-    # Shorter side of the style, in pixels. Magenta trained at 256; larger gives finer
-    # strokes, smaller gives bolder ones.
+    # "magenta", "builtin" (our own), "auto" (the first if it is cached or can be
+    # downloaded, else the second), or the URL or folder of a SavedModel that is called
+    # as Magenta's.
+    model: str = "auto"
+    # Shorter side of the style, in pixels. Both models trained at 256; larger gives
+    # finer strokes, smaller gives bolder ones.
     style_size: int = 256
+    # From 0, the photo, to 1, the style. "builtin" paints less; of other models the
+    # painted picture is mixed with the photo.
+    strength: float = 1.0
+    # One weight for each of several styles that are blended, made to sum to one; empty
+    # means all alike. "builtin" paints in the mixed style; of other models the pictures
+    # are mixed.
+    style_weights: tuple[float, ...] = ()
 
     def __post_init__(self):
         _check_types(self)
-        _check(self, "model", self.model != "", "magenta, a URL or a folder")
+        allowed = f"{', '.join(MODELS)}, a URL or a folder"
+        _check(self, "model", self.model != "", allowed)
+        _number(self, "strength", 0, 1)
+        _check(
+            self,
+            "style_weights",
+            all(0 <= weight < math.inf for weight in self.style_weights)
+            and (not self.style_weights or sum(self.style_weights) > 0),
+            "numbers from 0 up, not all 0",
+        )
         # Below 43 pixels Magenta's style network has nothing left to look at.
         _number(self, "style_size", 43, 4096)
 
@@ -150,6 +169,8 @@ class Job:
         _number(self, "max_side", 0, MOST_SIDE)
         for name in ("contents", "styles"):
             _check(self, name, len(getattr(self, name)) > 0, "at least one picture")
+        if self.hub.style_weights and self.mode != "hub":
+            raise ValueError(f"style_weights are for mode hub, not {self.mode}")
 
 
 def from_dict(kind, values):

@@ -38,7 +38,9 @@ class Display:
                 seconds = "" if event.seconds is None else f" ({event.seconds:.1f} s)"
                 self._print(f"wrote {event.path}{seconds}", sys.stdout)
         elif not self._quiet:
-            if isinstance(event, run.Started):
+            if isinstance(event, run.Chosen):
+                self._print(f"tf_style: {event.note}", sys.stderr)
+            elif isinstance(event, run.Started):
                 self._start(event)
             elif isinstance(event, gatys.Step):
                 self._step(event)

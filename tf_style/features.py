@@ -92,6 +92,29 @@ def layer_name(name):
     )
 
 
+@functools.lru_cache(maxsize=1)
+def choose():
+    """Settles what the backbone `auto` means on this machine, once per process.
+
+    Returns:
+        "vgg19" or "builtin", and a line that says which and why.
+    """
+    try:
+        found = _cached_vgg19().is_file()
+        if not found:
+            files.reach(VGG19_URL)
+            _download_vgg19(files.IMPATIENT_S)
+    except OSError as error:
+        return "builtin", (
+            f"optimising with our built-in backbone, since VGG-19 cannot be had "
+            f"({error}); --backbone=vgg19 insists on it"
+        )
+    place = "found in the cache" if found else "downloaded"
+    return "vgg19", (
+        f"optimising with VGG-19, {place}; --backbone=builtin is several times as fast"
+    )
+
+
 @functools.lru_cache(maxsize=2)
 def load_backbone(name_or_path, layers, pooling="max"):
     """Loads a backbone, once per process.
@@ -155,10 +178,16 @@ def _load_vgg19(path):
         ) from error
 
 
-def _download_vgg19():
-    """Returns the file of Keras' ImageNet weights, from its cache if it is there."""
+def _cached_vgg19():
+    """Returns where Keras keeps its ImageNet weights."""
     cache = files.local(os.environ.get("KERAS_HOME", "~/.keras"))
-    path = cache / "models" / VGG19_URL.rpartition("/")[2]
+    return cache / "models" / VGG19_URL.rpartition("/")[2]
+
+
+def _download_vgg19(stalled_after=files.STALLED_AFTER_S):
+    """Returns the file of Keras' ImageNet weights, from its cache if it is there."""
+    path = _cached_vgg19()
+    cache = path.parent.parent
     if path.is_file() and not os.access(cache, os.W_OK):
         return path  # Keras would pass it over and download to the temporary folder.
     get_file = functools.partial(
@@ -171,7 +200,7 @@ def _download_vgg19():
     try:
         cache.mkdir(parents=True, exist_ok=True)  # else Keras takes the temporary one
         with files.bounded_network():
-            path = files.call_within(get_file, files.STALLED_AFTER_S, cache / "models")
+            path = files.call_within(get_file, stalled_after, cache / "models")
     # Keras raises a bare Exception for whatever the network did.
     except Exception as error:
         reason = files.explain_network(error) or " ".join(str(error).split())

@@ -15,11 +15,17 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+# Some hosts, Wikimedia's among them, refuse the default agent of urllib.
+USER_AGENT = "tf_style/0.1"
 # One wait on the network: for a connection, or for the next bytes of a download.
 NETWORK_TIMEOUT_S = 10.0
 # How long a download by a library may bring nothing new into its folder. They write in
 # blocks of up to 10 MiB, which take minutes on a slow line.
 STALLED_AFTER_S = 300.0
+# The same where there is something else to fall back to.
+IMPATIENT_S = 30.0
+# How long a server may take to answer before it counts as out of reach.
+REACHED_WITHIN_S = 4.0
 
 
 def local(source):
@@ -200,6 +206,26 @@ def explain_network(error):
     return None
 
 
+def reach(url):
+    """Returns if a server answers at an http(s) URL, whatever it says.
+
+    Raises:
+        OSError: none does within `REACHED_WITHIN_S`.
+    """
+
+    def ask():
+        request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT})
+        with contextlib.suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(request, timeout=REACHED_WITHIN_S).close()
+
+    try:
+        # The look-up of names knows no time-out.
+        call_within(ask, REACHED_WITHIN_S)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        host = urllib.parse.urlparse(url).netloc
+        raise OSError(f"{host}: {explain_network(error) or error}") from error
+
+
 def download(url, path, max_bytes, max_seconds):
     """Fetches an http(s) URL into a file, within bounds.
 
@@ -210,10 +236,9 @@ def download(url, path, max_bytes, max_seconds):
     data = bytearray()
 
     def work():
-        # Some hosts, Wikimedia's among them, refuse the default agent of urllib.
         request = urllib.request.Request(
             urllib.parse.quote(url, safe=string.punctuation),
-            headers={"User-Agent": "tf_style/0.1"},
+            headers={"User-Agent": USER_AGENT},
         )
         with urllib.request.urlopen(request, timeout=NETWORK_TIMEOUT_S) as answer:
             while block := answer.read1(1 << 16):

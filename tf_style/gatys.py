@@ -10,6 +10,7 @@ pixels held to [0, 1]; losses averaged over positions and channels (see `losses`
 This module neither prints nor touches files.
 """
 
+import dataclasses
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -169,8 +170,17 @@ def _compile(image, targets, extract, config, rate):
     return measure, update
 
 
+def choose(config):
+    """Settles what the backbone `auto` means on this machine; as `hub.choose`."""
+    if config.backbone != "auto":
+        return config, ""
+    backbone, note = features.choose()
+    return dataclasses.replace(config, backbone=backbone), note
+
+
 def load_backbone(config):
     """Loads the network that `config` asks for, with all the layers it needs."""
+    config, _ = choose(config)
     layers = tuple(config.content_layers) + tuple(config.style_layers)
     return features.load_backbone(config.backbone, layers, config.pooling)
 

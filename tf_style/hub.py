@@ -1,50 +1,32 @@
-"""The fast path: one pass through Magenta's arbitrary stylization.
+"""The fast path: one pass of a network that was trained for any style.
 
-Ghiasi et al. (2017), "Exploring the structure of a real-time, arbitrary neural artistic
-stylization network", https://arxiv.org/abs/1705.06830, as published for TensorFlow Hub.
-In three lines:
-
-    model = tensorflow_hub.load(MAGENTA_HANDLE)
-    outputs = model(content, style)  # float32 [1, H, W, 3] in [0, 1]; order matters
-    picture = outputs[0]
-
-The rest of this module is what those lines leave open: the picture comes back up to 3
-pixels too large, downloads hang, caches break. It neither prints nor touches pictures'
-files.
+`magenta` is the published one (`tf_style.magenta`), `builtin` ours
+(`tf_style.builtin.stylizer`). This module says what they have in common: a style is
+encoded once, for any number of photos; several are blended; the photo shines through.
+It neither prints nor touches pictures' files.
 """
 
+import dataclasses
 import functools
-import hashlib
-import os
-import shutil
-import socket
-import time
-from pathlib import Path
-from typing import Any, NamedTuple
+import zipfile
+from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
-import tensorflow_hub
 
-from tf_style import files, images
+from tf_style import files, images, magenta
+from tf_style.builtin import stylizer
 from tf_style.config import MAGENTA_HANDLE
 
-# The network halves the picture twice, and its 9x9 filters reflect 4 pixels at the rim.
-MULTIPLE_OF = 4
-LEAST_SIDE = 8
 # A longer style costs as a picture of that length, for nothing that its middle lacks.
 MOST_ELONGATED = 16
-# Seconds after which nobody waits for a lock whose owner cannot be asked.
-LOCK_EXPIRES_S = 600
 
 
-class Model(NamedTuple):
-    """A loaded stylizer."""
+class StyleCode(NamedTuple):
+    """What a model must know of one style or several, whatever the photo."""
 
-    call: Any  # (content, style) -> [picture, ...], all float32 in [0, 1]
-    name: str  # what was asked for
-    source: str  # the handle or folder it came from
-    checksum: str  # SHA-256 over its files
+    model: str  # checksum of the model that made it
+    parts: list[np.ndarray]  # one for each style
+    weights: list[float]  # the share of each, all together 1
 
 
 def stylize(content, style, config):
@@ -52,157 +34,134 @@ def stylize(content, style, config):
 
     Args:
         content: photo, [1, H, W, 3] in [0, 1], of any size.
-        style: painting, [1, H', W', 3] in [0, 1]; scaled to `config.style_size`.
+        style: painting, [1, H', W', 3] in [0, 1]; or a sequence of paintings to blend;
+            or a `StyleCode`, to which `config`'s style settings do nothing more.
         config: a `HubConfig`.
 
     Returns:
-        float32 [1, H, W, 3] in [0, 1]. Where H and W are multiples of 4 it is the
-        model's own answer; else the photo is mirrored at its right and lower rim up to
-        the next multiple, and the answer cut back.
+        float32 [1, H, W, 3] in [0, 1].
 
     Raises:
-        ValueError: the style is too elongated, or the model is not called like
-            Magenta's or gives no finite picture.
+        ValueError: as `encode`; or the code is another model's; or the model is not
+            called like Magenta's or gives no finite picture.
         OSError: the model cannot be had.
     """
+    config, _ = choose(config)
     model = load_model(config.model)
-    height, width = content.shape[1:3]
-    style = _scale_style(style, config.style_size)
-    padded = _pad(content)
+    code = style if isinstance(style, StyleCode) else encode(style, config)
+    if code.model != model.checksum:
+        raise ValueError(f"the style code is not of model {config.model}; encode again")
+    return model.paint(content, code.parts, code.weights, config.strength)
+
+
+def encode(style, config):
+    """Returns the `StyleCode` of a painting, or of several that are blended.
+
+    Args:
+        style: [1, H, W, 3] in [0, 1], or a sequence of such; each is scaled to
+            `config.style_size`.
+        config: a `HubConfig`; its `style_weights` are made to sum to one, and none
+            means all alike.
+
+    Raises:
+        ValueError: a style is too elongated, or there is not one weight for each.
+        OSError: the model cannot be had.
+    """
+    config, _ = choose(config)
+    styles = [style] if hasattr(style, "shape") else list(style)
+    weights = config.style_weights or [1.0] * len(styles)
+    if len(weights) != len(styles):
+        raise ValueError(
+            f"style_weights are {len(weights)} numbers for {len(styles)} styles; "
+            "give one for each"
+        )
+    model = load_model(config.model)
+    scaled = [_scale_style(s, config.style_size) for s in styles]
+    return StyleCode(
+        model.checksum,
+        [model.encode(s) for s in scaled],
+        [weight / sum(weights) for weight in weights],
+    )
+
+
+def save_code(path, code):
+    """Writes a `StyleCode` into a file, by custom .npz.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with files.replacing(path) as temporary, temporary.open("wb") as stream:
+        parts = {f"part{i}": part for i, part in enumerate(code.parts)}
+        np.savez_compressed(stream, model=code.model, weights=code.weights, **parts)
+
+
+def load_code(path):
+    """Reads what `save_code` wrote.
+
+    Raises:
+        ValueError: it is no style code.
+        OSError: it cannot be read.
+    """
+    path = files.local(path)
     try:
-        picture = model.call(tf.constant(padded), tf.constant(style))[0].numpy()
-        alike = picture.shape == padded.shape and picture.dtype == padded.dtype
-    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
-        raise ValueError(_wrong_interface(model.source, error)) from error
-    if not alike:
-        answer = f"it answered {picture.dtype} {picture.shape} to {padded.shape}"
-        raise ValueError(_wrong_interface(model.source, answer))
-    if not np.isfinite(picture).all():
-        raise ValueError(f"model {model.source} gave values that are not finite")
-    if np.abs(picture - 0.5).max() > 1:  # More than a little beyond [0, 1].
-        answer = f"its values go from {picture.min():g} to {picture.max():g}"
-        raise ValueError(_wrong_interface(model.source, answer))
-    return np.clip(picture[:, :height, :width], 0, 1)
+        with np.load(path) as held:
+            weights = held["weights"].tolist()
+            parts = [held[f"part{i}"] for i in range(len(weights))]
+            return StyleCode(str(held["model"]), parts, weights)
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is not a style code of tf_style") from error
+
+
+def choose(config):
+    """Settles what `auto` means on this machine, once per process.
+
+    Returns:
+        The `HubConfig` with a model that has a name, and a line that says which and
+        why; empty if nothing was to be chosen.
+    """
+    if config.model != "auto":
+        return config, ""
+    name, note = _choose()
+    return dataclasses.replace(config, model=name), note
+
+
+@functools.lru_cache(maxsize=1)
+def _choose():
+    try:
+        found = magenta.cached()
+        if not found:
+            files.reach(MAGENTA_HANDLE)
+            magenta.fetch(MAGENTA_HANDLE, files.IMPATIENT_S)
+        load_model("magenta")
+    except OSError as error:
+        return "builtin", (
+            f"painting with our built-in stylizer, since Magenta's model cannot be had "
+            f"({error}); --model=magenta insists on it"
+        )
+    place = "found in the cache" if found else "downloaded"
+    return "magenta", (
+        f"painting with Magenta's model, {place}; --model=builtin is our own"
+    )
 
 
 @functools.lru_cache(maxsize=2)
 def load_model(name_or_handle):
-    """Loads a stylizer, once per process.
-
-    A handle is downloaded once, into `TFHUB_CACHE_DIR` or our own lasting cache; a
-    copy there that is damaged is fetched again.
+    """Loads a model, once per process.
 
     Args:
-        name_or_handle: "magenta", a URL, or the folder of a SavedModel.
+        name_or_handle: "builtin"; or "magenta", a URL, or the folder of a SavedModel
+            that is called like Magenta's (see `magenta.load`).
+
+    Returns:
+        It has a name, a source and a checksum, and paints: `encode(style)` and
+        `paint(content, codes, weights, strength)`.
 
     Raises:
         OSError: the model does not exist, cannot be downloaded or is damaged.
     """
-    handle = MAGENTA_HANDLE if name_or_handle == "magenta" else name_or_handle
-    if "://" not in handle:
-        folder = files.local(handle)
-        if not (folder / "saved_model.pb").is_file():
-            raise FileNotFoundError(
-                f"model {name_or_handle} is not the folder of a SavedModel; "
-                "give magenta, a URL, or a folder with saved_model.pb"
-            )
-        return Model(_load(folder), name_or_handle, handle, files.sha256(folder))
-    folder = _resolve(handle)
-    try:
-        call = _load(folder)
-    except OSError:
-        folder = _replace_broken(handle, folder)
-        call = _load(folder)
-    return Model(call, name_or_handle, handle, files.sha256(folder))
-
-
-def _load(folder):
-    try:
-        return tensorflow_hub.load(str(folder))
-    # A damaged file raises anything from protobuf's DecodeError to TensorFlow's
-    # NotFoundError.
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise OSError(f"model in {folder} is damaged: {reason}") from error
-
-
-def _resolve(handle):
-    """Returns the folder of a handle in the cache, downloading it if need be."""
-    # tensorflow_hub's own default is the temporary folder, which cleaners empty.
-    cache = os.environ.get("TFHUB_CACHE_DIR") or str(files.cache_folder() / "hub")
-    os.environ["TFHUB_CACHE_DIR"] = cache
-    lock = Path(cache, hashlib.sha1(handle.encode()).hexdigest() + ".lock")
-    _remove_if_abandoned(lock)
-    resolve = functools.partial(tensorflow_hub.resolve, handle)
-    try:
-        with files.bounded_network():
-            return Path(files.call_within(resolve, files.STALLED_AFTER_S, cache))
-    # Nearly anything, from urllib's errors to tarfile's.
-    except Exception as error:
-        reason = files.explain_network(error) or " ".join(str(error).split())
-        if lock.exists() and not _is_our_own(lock):
-            reason += f"; if no other download is under way, remove {lock}"
-        raise OSError(
-            f"cannot download {handle}: {reason.rstrip('.')}. Fetch it on another "
-            "machine and pass its unpacked folder as --model=FOLDER, or copy that "
-            "machine's TFHUB_CACHE_DIR"
-        ) from error
-
-
-def _remove_if_abandoned(lock):
-    """Removes the lock of a download that was killed, and what it had fetched.
-
-    Else the next would wait 20 minutes for it. A lock that does not say whose it is, or
-    is of another machine, counts as abandoned after `LOCK_EXPIRES_S`.
-    """
-    try:
-        host, pid, unique = _owner_of(lock)
-        if host != socket.gethostname():
-            raise ValueError("of another machine")
-        os.kill(pid, 0)
-        return
-    except ProcessLookupError:
-        pass
-    except ValueError:
-        unique = "*"
-        if time.time() - lock.stat().st_mtime < LOCK_EXPIRES_S:
-            return
-    except OSError:  # It is not there, or not ours to judge.
-        return
-    lock.unlink(missing_ok=True)
-    for partial in lock.parent.glob(f"{lock.stem}.{unique}.tmp"):
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _is_our_own(lock):
-    try:
-        return _owner_of(lock)[:2] == (socket.gethostname(), os.getpid())
-    except (OSError, ValueError):
-        return False
-
-
-def _owner_of(lock):
-    """Reads what tensorflow_hub writes into a lock: host, process and a unique name."""
-    host, pid, unique = lock.read_text().rsplit(".", 2)
-    if int(pid) >= 1 << 31:
-        raise ValueError(f"{pid} is no process")
-    return host, int(pid), unique
-
-
-def _replace_broken(handle, folder):
-    """Downloads a handle anew; without a network the old copy stays where it was."""
-    aside = folder.with_name(folder.name + ".broken")
-    shutil.rmtree(aside, ignore_errors=True)
-    folder.rename(aside)
-    try:
-        fresh = _resolve(handle)
-    except OSError as error:
-        aside.rename(folder)
-        raise OSError(
-            f"the cached model in {folder} is damaged, and {error}"
-        ) from error
-    shutil.rmtree(aside, ignore_errors=True)
-    return fresh
+    if name_or_handle == "builtin":
+        return stylizer.load()
+    return magenta.load(name_or_handle)
 
 
 def _scale_style(style, shorter_side):
@@ -214,22 +173,3 @@ def _scale_style(style, shorter_side):
         )
     factor = shorter_side / min(height, width)
     return images.resize(style, round(height * factor), round(width * factor))
-
-
-def _pad(content):
-    """Mirrors the right and lower rim up to a size that the network gives back."""
-    rims = [
-        (0, max(LEAST_SIDE, -(-side // MULTIPLE_OF) * MULTIPLE_OF) - side)
-        for side in content.shape[1:3]
-    ]
-    if not any(after for _, after in rims):
-        return np.asarray(content, np.float32)
-    return np.pad(content, [(0, 0), *rims, (0, 0)], mode="reflect").astype(np.float32)
-
-
-def _wrong_interface(source, answer):
-    return (
-        f"model {source} is not called like Magenta's, "
-        "model(content, style) with float32 [1, H, W, 3] in [0, 1] giving a list whose "
-        f"first item is the picture: {' '.join(str(answer).split())[:200]}"
-    )

@@ -41,12 +41,18 @@ def is_foreign(path):
     return not isinstance(account, dict) or "tf_style" not in account
 
 
+def style_names(count):
+    """Returns the names of a picture's styles among its inputs."""
+    return ["style", *(f"style_{number}" for number in range(2, count + 1))][:count]
+
+
 def write(job, inputs, output, models, facts):
     """Writes the manifest of one picture and returns its path.
 
     Args:
         job: the `Job` that it belongs to.
-        inputs: source and SHA-256 of "content", "style" and, if there is one, "init".
+        inputs: source and SHA-256 of "content", of the styles by `style_names`, and,
+            if there is one, of "init".
         output: path of the picture.
         models: the loaded model of each engine, with name, source and checksum.
         facts: what else is known, ready for JSON: losses, seconds, size.
@@ -105,9 +111,11 @@ def read(path, output=""):
         known = inputs | account["models"]
         required = ("content", "style", *MODES.get(settings["mode"], ()))
         checksums = {name: known[name]["sha256"] for name in {*required, *inputs}}
+        named = filter(inputs.get, style_names(len(inputs)))
+        styles = tuple(inputs[name]["source"] for name in named)
         return Job(
             contents=(inputs["content"]["source"],),
-            styles=(inputs["style"]["source"],),
+            styles=styles,
             output=output or str(path.parent / account["output"]),
             mode=settings["mode"],
             max_side=settings["max_side"],

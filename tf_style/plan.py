@@ -23,7 +23,7 @@ class Pair(NamedTuple):
 
     index: int
     content: str
-    style: str
+    styles: tuple[str, ...]  # more than one if they are blended
     output: Path
 
 
@@ -88,7 +88,16 @@ def assign(job, contents, styles):
             file that is not ours would be lost.
         OSError: the folder cannot be written.
     """
-    sources = list(itertools.product(contents, styles))
+    if weights := job.hub.style_weights:
+        if len(weights) != len(styles):
+            raise ValueError(
+                f"style_weights are {len(weights)} numbers for {len(styles)} styles; "
+                "give one for each"
+            )
+        columns = [tuple(styles)]
+    else:
+        columns = [(style,) for style in styles]
+    sources = list(itertools.product(contents, columns))
     output = job.output or (SINGLE_OUTPUT if len(sources) == 1 else FOLDER_OUTPUT)
     path = files.local(output)
     if path.is_dir() or output.endswith("/") or not path.suffix:
@@ -101,8 +110,8 @@ def assign(job, contents, styles):
     else:
         folder, names = path.parent, [path.name]
     pairs = [
-        Pair(index, content, style, folder / name)
-        for index, ((content, style), name) in enumerate(zip(sources, names))
+        Pair(index, content, column, folder / name)
+        for index, ((content, column), name) in enumerate(zip(sources, names))
     ]
     _check_harmless(job, pairs)
     try:
@@ -118,7 +127,7 @@ def _check_harmless(job, pairs):
     settings = ((job.gatys.init, INITS), (job.gatys.backbone, BACKBONES))
     settings += ((job.hub.model, MODELS),)
     inputs = {_identity(value) for value, names in settings if value not in names}
-    inputs |= {_identity(s) for pair in pairs for s in (pair.content, pair.style)}
+    inputs |= {_identity(s) for pair in pairs for s in (pair.content, *pair.styles)}
     written = [path for pair in pairs for path in _files_of(pair.output, job.mode)]
     written += filter(None, [sheet_path(pairs)])
     for path in written:
@@ -162,8 +171,8 @@ def _pictures_in(folder):
 def _names(sources, mode):
     """Names each pair CONTENT_STYLE.png, with a number where that is taken."""
     taken, counts = {SHEET_NAME}, {}
-    for pair in sources:
-        stem = "_".join(stem_of(source) for source in pair)
+    for content, column in sources:
+        stem = "_".join(stem_of(source) for source in (content, *column))
         stem = os.fsencode(stem)[:STEM_MAX_BYTES].decode(errors="ignore")
         for number in itertools.count(counts.get(stem, 1)):
             name = Path(f"{stem}_{number}.png" if number > 1 else f"{stem}.png")

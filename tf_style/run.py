@@ -5,6 +5,7 @@ tells its story in events: it prints nothing. One picture that fails does not st
 others.
 """
 
+import dataclasses
 import functools
 import itertools
 import time
@@ -23,6 +24,12 @@ THUMBNAIL_SIDE = 256
 SHEET_SIDE = 8192
 # Decoded styles that are kept while the contents go by.
 STYLES_IN_MEMORY = 8
+
+
+class Chosen(NamedTuple):
+    """A model was settled on where the settings left it open."""
+
+    note: str  # one line: which, why, and how to get the other
 
 
 class Started(NamedTuple):
@@ -56,7 +63,7 @@ class Painted(NamedTuple):
     comparison: compare.Comparison | None = None
 
 
-def run(job) -> Iterator[Started | gatys.Step | Written | Failed]:
+def run(job) -> Iterator[Chosen | Started | gatys.Step | Written | Failed]:
     """Does a `config.Job`.
 
     Yields:
@@ -70,16 +77,13 @@ def run(job) -> Iterator[Started | gatys.Step | Written | Failed]:
     contents, styles = plan.expand(job.contents), plan.expand(job.styles)
     pairs = plan.assign(job, contents, styles)
     read_content = functools.partial(_read, job, "content", max_side=job.max_side)
-    # Engines scale the style themselves, and by its shorter side at that.
-    read_style = functools.lru_cache(STYLES_IN_MEMORY)(
-        functools.partial(_read, job, "style", max_side=0)
-    )
+    paintings = _Paintings(job, styles)
     shrink = functools.partial(
         sheet.thumbnail, side=_thumbnail_side(len(contents), len(styles))
     )
-    thumbnails = {}
+    thumbnails, models = {}, None
     for style in styles:
-        picture = yield from _attempt(read_style, style)
+        picture = yield from _attempt(paintings.read, style)
         if picture:
             thumbnails[style] = shrink(picture.pixels)
     for source, group in itertools.groupby(pairs, lambda pair: pair.content):
@@ -87,19 +91,36 @@ def run(job) -> Iterator[Started | gatys.Step | Written | Failed]:
             continue
         thumbnails[source] = shrink(content.pixels)
         for pair in group:
-            if pair.style not in thumbnails:
+            if not thumbnails.keys() >= {*pair.styles}:
                 continue
             # Here and not earlier: who has one bad picture need not wait for a model.
-            models = _load_models(job)
+            if not models:
+                job = yield from _settle(job)
+                models = _load_models(job)
             init = _read_init(job)
             yield Started(pair.index, len(pairs), pair.output.name, _steps(job))
-            if not (style := (yield from _attempt(read_style, pair.style))):
-                continue
-            painted = yield from _make(job, pair, content, style, init, models)
+            painted = yield from _make(job, pair, content, paintings, init, models)
             if painted:
                 thumbnails[pair.output] = shrink(painted.picture)
     if len(pairs) > 1 and any(pair.output in thumbnails for pair in pairs):
-        yield from _write_sheet(contents, styles, pairs, thumbnails)
+        yield from _write_sheet(pairs, thumbnails)
+
+
+class _Paintings:
+    """The styles of a job, read and encoded once; the last few are remembered."""
+
+    def __init__(self, job, sources):
+        self._job = job
+        self._names = dict(zip(sources, manifest.style_names(len(sources))))
+        self.read = functools.lru_cache(STYLES_IN_MEMORY)(self._read)
+        self.encode = functools.lru_cache(STYLES_IN_MEMORY)(self._encode)
+
+    def _read(self, source):
+        # Engines scale the style themselves, and by its shorter side at that.
+        return _read(self._job, self._names[source], source, max_side=0)
+
+    def _encode(self, sources, config):
+        return hub.encode([self.read(source).pixels for source in sources], config)
 
 
 def _read(job, name, source, max_side):
@@ -124,6 +145,17 @@ def _attempt(read, source):
         yield Failed(str(error))
 
 
+def _settle(job):
+    """Yields what was chosen where the job leaves a model open; returns the job so."""
+    choices = {}
+    for engine in MODES[job.mode]:
+        choose = {"hub": hub.choose, "gatys": gatys.choose}[engine]
+        choices[engine], note = choose(getattr(job, engine))
+        if note:
+            yield Chosen(note)
+    return dataclasses.replace(job, **choices)
+
+
 def _load_models(job):
     """Returns the model of each engine that the mode needs; loaded once per process."""
     load = {
@@ -140,29 +172,33 @@ def _steps(job):
     return job.gatys.steps if "gatys" in MODES[job.mode] else 0
 
 
-def _make(job, pair, content, style, init, models):
+def _make(job, pair, content, paintings, init, models):
     """Paints and writes one pair; returns what was painted, or None if it failed.
 
     Raises KeyboardInterrupt after that, if it came while painting.
     """
     size = content.pixels.shape[1:3]
     made, interrupted = None, False
-    inputs = {
-        "content": (pair.content, content.sha256),
-        "style": (pair.style, style.sha256),
-    }
+    inputs = {"content": (pair.content, content.sha256)}
     if init:
         inputs["init"] = (job.gatys.init, init.sha256)
-    first = init.pixels if init else None
     try:
+        styles = [paintings.read(source) for source in pair.styles]
+        named = zip(manifest.style_names(len(styles)), pair.styles, styles)
+        inputs |= {name: (source, style.sha256) for name, source, style in named}
         images.writing_format(pair.output, size)
         began = time.perf_counter()
-        painted = yield from _paint(job, content.pixels, style.pixels, first)
+        if job.mode == "hub":
+            code = paintings.encode(pair.styles, job.hub)
+            painted = Painted(hub.stylize(content.pixels, code, job.hub), {})
+        else:
+            first = init.pixels if init else None
+            painted = yield from _optimise(job, content.pixels, styles[0].pixels, first)
         interrupted = painted.interrupted
         seconds = time.perf_counter() - began
         facts = {"size": list(size[::-1]), "seconds": seconds, **painted.facts}
         if painted.comparison:
-            written = _write_comparison(pair, content, style, painted.comparison)
+            written = _write_comparison(pair, content, styles[0], painted.comparison)
         else:
             images.save_image(pair.output, painted.picture, content.alpha)
             written = [pair.output]
@@ -174,7 +210,8 @@ def _make(job, pair, content, style, init, models):
         )
     except (ValueError, OSError, tf.errors.OpError) as error:
         reason = " ".join(str(error).split())
-        yield Failed(f"{pair.content} in the style of {pair.style}: {reason}")
+        style = " and ".join(pair.styles)
+        yield Failed(f"{pair.content} in the style of {style}: {reason}")
     else:
         for path in written:
             yield Written(path, seconds if path == pair.output else None)
@@ -184,10 +221,8 @@ def _make(job, pair, content, style, init, models):
     return made
 
 
-def _paint(job, content, style, init):
-    """Yields the steps of the mode's engine and returns a `Painted`."""
-    if job.mode == "hub":
-        return Painted(hub.stylize(content, style, job.hub), {})
+def _optimise(job, content, style, init):
+    """Yields the steps of the slow path and returns a `Painted`."""
     if job.mode == "compare":
         result = yield from compare.iterate(content, style, job.gatys, job.hub, init)
         facts = compare.to_json(result)
@@ -210,14 +245,18 @@ def _write_comparison(pair, content, style, result):
     return [pair.output, *parts]
 
 
-def _write_sheet(contents, styles, pairs, thumbnails):
+def _write_sheet(pairs, thumbnails):
     """Draws styles across, contents down; what failed stays empty."""
 
-    def cell(source):
-        failed = "" if source in thumbnails else " (failed)"
-        return sheet.Cell(thumbnails.get(source), plan.stem_of(source) + failed)
+    def cell(*sources):
+        failed = "" if thumbnails.keys() >= {*sources} else " (failed)"
+        caption = " + ".join(map(plan.stem_of, sources)) + failed
+        # A mixture has no picture of its own.
+        picture = thumbnails.get(sources[0]) if len(sources) == 1 else None
+        return sheet.Cell(picture, caption)
 
-    rows = [[sheet.Cell(None), *map(cell, styles)]]
+    columns = dict.fromkeys(pair.styles for pair in pairs)
+    rows = [[sheet.Cell(None), *[cell(*styles) for styles in columns]]]
     for content, group in itertools.groupby(pairs, lambda pair: pair.content):
         made = [sheet.Cell(thumbnails.get(pair.output)) for pair in group]
         rows.append([cell(content), *made])

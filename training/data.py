@@ -26,7 +26,7 @@ def draw(count, seed, side=384):
     return [drawings.draw(np.random.default_rng([seed, i]), side) for i in range(count)]
 
 
-def crops(pictures, side, rng, colour=0.5):
+def crops(pictures, side, rng, colour=0.5, reach=(0.4, 1)):
     """Yields crops without end.
 
     Args:
@@ -34,6 +34,7 @@ def crops(pictures, side, rng, colour=0.5):
         side: height and width of the crops in pixels.
         rng: a `numpy.random.Generator`.
         colour: share of crops whose colours are changed.
+        reach: bounds of a crop's side, as shares of its picture's shorter side.
 
     Yields:
         float32 [side, side, 3] in [0, 1].
@@ -41,9 +42,9 @@ def crops(pictures, side, rng, colour=0.5):
     while True:
         picture = pictures[rng.integers(len(pictures))]
         height, width = picture.shape[:2]
-        reach = min(height, width) * rng.uniform(0.4, 1)
+        cut = min(height, width) * rng.uniform(*reach)
         stretch = np.exp(rng.normal() * 0.1)
-        box_h, box_w = min(height, reach * stretch), min(width, reach / stretch)
+        box_h, box_w = min(height, cut * stretch), min(width, cut / stretch)
         top, left = rng.uniform(0, height - box_h), rng.uniform(0, width - box_w)
         crop = Image.fromarray(picture).resize(
             (side, side),

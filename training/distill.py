@@ -9,12 +9,11 @@ run the same command again. See README.md in this folder.
 """
 
 import argparse
-import csv
-import time
 from pathlib import Path
 
 import data
 import keras
+import loop
 import numpy as np
 import teacher
 import tensorflow as tf
@@ -37,10 +36,13 @@ RIDGE = 1e-4
 
 
 class Distillation(tf.Module):
-    """Student, the maps that compare it with its teachers, and what it must reach."""
+    """Student, the maps that compare it with its teachers, and what it must reach.
+
+    See `loop.train`.
+    """
 
     def __init__(self, exact, distilled):
-        self.exact, self.distilled = exact, distilled
+        self.exact, self.distilled, self.weights = exact, distilled, WEIGHTS
         self.student = vgg.build()
         self.layers = vgg.LAYERS
         outputs = {name: self.student.get_layer(name).output for name in self.layers}
@@ -86,10 +88,10 @@ class Distillation(tf.Module):
         distances = [log_distances(gram_matrix(f)) for f in (own, taught)]
         return distances[0] - distances[1] + self.scales[name]
 
-    def fit(self, batches):
+    def start(self, batches):
         """Sets every layer, its map, unit and scale by least squares, bottom up."""
         for name in self.layers:
-            few = [next(batches) for _ in range(FITTED_TO[int(name[5]) - 1])]
+            few = [next(batches)[0] for _ in range(FITTED_TO[int(name[5]) - 1])]
             self._fit_layer(name, few)
             self._fit_map(name, few)
             print(f"fitted {name}", flush=True)
@@ -146,7 +148,7 @@ class Distillation(tf.Module):
 
         They then fire where their value is below its mean, at half the others' size.
         """
-        batches = [next(batches) for _ in range(FITTED_TO[-1])]
+        batches = [next(batches)[0] for _ in range(FITTED_TO[-1])]
         for name, above in zip(self.layers, [*self.layers[1:], None]):
             layer = self.student.get_layer(name)
             below = tf.function(keras.Model(self.student.input, layer.input))
@@ -173,6 +175,13 @@ class Distillation(tf.Module):
         """The variables to train."""
         maps = [v for layer in self.maps.values() for v in layer.trainable_variables]
         return [*self.student.trainable_variables, *maps, *self.scales.values()]
+
+    @property
+    def kept(self):
+        """What a checkpoint holds."""
+        maps = {k: v.trainable_variables for k, v in self.maps.items()}
+        student = self.student.trainable_variables
+        return [student, maps, self.scales, self.units]
 
 
 def export(model, path):
@@ -252,60 +261,15 @@ def log_distances(grams):
 
 
 def pictures(patterns, drawn, seed):
-    """Yields batches: five eighths from files, the others drawn."""
+    """Yields batches, alone in a tuple: five eighths from files, the others drawn."""
     files, drawings = data.read(patterns), data.draw(drawn, seed)
     rng = np.random.default_rng(seed)
     sources = [data.crops(files, SIDE, rng), data.crops(drawings, SIDE, rng)]
     dataset = tf.data.Dataset.from_generator(
-        lambda: data.batches(sources, (0.625, 0.375), BATCH),
-        output_signature=tf.TensorSpec([BATCH, SIDE, SIDE, 3], tf.float32),
+        lambda: ((b,) for b in data.batches(sources, (0.625, 0.375), BATCH)),
+        output_signature=(tf.TensorSpec([BATCH, SIDE, SIDE, 3], tf.float32),),
     )
     return iter(dataset.prefetch(4))
-
-
-def train(model, batches, steps, folder):
-    """Trains to `steps`, from the last checkpoint if there is one; logs to log.csv."""
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0, steps, 1e-6, warmup_target=LEARNING_RATE, warmup_steps=100
-    )
-    optimizer = keras.optimizers.Adam(rate, global_clipnorm=1.0)
-    optimizer.build(model.trained)
-    checkpoint = tf.train.Checkpoint(
-        student=model.student.trainable_variables,
-        maps={k: v.trainable_variables for k, v in model.maps.items()},
-        scales=model.scales,
-        units=model.units,
-        optimizer=optimizer.variables,
-    )
-    manager = tf.train.CheckpointManager(checkpoint, str(folder / "checkpoints"), 2)
-    if manager.latest_checkpoint:
-        checkpoint.restore(manager.latest_checkpoint).assert_consumed()
-    else:
-        model.fit(batches)
-        manager.save(0)
-
-    @tf.function
-    def step(batch):
-        with tf.GradientTape() as tape:
-            terms = model.losses(batch)
-            total = tf.add_n([WEIGHTS[name] * term for name, term in terms.items()])
-        optimizer.apply(tape.gradient(total, model.trained), model.trained)
-        return terms
-
-    log = folder / "log.csv"
-    if not log.exists():
-        log.write_text("step,seconds,features,grams,distances\n")
-    began, recent = time.monotonic(), []
-    while (done := int(optimizer.iterations)) < steps:
-        recent.append([float(v) for v in step(next(batches)).values()])
-        if (done + 1) % 25 == 0:
-            row = [done + 1, time.monotonic() - began, *np.mean(recent, 0)]
-            recent = []
-            with log.open("a", newline="") as stream:
-                csv.writer(stream).writerow([f"{value:.6g}" for value in row])
-            print(*(f"{value:.4g}" for value in row), flush=True)
-        if (done + 1) % 100 == 0 or done + 1 == steps:
-            manager.save(done + 1)
 
 
 def main():
@@ -324,7 +288,7 @@ def main():
     exact = teacher.Exact(options.exact)
     model = Distillation(exact, teacher.Distilled(options.distilled))
     batches = pictures(options.pictures, options.drawings, options.seed)
-    train(model, batches, options.steps, options.folder)
+    loop.train(model, batches, options.steps, LEARNING_RATE, options.folder)
     model.revive(batches)
     export(model, options.folder / "vgg.npz")
 

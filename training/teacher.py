@@ -44,12 +44,11 @@ class Distilled:
 
     Args:
         path: .npz file with kernels and biases, keyed `e5/conv11.weight` and so on.
+        mapped: which of the first layers of blocks are mapped to VGG-19's channels.
     """
 
-    # Where the network has a map to VGG-19's 512 channels.
-    MAPPED = ("block4_conv1", "block5_conv1")
-
-    def __init__(self, path):
+    def __init__(self, path, mapped=("block4_conv1", "block5_conv1")):
+        self._mapped = mapped
         weights = np.load(path)
         self._weights = {
             key.removeprefix("e5/"): weights[key]
@@ -68,7 +67,7 @@ class Distilled:
             features = tf.pad(features, [(0, 0), (1, 1), (1, 1), (0, 0)], "REFLECT")
             values[name] = self._convolve(features, conv)
             features = tf.nn.relu(values[name])
-            if name in self.MAPPED:
+            if name in self._mapped:
                 values[name] = self._convolve(features, f"{conv}_aux")
         return values
 

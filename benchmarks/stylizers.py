@@ -1,0 +1,126 @@
+"""The built-in models beside Magenta's: how close, and how fast.
+
+    python benchmarks/stylizers.py --data=DATA --model=FOLDER
+
+DATA holds pictures to measure on, `dev/content` and `dev/style`, and `metrics.py` with
+`score(content, style, picture)`, a style and a content distance by networks that the
+package does not ship. FOLDER is Magenta's SavedModel. Prints two tables, and with
+--pictures=FOLDER writes content, style, Magenta's and ours of every pair as a panel.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tf_style import gatys, hub, images, sheet
+from tf_style.config import GatysConfig, HubConfig
+
+LONGEST_SIDE = 512
+# So that no model pads, and all are measured on the same pixels.
+MULTIPLE_OF = 16
+TIMED_SIZE = (384, 512)
+GATYS_STEPS = 20
+
+
+def main():
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", required=True, help="Magenta's SavedModel")
+    parser.add_argument("--strengths", type=float, nargs="+", default=[1.0])
+    parser.add_argument("--calls", type=int, default=15)
+    parser.add_argument("--pictures", type=Path)
+    options = parser.parse_args()
+    sys.path.insert(0, str(options.data.resolve()))
+    import metrics
+
+    pairs = list(_pairs(options.data / "dev"))
+    configs = {"Magenta": HubConfig(model=options.model)}
+    for strength in options.strengths:
+        config = HubConfig(model="builtin", strength=strength)
+        configs[f"built in, strength {strength:g}"] = config
+    _print_distances(pairs, configs, metrics.score, options.pictures)
+    _print_times(pairs[0], configs, options.calls)
+
+
+def _pairs(folder):
+    """Yields paths: every content with two styles."""
+    contents, styles = (sorted((folder / k).iterdir()) for k in ("content", "style"))
+    for shift in (0, 7):
+        for index in range(min(len(contents), len(styles))):
+            yield contents[index], styles[(index + shift) % len(styles)]
+
+
+def _read(content, style):
+    content = images.load_image(content)
+    height, width = images.fit(content.shape[1:3], LONGEST_SIDE)
+    content = images.resize(content, height, width)
+    content = content[:, : height // MULTIPLE_OF * MULTIPLE_OF]
+    content = content[:, :, : width // MULTIPLE_OF * MULTIPLE_OF]
+    return content, images.load_image(style)
+
+
+def _print_distances(pairs, configs, score, folder):
+    """Prints means over all pairs; the style is measured at the photo's size."""
+    distances = {name: [] for name in configs}
+    for content_path, style_path in pairs:
+        content, style = _read(content_path, style_path)
+        longest = max(content.shape[1:3])
+        target = images.resize(style, *images.fit(style.shape[1:3], longest))
+        pictures = [content, sheet.thumbnail(style, longest)]
+        captions = ["content", "style"]
+        for name, config in configs.items():
+            picture = hub.stylize(content, style, config)
+            found = score(*map(tf.constant, (content, target, picture)))
+            distances[name].append(found)
+            pictures.append(picture)
+            captions.append("{}\nstyle {:.3f}, content {:.3f}".format(name, *found))
+        if folder:
+            cells = map(sheet.Cell, pictures, captions)
+            name = f"{content_path.stem}_{style_path.stem}.png"
+            images.save_image(folder / name, sheet.draw([list(cells)]))
+    print(f"{len(pairs)} pairs, longest side {LONGEST_SIDE}; lower is closer")
+    print("| | style | content |\n| --- | --- | --- |")
+    for name, found in distances.items():
+        style, content = np.mean(found, 0)
+        print(f"| {name} | {style:.4f} | {content:.4f} |")
+
+
+def _print_times(pair, configs, calls):
+    """Prints median seconds, all sides taking turns, once warm."""
+    content, style = (images.load_image(path) for path in pair)
+    content = images.resize(content, *TIMED_SIZE)
+    works = {}
+    for name, config in configs.items():
+        works[name] = lambda c=config: hub.stylize(content, style, c)
+        code = hub.encode(style, config)
+        works[f"{name}, style known"] = lambda c=config, code=code: hub.stylize(
+            content, code, c
+        )
+    seconds = {name: [] for name in works}
+    for turn in range(calls + 1):
+        for name, work in works.items():
+            began = time.perf_counter()
+            work()
+            if turn:
+                seconds[name].append(time.perf_counter() - began)
+    print(
+        "\n| {1}x{0} pixels | seconds | ratio |\n| --- | --- | --- |".format(
+            *TIMED_SIZE
+        )
+    )
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    for name, median in medians.items():
+        print(f"| {name} | {median:.3f} | {median / medians['Magenta']:.2f} |")
+    config = GatysConfig(backbone="builtin", steps=GATYS_STEPS, scales=1)
+    ends = [time.perf_counter() for _ in gatys.iterate(content, style, config)]
+    print(f"| gatys, one step | {statistics.median(np.diff(ends)[1:-1]):.3f} | |")
+
+
+if __name__ == "__main__":
+    main()
