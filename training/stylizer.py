@@ -20,7 +20,6 @@ from tf_style.builtin import stylizer
 from tf_style.losses import gram_matrix
 
 BATCH = 4
-LEARNING_RATE = 1e-3
 WEIGHTS = {"style": 1.0, "content": 0.1, "range": 1.0}
 # A style is coded from a picture of this side, and its Gram matrices are those of one
 # half as large again: what 256 pixels a shorter side are to 512 pixels a longer one.
@@ -29,7 +28,7 @@ CONTENT_LAYER = "block4_conv2"
 STYLE_LAYERS = tuple(f"block{block}_conv1" for block in range(1, 6))
 # Bounds of a crop's side before it is scaled, in shares of its photo's shorter side of
 # about 384: most keep a photo's scale.
-REACH = {128: (0.3, 0.8), 192: (0.45, 0.95), 256: (0.6, 1)}
+REACH = {128: (0.3, 0.8), 160: (0.35, 0.9), 192: (0.45, 0.95), 256: (0.6, 1)}
 # Share of styles that are mixed from two.
 MIXED = 0.3
 
@@ -112,12 +111,11 @@ def _square(values):
     return tf.reduce_sum(tf.square(values), list(range(1, len(values.shape))))
 
 
-def collect(pictures, count, model, folder, rng):
+def collect(pictures, count, model, path, rng):
     """Codes and Gram matrices of `count` styles, as rows of a list of arrays.
 
-    They are kept in `folder`, since they take a quarter of a second each.
+    They are kept in a file, since they take up to half a second each.
     """
-    path = folder / "styles.npy"
     shapes = [(stylizer.CODE_SIZE,)]
     zeros, _ = model.judge(tf.zeros([1, 32, 32, 3]))
     shapes += [tuple(gram.shape[1:]) for gram in zeros]
@@ -154,9 +152,12 @@ def main():
     parser.add_argument("--photos", nargs="+", required=True, help="globs")
     parser.add_argument("--paintings", nargs="+", required=True, help="globs")
     parser.add_argument("--distilled", required=True, help="distilled VGG-19, .npz")
+    parser.add_argument("--exact", help="VGG-19's own kernels, for the last phase")
     parser.add_argument("--folder", type=Path, required=True, help="checkpoints, log")
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--side", type=int, choices=REACH, default=192, help="of crops")
+    parser.add_argument("--rate", type=float, default=1e-3, help="highest of Adam's")
+    parser.add_argument("--start", help="weights to start from, .npz")
     parser.add_argument("--styles", type=int, default=1200)
     parser.add_argument("--drawings", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
@@ -165,11 +166,18 @@ def main():
     keras.utils.set_random_seed(options.seed)
     rng = np.random.default_rng(options.seed)
     # Its own channels say little of VGG-19's here, and much in the other layers.
-    judge = Judge(teacher.Distilled(options.distilled, ("block3_conv1",)))
+    distilled = teacher.Distilled(options.distilled, ("block3_conv1",))
+    exact = options.exact and teacher.Exact(options.exact)
+    judge = Judge(distilled, exact)
     model = Training(judge)
+    if options.start:
+        with np.load(options.start) as held:
+            weights = [held[key].astype(np.float32) for key in held.files]
+        model.decoder.set_weights(weights)
     paintings = data.read(options.paintings, 768)
     drawn = data.draw(options.drawings, options.seed, 512)
-    styles = collect(paintings + drawn, options.styles, model, options.folder, rng)
+    kept = options.folder / f"styles{'_exact' if exact else ''}.npy"
+    styles = collect(paintings + drawn, options.styles, model, kept, rng)
     # Paintings are contents too, for the variety that a few photos lack.
     photos = data.read(options.photos)
     share = len(photos) // 3
@@ -181,7 +189,7 @@ def main():
         output_signature=tuple(tf.TensorSpec(s, tf.float32) for s in shapes),
     )
     loop.train(
-        model, iter(dataset.prefetch(4)), options.steps, LEARNING_RATE, options.folder
+        model, iter(dataset.prefetch(4)), options.steps, options.rate, options.folder
     )
     values = [v.numpy().astype(np.float16) for v in model.trained]
     np.savez_compressed(options.folder / "stylizer.npz", *values)
