@@ -71,3 +71,19 @@ def stub_model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stub")
     tf.saved_model.save(Stub(), str(folder))
     return folder
+
+
+@pytest.fixture
+def seen(stub_model, monkeypatch):
+    """The pictures that the model is called with, as a list of pairs."""
+    from tf_style import hub
+
+    calls = []
+    model = hub.load_model(str(stub_model))
+
+    def call(content, style):
+        calls.append((content.numpy(), style.numpy()))
+        return model.call(content, style)
+
+    monkeypatch.setattr(hub, "load_model", lambda _: model._replace(call=call))
+    return calls

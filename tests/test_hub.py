@@ -28,20 +28,6 @@ def one_line(error):
     return text
 
 
-@pytest.fixture
-def seen(stub_model, monkeypatch):
-    """The pictures that the model is called with, as a list of pairs."""
-    calls = []
-    model = hub.load_model(str(stub_model))
-
-    def call(content, style):
-        calls.append((content.numpy(), style.numpy()))
-        return model.call(content, style)
-
-    monkeypatch.setattr(hub, "load_model", lambda _: model._replace(call=call))
-    return calls
-
-
 @pytest.mark.parametrize(
     "size, style_size, expected",
     [

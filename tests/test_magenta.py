@@ -69,20 +69,6 @@ def test_without_padding_the_result_is_the_models_own_answer(
     np.testing.assert_array_equal(hub.stylize(content, style, config), raw)
 
 
-@pytest.fixture
-def seen(stub_model, monkeypatch):
-    """The pictures that the model is called with, as a list of pairs."""
-    calls = []
-    model = hub.load_model(str(stub_model))
-
-    def call(content, style):
-        calls.append((content.numpy(), style.numpy()))
-        return model.call(content, style)
-
-    monkeypatch.setattr(hub, "load_model", lambda _: model._replace(call=call))
-    return calls
-
-
 def mirrored(side, length):
     """Indices 0 .. side - 1, then back and forth without repeating the ends."""
     there_and_back = [*range(side), *range(side - 2, 0, -1)]
