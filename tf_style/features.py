@@ -100,16 +100,13 @@ def choose():
         "vgg19" or "builtin", and a line that says which and why.
     """
     try:
-        found = _cached_vgg19().is_file()
-        if not found:
-            files.reach(VGG19_URL)
-            _download_vgg19(files.IMPATIENT_S)
+        cached = _cached_vgg19().is_file()
+        place = files.find_or_fetch(cached, VGG19_URL, _download_vgg19)
     except OSError as error:
         return "builtin", (
             f"optimising with our built-in backbone, since VGG-19 cannot be had "
             f"({error}); --backbone=vgg19 insists on it"
         )
-    place = "found in the cache" if found else "downloaded"
     return "vgg19", (
         f"optimising with VGG-19, {place}; --backbone=builtin is several times as fast"
     )

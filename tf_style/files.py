@@ -226,6 +226,27 @@ def reach(url):
         raise OSError(f"{host}: {explain_network(error) or error}") from error
 
 
+def find_or_fetch(found, url, fetch):
+    """Gets what there is something to fall back from, with little patience.
+
+    Args:
+        found: whether it is in the cache already.
+        url: where it is.
+        fetch: downloads it, given the seconds after which to give up a stalled one.
+
+    Returns:
+        "found in the cache" or "downloaded".
+
+    Raises:
+        OSError: it is out of reach.
+    """
+    if found:
+        return "found in the cache"
+    reach(url)
+    fetch(IMPATIENT_S)
+    return "downloaded"
+
+
 def download(url, path, max_bytes, max_seconds):
     """Fetches an http(s) URL into a file, within bounds.
 

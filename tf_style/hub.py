@@ -128,17 +128,14 @@ def choose(config):
 @functools.lru_cache(maxsize=1)
 def _choose():
     try:
-        found = magenta.cached()
-        if not found:
-            files.reach(MAGENTA_HANDLE)
-            magenta.fetch(MAGENTA_HANDLE, files.IMPATIENT_S)
+        fetch = functools.partial(magenta.fetch, MAGENTA_HANDLE)
+        place = files.find_or_fetch(magenta.cached(), MAGENTA_HANDLE, fetch)
         load_model("magenta")
     except OSError as error:
         return "builtin", (
             f"painting with our built-in stylizer, since Magenta's model cannot be had "
             f"({error}); --model=magenta insists on it"
         )
-    place = "found in the cache" if found else "downloaded"
     return "magenta", (
         f"painting with Magenta's model, {place}; --model=builtin is our own"
     )
