@@ -19,6 +19,7 @@ def configs(vgg19, stub_model):
         style_layers=("block1_conv1", "block1_conv2"),
         tv_weight=1.0,
         steps=5,
+        precision="float32",
     )
     return slow, HubConfig(model=str(stub_model))
 

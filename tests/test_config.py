@@ -18,6 +18,7 @@ def make_job(**values):
 BAD = [
     (GatysConfig, "backbone", ""),
     (GatysConfig, "pooling", "min"),
+    (GatysConfig, "precision", "int8"),
     (GatysConfig, "content_layers", ()),
     (GatysConfig, "style_layers", ()),
     (GatysConfig, "style_layer_weights", (1.0,)),

@@ -161,7 +161,8 @@ def test_adams_first_step_moves_each_pixel_by_the_rate_against_the_gradient(
     vgg19, settings, content, style
 ):
     content = 0.3 + 0.4 * content  # out of reach of the clipping
-    config = settings(steps=1, learning_rate=0.01, tv_weight=100.0)
+    exact = {"precision": "float32", "tv_weight": 100.0}
+    config = settings(steps=1, learning_rate=0.01, **exact)
     first, second = gatys.iterate(content, style, config)
 
     vgg = keras.applications.VGG19(include_top=False, weights=str(vgg19))

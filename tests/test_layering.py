@@ -23,7 +23,7 @@ ROWS = (
     ("features", "magenta", "color"),
     ("builtin",),
     ("images", "losses"),
-    ("decode", "files", "config"),
+    ("decode", "files", "config", "hardware"),
     ("__init__",),
 )
 DEPTH = {name: depth for depth, row in enumerate(ROWS) for name in row}
@@ -35,7 +35,16 @@ KEPT_TO = {
     "matplotlib": {"compare"},
     "tensorflow_hub": {"magenta"},
     "keras": {"gatys", "features", "builtin"},
-    "tensorflow": {"run", "gatys", "magenta", "features", "losses", "color", "builtin"},
+    "tensorflow": {
+        "run",
+        "gatys",
+        "magenta",
+        "features",
+        "losses",
+        "color",
+        "builtin",
+        "hardware",
+    },
     "PIL": {"decode", "images", "sheet"},
 }
 

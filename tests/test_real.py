@@ -77,6 +77,35 @@ def test_the_builtin_backbone_ranks_styles_as_vgg19_does(real_vgg19, shared):
         assert 0.5 < np.median(np.divide(found, expected)) * SHARE_OF_CHANNELS < 2
 
 
+@pytest.mark.parametrize("backbone", ["vgg19", "builtin"])
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_gradients_in_few_bits_point_where_those_in_float32_do(
+    real_vgg19, tubingen, starry_night, backbone, precision
+):
+    content, style = (images.load_image(p, 128) for p in (tubingen, starry_night))
+
+    def gradient(precision):
+        config = GatysConfig(
+            backbone=str(real_vgg19) if backbone == "vgg19" else backbone,
+            precision=precision,
+            content_layers=("block3_conv2",),
+            style_layers=("block1_conv1", "block2_conv1", "block3_conv1"),
+        )
+        extract = gatys.load_backbone(config)
+        size = content.shape[1:3]
+        targets = gatys.measure_targets(content, style, size, extract, config)
+        picture = tf.constant(0.9 * content + 0.05)
+        with tf.GradientTape() as tape:
+            tape.watch(picture)
+            terms = gatys.measure_losses(picture, targets, extract, config)
+        return tf.reshape(tape.gradient(terms["total"], picture), [-1]).numpy()
+
+    found, exact = gradient(precision), gradient("float32")
+    cosine = found @ exact / np.linalg.norm(found) / np.linalg.norm(exact)
+    assert cosine > 0.99
+    assert 0.98 < np.linalg.norm(found) / np.linalg.norm(exact) < 1.02
+
+
 def test_magentas_answer_is_passed_on_unchanged(magenta, tubingen, starry_night):
     content = images.load_image(tubingen, 256)
     assert content.shape == (1, 192, 256, 3)

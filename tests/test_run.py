@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tf_style import files, gatys, hub, images, manifest, run
+from tf_style import files, gatys, hardware, hub, images, manifest, run
 from tf_style.config import GatysConfig, HubConfig, Job
 
 
@@ -329,7 +329,8 @@ def test_a_manifest_tells_inputs_models_settings_and_versions(single, stub_model
 
 @pytest.mark.parametrize("mode", ["hub", "gatys"])
 def test_a_manifest_gives_the_same_picture_again(single, mode, tmp_path):
-    config = dataclasses.replace(single.gatys, init="noise", seed=11)
+    noise = {"init": "noise", "seed": 11, "precision": "float32"}
+    config = dataclasses.replace(single.gatys, **noise)
     job = dataclasses.replace(single, mode=mode, gatys=config, max_side=40)
     [first] = of_kind(run.run(job), run.Written)
     again = manifest.read(first.path.with_suffix(".json"), str(tmp_path / "again.png"))
@@ -338,6 +339,15 @@ def test_a_manifest_gives_the_same_picture_again(single, mode, tmp_path):
     [second] = of_kind(run.run(again), run.Written)
     assert second.path == tmp_path / "again.png"
     assert second.path.read_bytes() == first.path.read_bytes()
+
+
+def test_the_manifest_names_the_precision_that_auto_came_to(single, monkeypatch):
+    monkeypatch.setattr(hardware, "fastest_dtype", lambda: "bfloat16")
+    job = dataclasses.replace(single, mode="gatys")
+    assert job.gatys.precision == "auto"
+    [written] = of_kind(run.run(job), run.Written)
+    again = manifest.read(written.path.with_suffix(".json"))
+    assert again.gatys.precision == "bfloat16"
 
 
 def test_a_manifest_without_an_output_replaces_its_picture(single):

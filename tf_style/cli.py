@@ -12,7 +12,15 @@ from dataclasses import fields
 from absl import app, flags, logging
 
 from tf_style import files
-from tf_style.config import INITS, MAX_SIDE, MODES, GatysConfig, HubConfig, Job
+from tf_style.config import (
+    INITS,
+    MAX_SIDE,
+    MODES,
+    PRECISIONS,
+    GatysConfig,
+    HubConfig,
+    Job,
+)
 
 _GATYS, _HUB = GatysConfig(), HubConfig()
 _SIDES = ", ".join(f"{side} for {mode}" for mode, side in MAX_SIDE.items())
@@ -63,6 +71,12 @@ flags.DEFINE_string(
     "weights",
 )
 flags.DEFINE_enum("pooling", _GATYS.pooling, ("max", "average"), "gatys: of VGG-19")
+flags.DEFINE_enum(
+    "precision",
+    _GATYS.precision,
+    PRECISIONS,
+    "gatys: of the backbone; auto is what the machine has matrix units for",
+)
 flags.DEFINE_list("content_layers", list(_GATYS.content_layers), "gatys: what to keep")
 flags.DEFINE_list("style_layers", list(_GATYS.style_layers), "gatys: what to imitate")
 flags.DEFINE_list(

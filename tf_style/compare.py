@@ -1,6 +1,7 @@
 """Both paths on one pair, measured alike: what do the extra minutes buy?"""
 
 import contextlib
+import dataclasses
 import re
 import time
 from pathlib import Path
@@ -174,6 +175,7 @@ def _caption(result):
 
 def _measurer(content, style, config):
     """Returns a function from a picture of the content's size to its losses."""
+    config = dataclasses.replace(config, precision="float32")
     extract = gatys.load_backbone(config)
     size = tuple(content.shape[1:3])
     targets = gatys.measure_targets(content, style, size, extract, config)

@@ -24,6 +24,8 @@ MODELS = ("auto", "magenta", "builtin")
 BACKBONES = ("auto", "vgg19", "builtin")
 INITS = ("content", "noise")
 
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
 # The most pixels a side that a setting may ask for: beyond any picture.
 MOST_SIDE = 1_000_000
 
@@ -42,6 +44,9 @@ class GatysConfig:
     backbone: str = "auto"
     # "max" as VGG was trained, "average" as in Gatys et al. (2016): softer gradients.
     pooling: str = "max"
+    # What the backbone computes in; "auto": what the machine has matrix units for.
+    # Losses and the picture are always float32.
+    precision: str = "auto"
     # Layers whose activations hold the photo's structure; deeper keeps less detail.
     content_layers: tuple[str, ...] = ("block4_conv2",)
     # Layers whose channel correlations hold the style; deeper means larger patterns.
@@ -82,6 +87,7 @@ class GatysConfig:
     def __post_init__(self):
         _check_types(self)
         _choice(self, "pooling", ("max", "average"))
+        _choice(self, "precision", PRECISIONS)
         for name in ("backbone", "init"):
             _check(self, name, getattr(self, name) != "", "a name or a path")
         for name in ("content_layers", "style_layers"):

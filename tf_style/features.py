@@ -53,14 +53,17 @@ class Backbone:
             image: [B, H, W, 3], RGB in [0, 1].
 
         Returns:
-            {layer name: activations after ReLU, [B, H', W', C]}.
+            {layer name: activations after ReLU, float32 [B, H', W', C]}.
 
         Raises:
             ValueError: the picture is too small for the deepest layer.
         """
         self.check_size(*image.shape[1:3], "a picture")
         image = tf.cast(image, tf.float32)
-        return self._network(keras.applications.vgg19.preprocess_input(image * 255))
+        shown = keras.applications.vgg19.preprocess_input(image * 255)
+        activations = self._network(shown)
+        # Means over positions have no room in fewer bits.
+        return {name: tf.cast(a, tf.float32) for name, a in activations.items()}
 
     def check_size(self, height, width, what):
         """Raises ValueError if the deepest layer cannot see pictures of this size."""
@@ -113,7 +116,7 @@ def choose():
 
 
 @functools.lru_cache(maxsize=2)
-def load_backbone(name_or_path, layers, pooling="max"):
+def load_backbone(name_or_path, layers, pooling="max", dtype="float32"):
     """Loads a backbone, once per process.
 
     Args:
@@ -124,6 +127,7 @@ def load_backbone(name_or_path, layers, pooling="max"):
         layers: tuple of layers to measure, in any of the accepted spellings. The
             network ends at the deepest of them.
         pooling: "max", or "average" as in Gatys et al. (2016).
+        dtype: what the network computes in.
 
     Raises:
         ValueError: an unknown layer, or a file that does not hold these weights.
@@ -145,8 +149,8 @@ def load_backbone(name_or_path, layers, pooling="max"):
         whole = _load_vgg19(path)
     outputs = {layer: whole.get_layer(layer).output for layer in layers}
     network = keras.Model(whole.input, outputs)
-    if pooling == "average":
-        network = _average_pooled(network)
+    if (pooling, dtype) != ("max", "float32"):
+        network = _rebuilt(network, pooling, dtype)
     network.trainable = False
     return Backbone(network, name_or_path, str(path), files.sha256(path))
 
@@ -208,12 +212,18 @@ def _download_vgg19(stalled_after=files.STALLED_AFTER_S):
     return Path(path)
 
 
-def _average_pooled(network):
-    def clone(layer):
-        if isinstance(layer, keras.layers.MaxPooling2D):
-            return keras.layers.AveragePooling2D.from_config(layer.get_config())
-        return layer.__class__.from_config(layer.get_config())
+def _rebuilt(network, pooling, dtype):
+    """Returns a network of the same weights that pools and computes otherwise."""
 
-    average = keras.models.clone_model(network, clone_function=clone)
-    average.set_weights(network.get_weights())
-    return average
+    def clone(layer):
+        kind, config = layer.__class__, layer.get_config()
+        if pooling == "average" and kind is keras.layers.MaxPooling2D:
+            kind = keras.layers.AveragePooling2D
+        # Pixels of 0 to 255 need the bits, and the first layer takes little time.
+        if kind is not keras.layers.InputLayer and layer.name != LAYERS[0]:
+            config["dtype"] = dtype
+        return kind.from_config(config)
+
+    other = keras.models.clone_model(network, clone_function=clone)
+    other.set_weights(network.get_weights())
+    return other

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_style import features, images, losses
+from tf_style import features, hardware, images, losses
 
 # How often in a row the rate is halved before a diverging run is given up. Adam moves a
 # pixel by the rate at most, so after five halvings it is nearly standing still.
@@ -171,7 +171,9 @@ def _compile(image, targets, extract, config, rate):
 
 
 def choose(config):
-    """Settles what the backbone `auto` means on this machine; as `hub.choose`."""
+    """Settles what `auto` means on this machine; as `hub.choose`."""
+    if config.precision == "auto":
+        config = dataclasses.replace(config, precision=hardware.fastest_dtype())
     if config.backbone != "auto":
         return config, ""
     backbone, note = features.choose()
@@ -182,7 +184,9 @@ def load_backbone(config):
     """Loads the network that `config` asks for, with all the layers it needs."""
     config, _ = choose(config)
     layers = tuple(config.content_layers) + tuple(config.style_layers)
-    return features.load_backbone(config.backbone, layers, config.pooling)
+    return features.load_backbone(
+        config.backbone, layers, config.pooling, config.precision
+    )
 
 
 def measure_targets(content, style, size, extract, config):
