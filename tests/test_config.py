@@ -19,6 +19,7 @@ BAD = [
     (GatysConfig, "backbone", ""),
     (GatysConfig, "pooling", "min"),
     (GatysConfig, "precision", "int8"),
+    (GatysConfig, "optimizer", "sgd"),
     (GatysConfig, "content_layers", ()),
     (GatysConfig, "style_layers", ()),
     (GatysConfig, "style_layer_weights", (1.0,)),

@@ -67,7 +67,7 @@ def test_the_loss_falls_at_each_scale_on_the_default_layers(vgg19, content, styl
 def test_pictures_stay_in_range_and_the_result_is_of_the_contents_size(
     settings, content, style, scales, init
 ):
-    config = settings(scales=scales, init=init, learning_rate=0.5)
+    config = settings(scales=scales, init=init, optimizer="adam", learning_rate=0.5)
     steps = list(gatys.iterate(content, style, config))
     # So large a rate reaches both ends of the range.
     assert min(step.image.numpy().min() for step in steps) == 0
@@ -76,6 +76,19 @@ def test_pictures_stay_in_range_and_the_result_is_of_the_contents_size(
     assert picture.shape == content.shape
     assert picture.dtype == np.float32
     assert 0 <= picture.min() < picture.max() <= 1
+
+
+def test_lbfgs_stays_in_range_and_gets_further_than_adam(settings, content, style):
+    runs = {
+        optimizer: list(
+            gatys.iterate(content, style, settings(optimizer=optimizer, steps=20))
+        )
+        for optimizer in ("lbfgs", "adam")
+    }
+    for step in runs["lbfgs"]:
+        assert 0 <= step.image.numpy().min() < step.image.numpy().max() <= 1
+    least = {name: steps[-1].best_losses["total"] for name, steps in runs.items()}
+    assert least["lbfgs"] < 0.95 * least["adam"]
 
 
 def test_the_content_as_its_own_style_starts_without_loss(settings, content):
@@ -147,7 +160,7 @@ def test_a_first_picture_that_is_a_file_must_be_passed(settings, content, style)
 
 
 def test_best_is_the_picture_of_least_loss_so_far(settings, content, style):
-    config = settings(steps=8, learning_rate=0.5)
+    config = settings(steps=8, optimizer="adam", learning_rate=0.5)
     steps = list(gatys.iterate(content, style, config))
     assert any(np.diff(totals(steps)) > 0)  # else best would just be the last
     for count, step in enumerate(steps, start=1):
@@ -161,7 +174,7 @@ def test_adams_first_step_moves_each_pixel_by_the_rate_against_the_gradient(
     vgg19, settings, content, style
 ):
     content = 0.3 + 0.4 * content  # out of reach of the clipping
-    exact = {"precision": "float32", "tv_weight": 100.0}
+    exact = {"optimizer": "adam", "precision": "float32", "tv_weight": 100.0}
     config = settings(steps=1, learning_rate=0.01, **exact)
     first, second = gatys.iterate(content, style, config)
 
@@ -271,7 +284,7 @@ def test_after_an_infinite_loss_it_goes_back_and_halves_the_rate(
     settings, content, style, spoil
 ):
     spoil(lambda number: number == 3)
-    config = settings(steps=4, learning_rate=0.04)
+    config = settings(steps=4, optimizer="adam", learning_rate=0.04)
     steps = list(gatys.iterate(content, style, config))
     assert [step.index for step in steps] == [0, 1, 2, 3, 4]
     assert [bool(step.note) for step in steps] == [False, False, True, False, False]

@@ -22,7 +22,7 @@ ROWS = (
     ("gatys", "hub", "manifest", "sheet"),
     ("features", "magenta", "color"),
     ("builtin",),
-    ("images", "losses"),
+    ("images", "losses", "lbfgs"),
     ("decode", "files", "config", "hardware"),
     ("__init__",),
 )
@@ -41,6 +41,7 @@ KEPT_TO = {
         "magenta",
         "features",
         "losses",
+        "lbfgs",
         "color",
         "builtin",
         "hardware",

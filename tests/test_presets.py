@@ -67,6 +67,7 @@ def test_tutorial_preset_is_the_tutorials():
     assert job.gatys == GatysConfig(
         backbone="vgg19",
         pooling="max",
+        optimizer="adam",
         content_layers=("block5_conv2",),
         style_layers=(
             "block1_conv1",

@@ -16,6 +16,7 @@ from tf_style.config import (
     INITS,
     MAX_SIDE,
     MODES,
+    OPTIMIZERS,
     PRECISIONS,
     GatysConfig,
     HubConfig,
@@ -92,7 +93,10 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer("steps", _GATYS.steps, "gatys: updates, all scales together")
 flags.DEFINE_integer("scales", _GATYS.scales, "gatys: sizes to work at, each doubled")
-flags.DEFINE_float("learning_rate", _GATYS.learning_rate, "gatys: Adam's step")
+flags.DEFINE_enum("optimizer", _GATYS.optimizer, OPTIMIZERS, "gatys: the update")
+flags.DEFINE_float(
+    "learning_rate", _GATYS.learning_rate, "gatys: Adam's step; L-BFGS's first"
+)
 flags.DEFINE_float("beta1", _GATYS.beta1, "gatys: Adam's memory of past gradients")
 flags.DEFINE_float("epsilon", _GATYS.epsilon, "gatys: Adam's floor under gradients")
 flags.DEFINE_integer("seed", _GATYS.seed, "gatys: of --init=noise")

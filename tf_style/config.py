@@ -24,6 +24,7 @@ MODELS = ("auto", "magenta", "builtin")
 BACKBONES = ("auto", "vgg19", "builtin")
 INITS = ("content", "noise")
 
+OPTIMIZERS = ("lbfgs", "adam")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 # The most pixels a side that a setting may ask for: beyond any picture.
@@ -72,7 +73,10 @@ class GatysConfig:
     # Sizes to work at, coarse to fine, each twice the one before; more gives larger
     # and more coherent strokes, and is faster.
     scales: int = 2
-    # Adam's step: the most that a pixel moves in one update, of a range of 1.
+    # "lbfgs" comes as far as Adam in half the steps; "adam" forgives odd objectives.
+    optimizer: str = "lbfgs"
+    # The most that a pixel moves in one update of Adam, of a range of 1; for L-BFGS the
+    # mean move in the first, after which it finds its own.
     learning_rate: float = 0.02
     # Adam's memory of past gradients, 0 to below 1; longer is smoother.
     beta1: float = 0.9
@@ -88,6 +92,7 @@ class GatysConfig:
         _check_types(self)
         _choice(self, "pooling", ("max", "average"))
         _choice(self, "precision", PRECISIONS)
+        _choice(self, "optimizer", OPTIMIZERS)
         for name in ("backbone", "init"):
             _check(self, name, getattr(self, name) != "", "a name or a path")
         for name in ("content_layers", "style_layers"):

@@ -4,8 +4,8 @@ Gatys, Ecker and Bethge (2016), "Image Style Transfer Using Convolutional Neural
 Networks": find the picture whose deep activations are the photo's and whose channel
 correlations are the painting's, by gradient descent on its pixels.
 
-Where we differ from the paper: Adam, starting from the photo, from coarse to fine;
-pixels held to [0, 1]; losses averaged over positions and channels (see `losses`).
+Where we differ from the paper: we start from the photo, work from coarse to fine and
+hold pixels to [0, 1]; losses are means over positions and channels (see `losses`).
 
 This module neither prints nor touches files.
 """
@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_style import features, hardware, images, losses
+from tf_style import features, hardware, images, lbfgs, losses
 
 # How often in a row the rate is halved before a diverging run is given up. Adam moves a
 # pixel by the rate at most, so after five halvings it is nearly standing still.
@@ -152,7 +152,12 @@ def _descend(picture, targets, extract, config, steps, last):
 
 def _compile(image, targets, extract, config, rate):
     """Returns compiled functions: measure the losses; measure them, then update."""
-    optimizer = keras.optimizers.Adam(rate, beta_1=config.beta1, epsilon=config.epsilon)
+    if config.optimizer == "lbfgs":
+        optimizer = lbfgs.LBFGS(rate)
+    else:
+        optimizer = keras.optimizers.Adam(
+            rate, beta_1=config.beta1, epsilon=config.epsilon
+        )
     optimizer.build([image])  # else the first call traces the update twice
 
     @tf.function
