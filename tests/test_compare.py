@@ -1,5 +1,6 @@
 """Both paths on one pair: measured alike, drawn, plotted and written down."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -92,6 +93,13 @@ def test_the_history_is_the_slow_paths_steps_on_the_clock(comparison):
     least = min(moment.losses["total"] for moment in at_full_size(comparison))
     assert comparison.slow.losses["total"] == pytest.approx(least, rel=1e-4)
     assert not comparison.interrupted
+
+
+def test_the_slow_path_can_start_from_the_fast_picture(configs, pair):
+    slow, fast = configs
+    slow = dataclasses.replace(slow, init="hub", scales=1, steps=1)
+    result = compare.compare(*pair, slow, fast)
+    assert result.history[0].losses == pytest.approx(result.fast.losses, rel=1e-4)
 
 
 def test_memory_is_measured_where_linux_tells_it(comparison):

@@ -350,6 +350,20 @@ def test_the_manifest_names_the_precision_that_auto_came_to(single, monkeypatch)
     assert again.gatys.precision == "bfloat16"
 
 
+def test_the_slow_path_starts_from_the_fast_picture(single, stub_model):
+    config = dataclasses.replace(single.gatys, init="hub", steps=1)
+    job = dataclasses.replace(single, mode="gatys", gatys=config)
+    *_, first, last = of_kind(run.run(job), gatys.Step)
+    [written] = of_kind(run.run(dataclasses.replace(job, mode="hub")), run.Written)
+    fast = images.load_image(written.path)
+    np.testing.assert_allclose(first.image, fast, atol=0.6 / 255)
+    assert np.abs(last.image - first.image).max() > 0.01
+    list(run.run(job))
+    models = account_of(written.path)["models"]
+    assert models.keys() == {"hub", "gatys"}
+    assert manifest.read(written.path.with_suffix(".json")).engines == ("hub", "gatys")
+
+
 def test_a_manifest_without_an_output_replaces_its_picture(single):
     [first] = of_kind(run.run(single), run.Written)
     before = first.path.read_bytes()

@@ -21,6 +21,7 @@ from tf_style.config import (
     GatysConfig,
     HubConfig,
     Job,
+    engines,
 )
 
 _GATYS, _HUB = GatysConfig(), HubConfig()
@@ -278,7 +279,7 @@ def _repeated_job():
 
 def _config(kind, engine):
     """Builds a config from the flags of its fields' names, if the mode needs it."""
-    if engine not in MODES[FLAGS.mode]:
+    if engine not in engines(FLAGS.mode, FLAGS.init):
         return kind()
     values = {}
     for field in fields(kind):

@@ -62,7 +62,7 @@ def iterate(content, style, gatys_config, hub_config, init=None):
         style: painting, [1, H', W', 3] in [0, 1].
         gatys_config: a `GatysConfig`.
         hub_config: a `HubConfig`.
-        init: as for `gatys.stylize`.
+        init: as for `gatys.stylize`; "hub" needs none.
 
     Yields:
         Every `gatys.Step` of the slow path.
@@ -80,6 +80,8 @@ def iterate(content, style, gatys_config, hub_config, init=None):
     with _Stage() as fast_stage:
         fast = hub.stylize(content, style, hub_config)
     fast_losses = measure(fast)
+    if gatys_config.init == "hub":
+        init = fast
 
     history = []
     with _Stage() as slow_stage:

@@ -22,10 +22,17 @@ MODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 # Values that are names; anything else in these settings is a path or a URL.
 MODELS = ("auto", "magenta", "builtin")
 BACKBONES = ("auto", "vgg19", "builtin")
-INITS = ("content", "noise")
+INITS = ("content", "noise", "hub")
 
 OPTIMIZERS = ("lbfgs", "adam")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+
+def engines(mode, init):
+    """Names the engines of a mode whose slow path starts from `init`."""
+    fast = ("hub",) if init == "hub" and "gatys" in MODES[mode] else ()
+    return tuple(dict.fromkeys(fast + MODES[mode]))
+
 
 # The most pixels a side that a setting may ask for: beyond any picture.
 MOST_SIDE = 1_000_000
@@ -66,7 +73,8 @@ class GatysConfig:
     style_weight: float = 1e-3
     # Larger smooths more; removes speckle first, then fine strokes.
     tv_weight: float = 0.0
-    # First picture: "content", "noise", or the path of a picture.
+    # First picture: "content", "noise", "hub" (what the fast path makes of the pair),
+    # or the path of a picture.
     init: str = "content"
     # Updates of the picture, all scales together.
     steps: int = 300
@@ -182,6 +190,11 @@ class Job:
             _check(self, name, len(getattr(self, name)) > 0, "at least one picture")
         if self.hub.style_weights and self.mode != "hub":
             raise ValueError(f"style_weights are for mode hub, not {self.mode}")
+
+    @property
+    def engines(self):
+        """Names of the engines that paint."""
+        return engines(self.mode, self.gatys.init)
 
 
 def from_dict(kind, values):

@@ -52,7 +52,7 @@ def stylize(content, style, config, init=None):
         content: photo, [1, H, W, 3] in [0, 1].
         style: painting, [1, H', W', 3] in [0, 1].
         config: a `GatysConfig`.
-        init: first picture, [1, H'', W'', 3], where `config.init` is a path.
+        init: first picture, [1, H'', W'', 3], where `config.init` is "hub" or a path.
 
     Returns:
         The best picture found, float32 [1, H, W, 3] in [0, 1].
@@ -250,7 +250,7 @@ def _first_picture(content, config, init):
         return noise.astype(np.float32)
     if init is None:
         raise ValueError(
-            f"init is {config.init!r}, a file: load it and pass it as the argument init"
+            f"init is {config.init!r}: pass that picture as the argument init"
         )
     return init
 

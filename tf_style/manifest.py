@@ -16,6 +16,7 @@ from tf_style.config import (
     GatysConfig,
     HubConfig,
     Job,
+    engines,
     from_dict,
 )
 
@@ -58,9 +59,9 @@ def write(job, inputs, output, models, facts):
         facts: what else is known, ready for JSON: losses, seconds, size.
     """
     settings = {"mode": job.mode, "max_side": job.max_side}
-    if "hub" in MODES[job.mode]:
+    if "hub" in job.engines:
         settings["hub"] = asdict(job.hub) | {"model": _place(job.hub.model, MODELS)}
-    if "gatys" in MODES[job.mode]:
+    if "gatys" in job.engines:
         init = _place(job.gatys.init, INITS)
         backbone = _place(job.gatys.backbone, BACKBONES)
         settings["gatys"] = asdict(job.gatys) | {"init": init, "backbone": backbone}
@@ -109,7 +110,9 @@ def read(path, output=""):
         account = json.loads(path.read_text("utf-8"))
         settings, inputs = account["settings"], account["inputs"]
         known = inputs | account["models"]
-        required = ("content", "style", *MODES.get(settings["mode"], ()))
+        mode, slow = settings["mode"], from_dict(GatysConfig, settings.get("gatys", {}))
+        painted = engines(mode, slow.init) if mode in MODES else ()
+        required = ("content", "style", *painted)
         checksums = {name: known[name]["sha256"] for name in {*required, *inputs}}
         named = filter(inputs.get, style_names(len(inputs)))
         styles = tuple(inputs[name]["source"] for name in named)
@@ -117,9 +120,9 @@ def read(path, output=""):
             contents=(inputs["content"]["source"],),
             styles=styles,
             output=output or str(path.parent / account["output"]),
-            mode=settings["mode"],
+            mode=mode,
             max_side=settings["max_side"],
-            gatys=from_dict(GatysConfig, settings.get("gatys", {})),
+            gatys=slow,
             hub=from_dict(HubConfig, settings.get("hub", {})),
             checksums=checksums,
         )

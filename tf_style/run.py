@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_style import compare, files, gatys, hub, images, manifest, plan, sheet
-from tf_style.config import INITS, MODES
+from tf_style.config import INITS
 
 # Thumbnails of the contact sheet, and about the most that a sheet measures a side.
 THUMBNAIL_SIDE = 256
@@ -132,7 +132,7 @@ def _read(job, name, source, max_side):
 
 def _read_init(job):
     """Reads the first picture, if the settings name a file."""
-    if "gatys" in MODES[job.mode] and job.gatys.init not in INITS:
+    if "gatys" in job.engines and job.gatys.init not in INITS:
         return _read(job, "init", job.gatys.init, job.max_side)
     return None
 
@@ -148,7 +148,7 @@ def _attempt(read, source):
 def _settle(job):
     """Yields what was chosen where the job leaves a model open; returns the job so."""
     choices = {}
-    for engine in MODES[job.mode]:
+    for engine in job.engines:
         choose = {"hub": hub.choose, "gatys": gatys.choose}[engine]
         choices[engine], note = choose(getattr(job, engine))
         if note:
@@ -162,14 +162,14 @@ def _load_models(job):
         "hub": lambda: hub.load_model(job.hub.model),
         "gatys": lambda: gatys.load_backbone(job.gatys),
     }
-    models = {engine: load[engine]() for engine in MODES[job.mode]}
+    models = {engine: load[engine]() for engine in job.engines}
     for engine, model in models.items():
         manifest.check(job, engine, model.source, model.checksum)
     return models
 
 
 def _steps(job):
-    return job.gatys.steps if "gatys" in MODES[job.mode] else 0
+    return job.gatys.steps if "gatys" in job.engines else 0
 
 
 def _make(job, pair, content, paintings, init, models):
@@ -188,11 +188,13 @@ def _make(job, pair, content, paintings, init, models):
         inputs |= {name: (source, style.sha256) for name, source, style in named}
         images.writing_format(pair.output, size)
         began = time.perf_counter()
-        if job.mode == "hub":
+        first = init.pixels if init else None
+        if "hub" in job.engines and job.mode != "compare":
             code = paintings.encode(pair.styles, job.hub)
-            painted = Painted(hub.stylize(content.pixels, code, job.hub), {})
+            first = hub.stylize(content.pixels, code, job.hub)
+        if job.mode == "hub":
+            painted = Painted(first, {})
         else:
-            first = init.pixels if init else None
             painted = yield from _optimise(job, content.pixels, styles[0].pixels, first)
         interrupted = painted.interrupted
         seconds = time.perf_counter() - began
