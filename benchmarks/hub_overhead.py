@@ -62,7 +62,7 @@ def _calls(options):
     content, style = map(images.load_image, (options.content, options.style))
     model = hub.load_model(config.model)
     height, width = style.shape[1:3]
-    factor = config.style_size / min(height, width)
+    factor = model.style_size / model.style_side(height, width)
     small = images.resize(style, round(height * factor), round(width * factor))
     small, whole = tf.constant(small), tf.constant(content)
     return _medians(

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tf_style import features, images
+from tf_style import features, hardware, images
 from tf_style.builtin import stylizer, vgg
 from tf_style.config import GatysConfig
 from tf_style.losses import gram_matrix
@@ -66,7 +66,7 @@ def test_no_channel_of_a_style_layer_is_dead(backbone, paintings, layer):
 
 @pytest.fixture(scope="module")
 def painter():
-    return stylizer.load()
+    return stylizer.Stylizer()
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +129,41 @@ def test_the_picture_takes_the_styles_colours(painter, harbor, paintings):
         )
         assert np.abs(found - wanted).max() < 0.12
         assert np.abs(found - wanted).sum() < np.abs(had - wanted).sum()
+
+
+@pytest.mark.parametrize("known", [0.0, 1.0])
+def test_modulation_normalises_each_channel_of_each_picture(known):
+    layer = stylizer.Modulate(autocast=False)
+    x = random_features(8, (2, 6, 7), 5)
+    known = np.full((2, 4), known, np.float32)
+    normal = np.array(layer(x, known))  # a new layer modulates nothing yet
+    whole = np.where(normal < 0, normal * 5, normal)  # undoes the leaky unit
+    np.testing.assert_allclose(whole.mean((1, 2)), 0, atol=1e-4)
+    np.testing.assert_allclose(whole.std((1, 2)), 1, atol=1e-3)
+    kernel = np.random.default_rng(9).normal(size=(4, 10))
+    bias = np.r_[np.zeros(5), np.arange(5.0)]
+    layer.set_weights([kernel, bias])
+    both = np.array(layer(x, known))
+    for one in range(2):  # a single picture takes another way
+        alone = layer(x[one : one + 1], known[one : one + 1])
+        np.testing.assert_allclose(both[one : one + 1], alone, atol=1e-4)
+    affine = known @ kernel + bias
+    wanted = whole * (1 + affine[:, None, None, :5]) + affine[:, None, None, 5:]
+    np.testing.assert_allclose(
+        both, np.where(wanted < 0, wanted / 5, wanted), atol=0.01
+    )
+
+
+def test_bfloat16_makes_the_same_picture(painter, harbor, paintings, monkeypatch):
+    others = {"bfloat16": "float32"}
+    other = others.get(hardware.fastest_dtype(), "bfloat16")
+    monkeypatch.setattr(hardware, "fastest_dtype", lambda: other)
+    other = stylizer.Stylizer()
+    monkeypatch.undo()
+    first, second = (
+        p.paint(harbor, [p.encode(paintings[0])], [1.0], 1.0) for p in (painter, other)
+    )
+    assert 0 < np.abs(first - second).mean() < 0.02
 
 
 def test_a_code_is_the_mean_over_a_picture_of_pixels_and_of_their_products():

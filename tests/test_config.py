@@ -104,7 +104,7 @@ def test_every_setting_has_a_value_that_is_refused(kind):
         (GatysConfig, "steps", 0, "from 1 to 1000000"),
         (GatysConfig, "beta1", 1, "from 0 to 0.9999"),
         (GatysConfig, "learning_rate", 0, "above 0 to 1"),
-        (HubConfig, "style_size", 42, "from 43 to 4096"),
+        (HubConfig, "style_size", 42, "0 or from 43 to 4096"),
         (make_job, "mode", "fast", "hub or gatys or compare"),
         (make_job, "styles", (), "at least one picture"),
     ],

@@ -36,6 +36,7 @@ def one_line(error):
         ((45, 61), 45, (45, 61)),
         ((300, 200), 64, (96, 64)),
         ((16, 256), 43, (43, 688)),
+        ((64, 128), 0, (256, 512)),
     ],
 )
 def test_the_styles_shorter_side_becomes_style_size(
@@ -46,6 +47,25 @@ def test_the_styles_shorter_side_becomes_style_size(
     [(_, scaled)] = seen
     assert scaled.shape == (1, *expected, 3)
     np.testing.assert_allclose(scaled[0, 5, 5], [0.2, 0.5, 0.8], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "size, style_size, expected",
+    [
+        ((45, 61), 0, (339, 460)),
+        ((61, 45), 122, (122, 90)),
+        ((16, 256), 64, (16, 256)),
+    ],
+)
+def test_the_builtin_stylizer_measures_by_the_longest_side(
+    content, monkeypatch, size, style_size, expected
+):
+    model, seen = hub.load_model("builtin"), []
+    encode = model.encode
+    monkeypatch.setattr(model, "encode", lambda s: seen.append(s.shape) or encode(s))
+    style = np.full((1, *size, 3), 0.5, np.float32)
+    hub.encode(style, HubConfig(model="builtin", style_size=style_size))
+    assert seen == [(1, *expected, 3)]
 
 
 @pytest.mark.parametrize("size", [(16, 257), (257, 16)])

@@ -313,7 +313,7 @@ def test_a_manifest_tells_inputs_models_settings_and_versions(single, stub_model
         "max_side": 0,
         "hub": {
             "model": str(stub_model),
-            "style_size": 256,
+            "style_size": 0,
             "strength": 1.0,
             "style_weights": [],
         },

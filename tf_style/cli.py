@@ -61,9 +61,9 @@ flags.DEFINE_list(
 flags.DEFINE_integer(
     "style_size",
     None,
-    f"hub: shorter side of the style, in pixels [{_HUB.style_size}]; "
-    "gatys: its longest side, 0 as the content's "
-    f"[{_GATYS.style_size}]",
+    "hub: of the style, in pixels; 0 suits the model: its longest side is 460 for "
+    "builtin, its shorter 256 for others [0]; gatys: its longest side, 0 as the "
+    "content's [0]",
 )
 
 flags.DEFINE_string(

@@ -135,9 +135,9 @@ class HubConfig:
     # downloaded, else the second), or the URL or folder of a SavedModel that is called
     # as Magenta's.
     model: str = "auto"
-    # Shorter side of the style, in pixels. Both models trained at 256; larger gives
-    # finer strokes, smaller gives bolder ones.
-    style_size: int = 256
+    # Size of the style, in pixels; larger gives larger strokes. 0 is what suits the
+    # model: for "builtin" 460 along the longest side, for others 256 along the shorter.
+    style_size: int = 0
     # From 0, the photo, to 1, the style. "builtin" paints less; of other models the
     # painted picture is mixed with the photo.
     strength: float = 1.0
@@ -159,7 +159,9 @@ class HubConfig:
             "numbers from 0 up, not all 0",
         )
         # Below 43 pixels Magenta's style network has nothing left to look at.
-        _number(self, "style_size", 43, 4096)
+        size = self.style_size
+        allowed = "0 or from 43 to 4096"
+        _check(self, "style_size", size == 0 or 43 <= size <= 4096, allowed)
 
 
 @dataclass(frozen=True)

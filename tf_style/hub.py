@@ -19,6 +19,8 @@ from tf_style.config import MAGENTA_HANDLE
 
 # A longer style costs as a picture of that length, for nothing that its middle lacks.
 MOST_ELONGATED = 16
+# The built-in stylizer halves a style three times.
+LEAST_STYLE_SIDE = 16
 
 
 class StyleCode(NamedTuple):
@@ -59,7 +61,7 @@ def encode(style, config):
 
     Args:
         style: [1, H, W, 3] in [0, 1], or a sequence of such; each is scaled to
-            `config.style_size`.
+            `config.style_size`, along the side by which the model measures.
         config: a `HubConfig`; its `style_weights` are made to sum to one, and none
             means all alike.
 
@@ -76,7 +78,7 @@ def encode(style, config):
             "give one for each"
         )
     model = load_model(config.model)
-    scaled = [_scale_style(s, config.style_size) for s in styles]
+    scaled = [_scale_style(s, config.style_size, model) for s in styles]
     return StyleCode(
         model.checksum,
         [model.encode(s) for s in scaled],
@@ -150,23 +152,25 @@ def load_model(name_or_handle):
             that is called like Magenta's (see `magenta.load`).
 
     Returns:
-        It has a name, a source and a checksum, and paints: `encode(style)` and
+        It has a name, a source, a checksum, the size at which it wants a style and the
+        side by which it measures that, and paints: `encode(style)` and
         `paint(content, codes, weights, strength)`.
 
     Raises:
         OSError: the model does not exist, cannot be downloaded or is damaged.
     """
     if name_or_handle == "builtin":
-        return stylizer.load()
+        return stylizer.Stylizer()
     return magenta.load(name_or_handle)
 
 
-def _scale_style(style, shorter_side):
+def _scale_style(style, size, model):
     height, width = style.shape[1:3]
     if max(height, width) > MOST_ELONGATED * min(height, width):
         raise ValueError(
             f"a style of {width}x{height} pixels is too elongated: "
             f"at most {MOST_ELONGATED} times as long as wide"
         )
-    factor = shorter_side / min(height, width)
+    factor = (size or model.style_size) / model.style_side(height, width)
+    factor = max(factor, LEAST_STYLE_SIDE / min(height, width))
     return images.resize(style, round(height * factor), round(width * factor))

@@ -43,6 +43,9 @@ class Magenta(NamedTuple):
     source: str  # the handle or folder it came from
     checksum: str  # SHA-256 over its files
 
+    # Squares of 256 pixels are what it was trained on.
+    style_size, style_side = 256, staticmethod(min)
+
     def encode(self, style):
         """Returns what `paint` must know of a style [1, H, W, 3]: the whole of it."""
         return np.asarray(style, np.float32)

@@ -60,6 +60,21 @@ def crops(pictures, side, rng, colour=0.5, reach=(0.4, 1)):
         yield pixels
 
 
+def tile(crop, rng):
+    """Repeats a crop [side, side, 3] at a half or a third of its size, mirrored.
+
+    Such a picture is all detail and no composition, as bricks or pebbles are.
+    """
+    side, times = crop.shape[0], int(rng.integers(2, 4))
+    small = Image.fromarray(np.uint8(crop * 255 + 0.5))
+    small = small.resize([-(-side // times)] * 2, Image.Resampling.LANCZOS)
+    pixels = np.asarray(small, np.float32) / 255
+    pixels = pixels.mean() + (pixels - pixels.mean()) * rng.uniform(1, 1.8)
+    rim = side - pixels.shape[0]
+    tiled = np.pad(pixels, [(0, rim), (0, rim), (0, 0)], "symmetric")
+    return np.clip(tiled, 0, 1).astype(np.float32)
+
+
 def batches(sources, shares, size):
     """Yields float32 [size, H, W, 3] with the same numbers from each source."""
     counts = [round(size * share) for share in shares]

@@ -8,9 +8,6 @@ the others best, from the bottom up; then all are trained together. Stops and go
 run the same command again. See README.md in this folder.
 """
 
-import argparse
-from pathlib import Path
-
 import data
 import keras
 import loop
@@ -31,6 +28,8 @@ LEARNING_RATE = 3e-4
 WEIGHTS = {"features": 1.0, "grams": 0.5, "distances": 0.1}
 # Batches that each block is fitted to: deeper ones have fewer positions in a picture.
 FITTED_TO = (4, 8, 16, 48, 96)
+# A channel that fires at a smaller share of positions counts as dead.
+RARE = 1e-3
 # Weight of the prior in least squares, relative to the mean square of the inputs.
 RIDGE = 1e-4
 
@@ -144,7 +143,7 @@ class Distillation(tf.Module):
         self.scales[name].assign_sub(tf.reduce_mean(gaps))
 
     def revive(self, batches):
-        """Turns around channels that never fire, without giving them a say further up.
+        """Turns around channels that hardly fire, and takes their say further up.
 
         They then fire where their value is below its mean, at half the others' size.
         """
@@ -158,7 +157,7 @@ class Distillation(tf.Module):
                 value = tf.nn.conv2d(below(shown(image)), kernel, 1, "SAME") + bias
                 values.append(tf.reshape(value, [-1, len(bias)]).numpy())
             values = np.concatenate(values)
-            dead = values.max(0) <= 0
+            dead = (values > 0).mean(0) < RARE
             size = np.sqrt((np.maximum(values[:, ~dead], 0) ** 2).mean())
             factor = size / 2 / np.maximum(values.std(0), 1e-6)
             kernel = np.where(dead, -kernel * factor, kernel)
@@ -274,17 +273,9 @@ def pictures(patterns, drawn, seed):
 
 def main():
     """Trains, and writes the weights that ship."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", nargs="+", required=True, help="globs")
-    parser.add_argument("--exact", required=True, help="VGG-19's own kernels, .npz")
-    parser.add_argument("--distilled", required=True, help="distilled VGG-19, .npz")
-    parser.add_argument("--folder", type=Path, required=True, help="checkpoints, log")
-    parser.add_argument("--steps", type=int, default=1400)
-    parser.add_argument("--drawings", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    keras.utils.set_random_seed(options.seed)
+    flags = loop.parser(__doc__.splitlines()[0], steps=1400, drawings=400)
+    flags.add_argument("--pictures", nargs="+", required=True, help="globs")
+    options = loop.begin(flags)
     exact = teacher.Exact(options.exact)
     model = Distillation(exact, teacher.Distilled(options.distilled))
     batches = pictures(options.pictures, options.drawings, options.seed)

@@ -20,13 +20,16 @@ class Exact:
         path: .npz file with kernels and biases, keyed `block1_conv1/kernel` and so on.
     """
 
-    def __init__(self, path):
-        self._weights = dict(np.load(path))
+    def __init__(self, path, dtype=tf.float32):
+        weights = np.load(path)
+        self._weights = {key: tf.cast(weights[key], dtype) for key in weights.files}
+        self._dtype = dtype
         self.layers = sorted({key.split("/")[0] for key in self._weights})
 
     def __call__(self, image, deepest=None):
         """Maps [B, H, W, 3] in [0, 1] to {layer name: values before ReLU}."""
         features, values = image[..., ::-1] * 255 - MEAN_BGR, {}
+        features = tf.cast(features, self._dtype)
         for name in self.layers:
             if name.endswith("conv1") and name != "block1_conv1":
                 features = tf.nn.max_pool2d(features, 2, 2, "VALID")
@@ -47,11 +50,11 @@ class Distilled:
         mapped: which of the first layers of blocks are mapped to VGG-19's channels.
     """
 
-    def __init__(self, path, mapped=("block4_conv1", "block5_conv1")):
-        self._mapped = mapped
+    def __init__(self, path, mapped=("block4_conv1", "block5_conv1"), dtype=tf.float32):
+        self._mapped, self._dtype = mapped, dtype
         weights = np.load(path)
         self._weights = {
-            key.removeprefix("e5/"): weights[key]
+            key.removeprefix("e5/"): tf.cast(weights[key], dtype)
             for key in weights.files
             if key.startswith("e5/")
         }
@@ -59,7 +62,7 @@ class Distilled:
 
     def __call__(self, image):
         """Maps [B, H, W, 3] in [0, 1] to {layer name: values before ReLU}."""
-        features, values = self._convolve(image, "conv0"), {}
+        features, values = self._convolve(tf.cast(image, self._dtype), "conv0"), {}
         for name in self.layers:
             if name.endswith("conv1") and name != "block1_conv1":
                 features = tf.nn.max_pool2d(features, 2, 2, "VALID")

@@ -28,42 +28,53 @@ def layer_names(convs):
 LAYERS = layer_names((2, 2, 4, 4, 1))
 
 
-def reflect(features):
-    """Mirrors [B, H, W, C] by one position at each rim."""
-    return tf.pad(features, [(0, 0), (1, 1), (1, 1), (0, 0)], "REFLECT")
+class ReflectedConv2D(keras.layers.Conv2D):
+    """A 3x3 convolution that sees [B, H, W, C] mirrored beyond its rim."""
+
+    def call(self, inputs):
+        """Returns as many positions as there are in `inputs`."""
+        # Slices take half the time of `tf.pad`.
+        rows = tf.concat([inputs[:, 1:2], inputs, inputs[:, -2:-1]], 1)
+        return super().call(tf.concat([rows[:, :, 1:2], rows, rows[:, :, -2:-1]], 2))
 
 
-def build(border="zeros"):
-    """Builds the network, with Keras' names for VGG-19's layers and random weights.
+def build(border="zeros", layers=LAYERS, dtype="float32", start="he_normal"):
+    """Builds the network, with Keras' names for VGG-19's layers.
 
     Args:
         border: what layers see beyond a picture's rim: "zeros", as VGG-19 was trained,
             or "reflect", which leaves no trace at the rim.
+        layers: the first so many of `LAYERS`.
+        dtype: as of Keras' layers.
+        start: initializer of the kernels.
     """
     features = image = keras.Input((None, None, 3))
-    for name in LAYERS:
+    for name in layers:
         block = int(name[len("block")])
         if block > 1 and name.endswith("conv1"):
-            pool = keras.layers.MaxPooling2D(2, name=f"block{block - 1}_pool")
+            pool = keras.layers.MaxPooling2D(
+                2, name=f"block{block - 1}_pool", dtype=dtype
+            )
             features = pool(features)
-        if border == "reflect":
-            features = keras.layers.Lambda(reflect)(features)
-        features = keras.layers.Conv2D(
+        kind = ReflectedConv2D if border == "reflect" else keras.layers.Conv2D
+        features = kind(
             CHANNELS[block - 1],
             3,
             padding="valid" if border == "reflect" else "same",
             activation="relu",
-            kernel_initializer="he_normal",
+            kernel_initializer=start,
             name=name,
+            dtype=dtype,
         )(features)
     return keras.Model(image, features)
 
 
-def load(border="zeros"):
-    """Builds the network with the weights that ship; `border` as for `build`."""
-    network = build(border)
+def load(*args, layers=LAYERS, **kwargs):
+    """Builds the network with the weights that ship; arguments as for `build`."""
+    # Zeros, since random kernels take longer to draw than the real ones to read.
+    network = build(*args, layers=layers, start="zeros", **kwargs)
     with np.load(WEIGHTS) as weights:
-        for name in LAYERS:
+        for name in layers:
             parts = [weights[f"{name}/{part}"] for part in ("kernel", "bias")]
             network.get_layer(name).set_weights([p.astype(np.float32) for p in parts])
     return network
