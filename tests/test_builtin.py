@@ -131,6 +131,24 @@ def test_the_picture_takes_the_styles_colours(painter, harbor, paintings):
         assert np.abs(found - wanted).sum() < np.abs(had - wanted).sum()
 
 
+def test_pictures_are_not_dithered(painter, harbor, paintings):
+    for painting in paintings:
+        picture = painter.paint(harbor, [painter.encode(painting)], [1.0], 1.0)
+        rows = (2 * picture[:, 1:-1] - picture[:, :-2] - picture[:, 2:]) / 4
+        both = (2 * rows[:, :, 1:-1] - rows[:, :, :-2] - rows[:, :, 2:]) / 4
+        # A chessboard of 0.45 and 0.55 would have 25e-4.
+        assert np.mean(both**2) < 12e-4
+
+
+def test_there_is_no_border(painter, paintings):
+    plain = np.full((1, 160, 160, 3), 0.5, np.float32)
+    for painting in paintings:
+        picture = painter.paint(plain, [painter.encode(painting)], [1.0], 1.0)
+        slopes = np.abs(np.diff(picture, axis=1)).mean((0, 2, 3))
+        rim = np.mean([slopes[:4], slopes[-4:]])
+        assert 0.6 < rim / slopes[20:-20].mean() < 1.6
+
+
 @pytest.mark.parametrize("known", [0.0, 1.0])
 def test_modulation_normalises_each_channel_of_each_picture(known):
     layer = stylizer.Modulate(autocast=False)
