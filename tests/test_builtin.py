@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tf_style import features, hardware, images
-from tf_style.builtin import stylizer, vgg
+from tf_style.builtin import decoder, moments, stylizer, vgg
 from tf_style.config import GatysConfig
 from tf_style.losses import gram_matrix
 
@@ -151,7 +151,7 @@ def test_there_is_no_border(painter, paintings):
 
 @pytest.mark.parametrize("known", [0.0, 1.0])
 def test_modulation_normalises_each_channel_of_each_picture(known):
-    layer = stylizer.Modulate(autocast=False)
+    layer = decoder.Modulate(autocast=False)
     x = random_features(8, (2, 6, 7), 5)
     known = np.full((2, 4), known, np.float32)
     normal = np.array(layer(x, known))  # a new layer modulates nothing yet
@@ -186,7 +186,7 @@ def test_bfloat16_makes_the_same_picture(painter, harbor, paintings, monkeypatch
 
 def test_a_code_is_the_mean_over_a_picture_of_pixels_and_of_their_products():
     pixels = np.random.default_rng(4).random((2, 3, 5, 3), np.float32)
-    found = stylizer.moments(pixels)
+    found = moments.second(pixels)
     flat = np.concatenate([pixels.reshape(2, 15, 3), np.ones((2, 15, 1))], -1)
     np.testing.assert_allclose(found, np.einsum("bni,bnj->bij", flat, flat) / 15, 1e-5)
 
@@ -201,7 +201,7 @@ def random_features(seed, shape, channels):
 
 def test_transport_reaches_mean_and_covariance():
     values, style = random_features(5, (1, 20, 30), 4), random_features(6, (1, 9, 9), 4)
-    moved = stylizer.transport(values, stylizer.moments(style), 1e-6)
+    moved = moments.transport(values, moments.second(style), 1e-6)
     found, wanted = (np.reshape(f, [-1, 4]) for f in (moved, style))
     np.testing.assert_allclose(found.mean(0), wanted.mean(0), atol=1e-3)
     np.testing.assert_allclose(
@@ -212,14 +212,14 @@ def test_transport_reaches_mean_and_covariance():
 @pytest.mark.parametrize("ridge", [1e-4, 1e-2])
 def test_transport_to_a_pictures_own_moments_leaves_it(ridge):
     values = random_features(7, (2, 8, 8), 3)
-    moved = stylizer.transport(values, stylizer.moments(values), ridge)
+    moved = moments.transport(values, moments.second(values), ridge)
     np.testing.assert_allclose(moved, values, atol=1e-3)
 
 
 def test_transport_of_one_channel_is_a_shift_and_a_scale():
     values = np.float32([1, 2, 3, 4]).reshape(1, 2, 2, 1)
-    target = stylizer.moments(values * 3 - 1)
-    moved = stylizer.transport(values, target, 1e-7)
+    target = moments.second(values * 3 - 1)
+    moved = moments.transport(values, target, 1e-7)
     np.testing.assert_allclose(moved, values * 3 - 1, atol=1e-3)
 
 

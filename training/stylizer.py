@@ -13,7 +13,7 @@ import numpy as np
 import teacher
 import tensorflow as tf
 
-from tf_style.builtin import stylizer
+from tf_style.builtin import decoder, moments, stylizer
 from tf_style.losses import gram_matrix
 
 # A style is coded from a picture of this side, and its Gram matrices are those of one
@@ -59,7 +59,7 @@ class Training(tf.Module):
     def __init__(self, judge, content_weight):
         policy = stylizer.fastest_policy()
         self.encoder = stylizer.build_encoder(policy)
-        self.decoder = stylizer.build_decoder(policy)
+        self.decoder = decoder.build(policy)
         self.judge = judge
         self.weights = {"style": 1.0, "content": content_weight, "checks": CHECKS}
         self.trained = self.decoder.trainable_variables
@@ -121,7 +121,7 @@ def collect(pictures, count, model, path, rng):
 
     They are kept in a file, since they take up to half a second each.
     """
-    shapes = [(stylizer.CODE_SIZE,)]
+    shapes = [(moments.CODE_SIZE,)]
     zeros, _ = model.judge(tf.zeros([1, 32, 32, 3]))
     shapes += [tuple(gram.shape[1:]) for gram in zeros]
     sizes = [int(np.prod(shape)) for shape in shapes]
