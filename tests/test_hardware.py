@@ -38,7 +38,7 @@ def test_a_processor_that_says_nothing_has_none(tmp_path, monkeypatch):
     ("capability", "expected"),
     [
         ((6, 1), "float32"),
-        ((7, 5), "float16"),
+        ((7, 5), "float32"),
         ((8, 0), "bfloat16"),
         ((12, 0), "bfloat16"),
         (None, "float32"),

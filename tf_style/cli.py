@@ -77,7 +77,7 @@ flags.DEFINE_enum(
     "precision",
     _GATYS.precision,
     PRECISIONS,
-    "gatys: of the backbone; auto is what the machine has matrix units for",
+    "gatys: of the backbone; auto is bfloat16 where there are matrix units for it",
 )
 flags.DEFINE_list("content_layers", list(_GATYS.content_layers), "gatys: what to keep")
 flags.DEFINE_list("style_layers", list(_GATYS.style_layers), "gatys: what to imitate")

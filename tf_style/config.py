@@ -52,8 +52,8 @@ class GatysConfig:
     backbone: str = "auto"
     # "max" as VGG was trained, "average" as in Gatys et al. (2016): softer gradients.
     pooling: str = "max"
-    # What the backbone computes in; "auto": what the machine has matrix units for.
-    # Losses and the picture are always float32.
+    # What the backbone computes in; "auto": bfloat16 where there are matrix units for
+    # it, else float32. Losses and the picture are always float32.
     precision: str = "auto"
     # Layers whose activations hold the photo's structure; deeper keeps less detail.
     content_layers: tuple[str, ...] = ("block4_conv2",)

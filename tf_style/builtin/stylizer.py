@@ -94,7 +94,6 @@ class Stylizer:
 
 def fastest_policy():
     """Returns Keras' dtype policy that is fastest here and good enough."""
-    # float16 is finer than bfloat16, but has not the range.
     fast = hardware.fastest_dtype() == "bfloat16"
     return "mixed_bfloat16" if fast else "float32"
 
