@@ -173,9 +173,8 @@ def test_modulation_normalises_each_channel_of_each_picture(known):
 
 
 def test_bfloat16_makes_the_same_picture(painter, harbor, paintings, monkeypatch):
-    others = {"bfloat16": "float32"}
-    other = others.get(hardware.fastest_dtype(), "bfloat16")
-    monkeypatch.setattr(hardware, "fastest_dtype", lambda: other)
+    dtype = "float32" if hardware.fastest_dtype() == "bfloat16" else "bfloat16"
+    monkeypatch.setattr(hardware, "fastest_dtype", lambda: dtype)
     other = stylizer.Stylizer()
     monkeypatch.undo()
     first, second = (

@@ -62,8 +62,8 @@ flags.DEFINE_integer(
     "style_size",
     None,
     "hub: of the style, in pixels; 0 suits the model: its longest side is 460 for "
-    "builtin, its shorter 256 for others [0]; gatys: its longest side, 0 as the "
-    "content's [0]",
+    f"builtin, its shorter 256 for others [{_HUB.style_size}]; "
+    f"gatys: its longest side, 0 as the content's [{_GATYS.style_size}]",
 )
 
 flags.DEFINE_string(

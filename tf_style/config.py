@@ -81,7 +81,7 @@ class GatysConfig:
     # Sizes to work at, coarse to fine, each twice the one before; more gives larger
     # and more coherent strokes, and is faster.
     scales: int = 2
-    # "lbfgs" comes as far as Adam in half the steps; "adam" forgives odd objectives.
+    # "lbfgs" comes as far as Adam in half the steps; "adam" is the tutorial's.
     optimizer: str = "lbfgs"
     # The most that a pixel moves in one update of Adam, of a range of 1; for L-BFGS the
     # mean move in the first, after which it finds its own.

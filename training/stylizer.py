@@ -7,12 +7,12 @@ Stops and goes on: run the same command again. See README.md in this folder.
 """
 
 import data
-import keras
 import loop
 import numpy as np
 import teacher
 import tensorflow as tf
 
+from tf_style import hardware
 from tf_style.builtin import decoder, moments, stylizer
 from tf_style.losses import gram_matrix
 
@@ -79,11 +79,8 @@ class Training(tf.Module):
         """
         transported, known = stylizer.prepare(self.encoder, photo, code)
         _, content = self.judge(photo)
-        shape = tf.shape(photo)
-        noise = [
-            tf.random.normal([shape[0], shape[1] // s, shape[2] // s, 1])
-            for s in (2, 4, 8)
-        ]
+        seed = tf.random.uniform([], maxval=tf.int32.max, dtype=tf.int32)
+        noise = stylizer.noise(tf.shape(photo), seed)
         painted = self.decoder([*transported, *noise, known], training=True)
         grams, features = self.judge(painted)
         style = [bounded_error(g, t) for g, t in zip(grams, targets, strict=True)]
@@ -119,7 +116,7 @@ def _square(values):
 def collect(pictures, count, model, path, rng):
     """Codes and Gram matrices of `count` styles, as rows of a list of arrays.
 
-    They are kept in a file, since they take up to half a second each.
+    They are kept in a file, since they take up to a tenth of a second each.
     """
     shapes = [(moments.CODE_SIZE,)]
     zeros, _ = model.judge(tf.zeros([1, 32, 32, 3]))
@@ -165,15 +162,13 @@ def main():
     flags.add_argument("--start", help="weights to start from, .npz")
     options = loop.begin(flags)
     rng = np.random.default_rng(options.seed)
-    dtype = keras.DTypePolicy(stylizer.fastest_policy()).compute_dtype
+    dtype = hardware.fastest_dtype()
     # Its own channels say little of VGG-19's here, and much in the other layers.
     distilled = teacher.Distilled(options.distilled, ("block3_conv1",), dtype)
     exact = teacher.Exact(options.exact, dtype)
     model = Training(Judge(distilled, exact), options.content_weight)
     if options.start:
-        with np.load(options.start) as held:
-            weights = [held[key].astype(np.float32) for key in held.files]
-        model.decoder.set_weights(weights)
+        decoder.read(model.decoder, options.start)
     paintings = data.read(options.paintings, 768)
     drawn = data.draw(options.drawings, options.seed, 512)
     kept = options.folder / "styles.npy"

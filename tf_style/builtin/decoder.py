@@ -6,6 +6,7 @@ https://arxiv.org/abs/1705.06830, by the means and deviations in a style's code.
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_style.builtin import vgg
@@ -97,6 +98,12 @@ def build(dtype="float32", start="he_normal"):
     x = keras.layers.Lambda(lambda p: tf.nn.depth_to_space(p, 2))(x)
     x = keras.layers.Lambda(_match_colours)([x, style])
     return keras.Model([colours, half, quarter, eighth, *noises, style], x)
+
+
+def read(network, path):
+    """Gives the decoder the weights of a file, held as float16 in its own order."""
+    with np.load(path) as held:
+        network.set_weights([held[key].astype(np.float32) for key in held.files])
 
 
 def _match_colours(parts):

@@ -45,9 +45,7 @@ class Stylizer:
         dtype = fastest_policy()
         self._encoder = build_encoder(dtype)
         self._decoder = decoder.build(dtype, start="zeros")
-        with np.load(WEIGHTS) as held:
-            weights = [held[key].astype(np.float32) for key in held.files]
-        self._decoder.set_weights(weights)
+        decoder.read(self._decoder, WEIGHTS)
         sums = [files.sha256(path) for path in (vgg.WEIGHTS, WEIGHTS)]
         self.checksum = hashlib.sha256("".join(sums).encode()).hexdigest()
         picture = tf.TensorSpec([1, None, None, 3])
@@ -125,14 +123,16 @@ def build_encoder(dtype="float32"):
     return encoder
 
 
-def noise(shape):
+def noise(shape, seed=0):
     """Draws the decoder's noise for pictures of `shape` [B, H, W, 3].
 
     Equal sizes get equal noise, so that a picture can be made again.
     """
     return [
-        tf.random.stateless_normal([shape[0], shape[1] // s, shape[2] // s, 1], [s, 0])
-        for s in (2, 4, 8)
+        tf.random.stateless_normal(
+            [shape[0], shape[1] // scale, shape[2] // scale, 1], [scale, seed]
+        )
+        for scale in (2, 4, 8)
     ]
 
 
