@@ -75,10 +75,10 @@ def test_both_results_are_the_engines_own_pictures(comparison, configs, pair):
 
 def test_both_results_are_measured_alike_at_full_size(comparison, configs, pair):
     config, _ = configs
-    extract = gatys.load_backbone(config)
-    targets = gatys.measure_targets(*pair, (37, 50), extract, config)
+    goal = gatys.load_objective(config, (37, 50))
+    targets = goal.measure_targets(*pair, (37, 50))
     for result in (comparison.fast, comparison.slow):
-        terms = gatys.measure_losses(result.picture, targets, extract, config)
+        terms = goal.measure_losses(result.picture, targets)
         assert list(result.losses) == ["content", "style", "tv", "total"]
         assert result.losses == {name: float(term) for name, term in terms.items()}
 

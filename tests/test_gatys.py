@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
 
-from tf_style import cli, gatys, images, losses
+from tf_style import cli, gatys, images, losses, objective
 from tf_style.config import GatysConfig
 
 PRESETS = Path(__file__).resolve().parent.parent / "configs"
@@ -36,15 +36,15 @@ def spoil(monkeypatch):
 
     def spoil(when):
         count = tf.Variable(0)
-        healthy = gatys.measure_losses
+        healthy = objective.weigh
 
-        def measure(*arguments):
+        def weigh(*arguments):
             number = count.assign_add(1)
             excess = tf.where(when(number), np.inf, 0.0)
             terms = healthy(*arguments)
             return terms | {"total": terms["total"] + excess}
 
-        monkeypatch.setattr(gatys, "measure_losses", measure)
+        monkeypatch.setattr(objective, "weigh", weigh)
 
     return spoil
 
@@ -217,10 +217,10 @@ def test_the_tutorial_preset_is_the_tutorials_objective(vgg19, content, style):
     config = dataclasses.replace(
         preset, backbone=str(vgg19), style_size=64, tv_weight=30.0 * 37 * 50
     )
-    extract = gatys.load_backbone(config)
-    targets = gatys.measure_targets(content, style, (37, 50), extract, config)
+    extract, goal = gatys.load_backbone(config), gatys.load_objective(config, (37, 50))
+    targets = goal.measure_targets(content, style, (37, 50))
     picture = np.random.default_rng(7).random(content.shape, np.float32)
-    terms = gatys.measure_losses(picture, targets, extract, config)
+    terms = goal.measure_losses(picture, targets)
 
     def look(image):
         return {name: f.numpy().astype(float) for name, f in extract(image).items()}
@@ -272,9 +272,9 @@ def test_the_style_is_scaled_along_with_the_content(
     settings, content, style, style_size, longest
 ):
     config = settings(style_size=style_size)
-    extract = gatys.load_backbone(config)
+    extract, goal = gatys.load_backbone(config), gatys.load_objective(config, (37, 50))
     for size in ((18, 25), (37, 50)):
-        targets = gatys.measure_targets(content, style, size, extract, config)
+        targets = goal.measure_targets(content, style, size)
         scaled = extract(images.fit_longest(style, longest[size[1]]))
         for gram, layer in zip(targets.grams, config.style_layers):
             np.testing.assert_array_equal(gram, losses.gram_matrix(scaled[layer]))

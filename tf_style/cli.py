@@ -93,6 +93,11 @@ flags.DEFINE_string(
     "init", _GATYS.init, f"gatys: first picture: {', '.join(INITS)} or a file"
 )
 flags.DEFINE_integer("steps", _GATYS.steps, "gatys: updates, all scales together")
+flags.DEFINE_float(
+    "time_budget",
+    _GATYS.time_budget,
+    "gatys: seconds for the whole run, start-up and all, in place of --steps",
+)
 flags.DEFINE_integer("scales", _GATYS.scales, "gatys: sizes to work at, each doubled")
 flags.DEFINE_enum("optimizer", _GATYS.optimizer, OPTIMIZERS, "gatys: the update")
 flags.DEFINE_float(
@@ -100,6 +105,11 @@ flags.DEFINE_float(
 )
 flags.DEFINE_float("beta1", _GATYS.beta1, "gatys: Adam's memory of past gradients")
 flags.DEFINE_float("epsilon", _GATYS.epsilon, "gatys: Adam's floor under gradients")
+flags.DEFINE_integer(
+    "tile",
+    _GATYS.tile,
+    "gatys: work on pieces of so many pixels a side; 0 does where memory needs it",
+)
 flags.DEFINE_integer("seed", _GATYS.seed, "gatys: of --init=noise")
 
 FLAGS = flags.FLAGS

@@ -2,21 +2,20 @@
 
 import contextlib
 import dataclasses
-import re
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from tf_style import gatys, hub, sheet
+from tf_style import gatys, hardware, hub, sheet
 
 
 class Result(NamedTuple):
     """What one path made of the pair."""
 
     picture: np.ndarray  # [1, H, W, 3] in [0, 1]
-    losses: dict[str, float]  # as `gatys.measure_losses`, of `picture`
+    losses: dict[str, float]  # as of `gatys.Step`, of `picture`
     seconds: float  # wall time of painting, models already loaded
     peak_memory_mib: float | None  # of the whole process meanwhile; None if unknown
 
@@ -178,12 +177,12 @@ def _caption(result):
 def _measurer(content, style, config):
     """Returns a function from a picture of the content's size to its losses."""
     config = dataclasses.replace(config, precision="float32")
-    extract = gatys.load_backbone(config)
     size = tuple(content.shape[1:3])
-    targets = gatys.measure_targets(content, style, size, extract, config)
+    goal = gatys.load_objective(config, size)
+    targets = goal.measure_targets(content, style, size)
 
     def measure(picture):
-        terms = gatys.measure_losses(picture, targets, extract, config)
+        terms = goal.measure_losses(picture, targets)
         return {name: float(term) for name, term in terms.items()}
 
     return measure
@@ -222,7 +221,5 @@ class _Stage(contextlib.AbstractContextManager):
 
     def __exit__(self, *_):
         self.seconds = self.clock()
-        self.peak_memory_mib = None
-        if self._peak_is_ours:
-            status = Path("/proc/self/status").read_text()
-            self.peak_memory_mib = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
+        peak = hardware.peak_memory() if self._peak_is_ours else None
+        self.peak_memory_mib = None if peak is None else peak / 2**20

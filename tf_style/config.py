@@ -37,6 +37,9 @@ def engines(mode, init):
 # The most pixels a side that a setting may ask for: beyond any picture.
 MOST_SIDE = 1_000_000
 
+# The longest time budget: a month.
+MOST_SECONDS = 30 * 24 * 3600
+
 # The longest side that a mode works at unless told otherwise; 0 keeps the photo's own.
 # Optimising costs thousands of times more per pixel than one pass.
 MAX_SIDE: Mapping[str, int] = MappingProxyType({"hub": 0, "gatys": 512, "compare": 512})
@@ -78,6 +81,8 @@ class GatysConfig:
     init: str = "content"
     # Updates of the picture, all scales together.
     steps: int = 300
+    # Seconds that the optimisation may take, in place of steps; 0 counts steps.
+    time_budget: float = 0.0
     # Sizes to work at, coarse to fine, each twice the one before; more gives larger
     # and more coherent strokes, and is faster.
     scales: int = 2
@@ -93,6 +98,9 @@ class GatysConfig:
     # Longest side of the style, in pixels; 0 makes it the picture's, so that strokes
     # keep their size relative to the picture.
     style_size: int = 0
+    # Side in pixels of the pieces that the picture is worked on in, which needs less
+    # memory and more time; 0 makes pieces where the whole would not fit.
+    tile: int = 0
     # Seed of the noise of init="noise".
     seed: int = 0
 
@@ -118,12 +126,19 @@ class GatysConfig:
             f"{len(self.style_layers)} style layers, not all 0",
         )
         _number(self, "steps", 1, 1_000_000)
+        _number(self, "time_budget", 0, MOST_SECONDS)
         _number(self, "scales", 1, 8)
         _number(self, "learning_rate", 0, 1, above=True)
         _number(self, "beta1", 0, 0.9999)
         # Larger does not fit into float32.
         _number(self, "epsilon", 0, 1e38, above=True)
         _number(self, "style_size", 0, MOST_SIDE)
+        _check(
+            self,
+            "tile",
+            self.tile == 0 or (32 <= self.tile <= MOST_SIDE and self.tile % 2 == 0),
+            "0 or an even number from 32",
+        )
         _number(self, "seed", 0, 2**63 - 1)
 
 

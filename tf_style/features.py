@@ -1,8 +1,4 @@
-"""Backbones: from a picture to the activations of named layers.
-
-The only module that knows what the network wants to be shown (BGR, 0..255, ImageNet's
-channel means taken off) and how Keras names its layers.
-"""
+"""Loading backbones: VGG-19 with Keras' weights, or our own small copy of it."""
 
 import difflib
 import functools
@@ -12,9 +8,9 @@ import warnings
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
 from tf_style import files
+from tf_style.backbone import LAYERS, Backbone, cut
 from tf_style.builtin import vgg
 
 VGG19_URL = (
@@ -22,56 +18,6 @@ VGG19_URL = (
     "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 )
 VGG19_MD5 = "253f8cb515780f3b799900260a226db6"
-
-# Simonyan and Zisserman (2015), configuration E.
-LAYERS = vgg.layer_names((2, 2, 4, 4, 4))
-
-
-class Backbone:
-    """A frozen network that maps a picture to {layer name: activations}.
-
-    Attributes:
-        name: what was asked for.
-        source: where the weights came from.
-        checksum: SHA-256 of the weights file.
-        least_size: shortest side in pixels that the deepest layer can see.
-    """
-
-    def __init__(self, network, name, source, checksum):
-        self._network = network
-        self.name = name
-        self.source = source
-        self.checksum = checksum
-        self._deepest = max(network.output, key=LAYERS.index)
-        # Each block but the first halves the picture, rounding down.
-        self.least_size = 2 ** (int(self._deepest[len("block")]) - 1)
-
-    def __call__(self, image):
-        """Measures a picture.
-
-        Args:
-            image: [B, H, W, 3], RGB in [0, 1].
-
-        Returns:
-            {layer name: activations after ReLU, float32 [B, H', W', C]}.
-
-        Raises:
-            ValueError: the picture is too small for the deepest layer.
-        """
-        self.check_size(*image.shape[1:3], "a picture")
-        image = tf.cast(image, tf.float32)
-        shown = keras.applications.vgg19.preprocess_input(image * 255)
-        activations = self._network(shown)
-        # Means over positions have no room in fewer bits.
-        return {name: tf.cast(a, tf.float32) for name, a in activations.items()}
-
-    def check_size(self, height, width, what):
-        """Raises ValueError if the deepest layer cannot see pictures of this size."""
-        if min(height, width) < self.least_size:
-            raise ValueError(
-                f"{what} of {width}x{height} pixels is too small for {self._deepest}: "
-                f"each side must be at least {self.least_size} pixels"
-            )
 
 
 def layer_name(name):
@@ -152,7 +98,9 @@ def load_backbone(name_or_path, layers, pooling="max", dtype="float32"):
     if (pooling, dtype) != ("max", "float32"):
         network = _rebuilt(network, pooling, dtype)
     network.trainable = False
-    return Backbone(network, name_or_path, str(path), files.sha256(path))
+    return Backbone(
+        list(cut(network, layers)), name_or_path, str(path), files.sha256(path)
+    )
 
 
 def _vgg19_file(name_or_path):

@@ -11,37 +11,46 @@ This module neither prints nor touches files.
 """
 
 import dataclasses
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_style import features, hardware, images, lbfgs, losses
+from tf_style import features, hardware, images, lbfgs, memory, objective, tiles
 
 # How often in a row the rate is halved before a diverging run is given up. Adam moves a
 # pixel by the rate at most, so after five halvings it is nearly standing still.
 PATIENCE = 5
 
 
-class Targets(NamedTuple):
-    """What the picture should come to: the photo's content, the painting's style."""
+class State(NamedTuple):
+    """All that the optimisation needs to go on where it was; nothing else is random."""
 
-    content: list[tf.Tensor]  # per content layer, [1, H', W', C]
-    grams: list[tf.Tensor]  # per style layer, [1, C, C]
+    index: int  # updates made so far, over all scales
+    image: np.ndarray  # [1, H, W, 3]; the picture to measure next
+    rate: float
+    best: np.ndarray | None = None  # at this scale
+    best_losses: dict[str, float] = {"total": np.inf}
+    failures: int = 0  # in a row, as `PATIENCE` counts them
+    known: list[np.ndarray] = []  # by the optimizer; empty: nothing yet
 
 
 class Step(NamedTuple):
     """A picture on the way, and how good it is."""
 
-    index: int  # updates made so far, over all scales
+    index: int  # updates made before it, over all scales
     size: tuple[int, int]  # height and width at this scale
     losses: dict[str, float]  # weighted "content", "style", "tv", and their "total"
     image: tf.Tensor  # [1, H, W, 3]; the picture that these losses were measured on
     best: tf.Tensor  # the picture of least total loss so far at this scale
     best_losses: dict[str, float]  # of that picture
     note: str  # what the user should know, mostly empty
+    # Returns the `State` after this step; to be asked before the next one.
+    state: Callable[[], State]
     progress: float = 0.0  # share of the work done; large scales take longer
 
 
@@ -72,25 +81,31 @@ def finish(step, content):
     return images.resize(step.best.numpy(), *content.shape[1:3])
 
 
-def iterate(content, style, config, init=None) -> Iterator[Step]:
+def iterate(content, style, config, init=None, state=None) -> Iterator[Step]:
     """Optimises step by step; see `stylize` for the arguments and errors.
 
-    Yields `config.steps` + 1 times: the picture before each update, and the last one.
+    Yields `config.steps` + 1 times: the picture before each update, and the last one;
+    with a `config.time_budget`, as often as that allows. From a `state`, it goes on as
+    if it had never stopped.
     """
+    clock = _Clock(config.time_budget)
     extract = load_backbone(config)
-    sizes = _pyramid(content, style, extract, config)
-    shares = np.array_split(range(config.steps), len(sizes))
-    pixels = [h * w for (h, w), share in zip(sizes, shares) for _ in share]
-    progress = np.cumsum([0, *pixels]) / sum(pixels)
-    picture = _first_picture(content, config, init)
-    for size, share in zip(sizes, shares, strict=True):
-        targets = measure_targets(content, style, size, extract, config)
-        picture = images.resize(picture, *size)
-        steps = range(share[0], share[-1] + 1)
-        last = size == sizes[-1]
-        for step in _descend(picture, targets, extract, config, steps, last):
-            yield step._replace(progress=float(progress[step.index]))
-        picture = step.best.numpy()
+    scales = _plan(_pyramid(content, style, extract, config), config)
+    if state is None:
+        picture = _first_picture(content, config, init)
+        picture = images.resize(picture, *scales[0].size)
+        state = State(0, picture, config.learning_rate)
+    done = [scale.size for scale in scales].index(state.image.shape[1:3])
+    slowest = 0.0
+    for scale in scales[done:]:
+        if state.image.shape[1:3] != scale.size:
+            if clock.left() < slowest * scale.growth:
+                return
+            picture = images.resize(state.best, *scale.size)
+            state = State(state.index, picture, config.learning_rate)
+        goal = load_objective(config, scale.size, extract)
+        targets = goal.measure_targets(content, style, scale.size)
+        state, slowest = yield from _descend(state, targets, goal, config, scale, clock)
 
 
 def until_interrupted(steps):
@@ -114,17 +129,83 @@ def until_interrupted(steps):
     return step, notes, False
 
 
-def _descend(picture, targets, extract, config, steps, last):
-    """Optimises at one size; yields before each step, and at the end if `last`."""
-    image = tf.Variable(picture)
-    rate = config.learning_rate
-    best, best_terms, failures = None, {"total": np.inf}, 0
-    measure, update = _compile(image, targets, extract, config, rate)
-    size = tuple(picture.shape[1:3])
-    for index in range(steps.start, steps.stop + last):
-        note = ""
+class _Scale(NamedTuple):
+    """A size to work at, and how long."""
+
+    size: tuple[int, int]
+    start: int  # updates made when it begins and when it ends, over all scales
+    stop: int
+    last: bool
+    before: float  # shares of the work that are done when it begins and when it ends;
+    after: float  # a step costs as much as the scale has pixels
+    growth: float  # pixels, as a multiple of those of the scale before
+
+    def progress(self, index):
+        """Returns the share of the work that is done after `index` updates."""
+        share = (index - self.start) / (self.stop - self.start)
+        return self.before + share * (self.after - self.before)
+
+
+def _plan(sizes, config):
+    """Shares the steps, or the time budget, among sizes; returns a list of `_Scale`."""
+    parts = np.array_split(range(config.steps), len(sizes))
+    pixels = [height * width for height, width in sizes]
+    work = np.cumsum([0] + [len(p) * n for p, n in zip(parts, pixels, strict=True)])
+    scales = []
+    for number, (size, part) in enumerate(zip(sizes, parts)):
+        start, stop = int(part[0]), int(part[-1]) + 1
+        if config.time_budget:  # It ends a scale before that many steps.
+            start, stop = 0, sys.maxsize
+        before, after = work[number : number + 2] / work[-1]
+        growth = pixels[number] / pixels[max(number - 1, 0)]
+        last = number == len(sizes) - 1
+        scales.append(_Scale(size, start, stop, last, before, after, growth))
+    return scales
+
+
+class _Clock:
+    """Counts the seconds of a time budget; 0 stands for no end."""
+
+    def __init__(self, budget):
+        self._began = time.monotonic()
+        self._budget = budget or np.inf
+
+    def left(self, share=1.0):
+        """Returns seconds until so much of the budget is spent."""
+        return self._began + share * self._budget - time.monotonic()
+
+    def passed(self):
+        """Returns the share of the budget that is spent."""
+        return min(1.0, (time.monotonic() - self._began) / self._budget)
+
+
+def _descend(state, targets, goal, config, scale, clock):
+    """Optimises at one size, and yields before each update, and at the end if last.
+
+    Returns:
+        The state at the end, and the seconds that the slowest step took.
+    """
+    image = tf.Variable(state.image)
+    index, _, rate, best, best_terms, failures, known = state
+    optimizer, update = _compile(image, config, rate, known)
+    start, took, slowest = index, 0.0, 0.0
+
+    def current():
+        made = min(index + 1, scale.stop)
+        arrays = [variable.numpy() for variable in optimizer.variables]
+        kept = np.asarray(best)
+        return State(made, image.numpy(), rate, kept, best_terms, failures, arrays)
+
+    while index < scale.stop + scale.last:
+        if index > start and clock.left(scale.after) < took:
+            break
+        began, note = time.monotonic(), ""
         before = image.read_value()
-        terms = (update if index in steps else measure)()
+        if index < scale.stop:
+            terms, gradient = goal.differentiate(before, targets)
+            update(gradient)
+        else:
+            terms = goal.measure_losses(before, targets)
         # One wait for the device per step: the loss decides what is kept.
         terms = {name: float(term) for name, term in terms.items()}
         if terms["total"] < best_terms["total"]:
@@ -138,20 +219,27 @@ def _descend(picture, targets, extract, config, steps, last):
             failures += 1
             rate /= 2
             image.assign(best)
-            measure, update = _compile(image, targets, extract, config, rate)
+            optimizer, update = _compile(image, config, rate)
             note = (
                 f"the loss was not finite at step {index}; went back to the best "
                 f"picture and halved the rate to {rate:g}"
             )
             if failures == PATIENCE:
                 note = f"stopped: {note}, {PATIENCE} times without help"
-        yield Step(index, size, terms, before, best, best_terms, note)
+        took = time.monotonic() - began
+        slowest = max(slowest, took)
+        done = clock.passed() if config.time_budget else scale.progress(index)
+        yield Step(
+            index, scale.size, terms, before, best, best_terms, note, current, done
+        )
         if failures == PATIENCE:
-            return
+            break
+        index += 1
+    return State(index, image.numpy(), rate, np.asarray(best), best_terms), slowest
 
 
-def _compile(image, targets, extract, config, rate):
-    """Returns compiled functions: measure the losses; measure them, then update."""
+def _compile(image, config, rate, known=()):
+    """Returns an optimizer, and a function that moves `image` against a gradient."""
     if config.optimizer == "lbfgs":
         optimizer = lbfgs.LBFGS(rate)
     else:
@@ -159,20 +247,15 @@ def _compile(image, targets, extract, config, rate):
             rate, beta_1=config.beta1, epsilon=config.epsilon
         )
     optimizer.build([image])  # else the first call traces the update twice
+    for variable, value in zip(optimizer.variables, known):
+        variable.assign(value)
 
     @tf.function
-    def measure():
-        return measure_losses(image, targets, extract, config)
-
-    @tf.function
-    def update():
-        with tf.GradientTape() as tape:
-            terms = measure_losses(image, targets, extract, config)
-        optimizer.apply([tape.gradient(terms["total"], image)], [image])
+    def update(gradient):
+        optimizer.apply([gradient], [image])
         image.assign(tf.clip_by_value(image, 0.0, 1.0))
-        return terms
 
-    return measure, update
+    return optimizer, update
 
 
 def choose(config):
@@ -194,52 +277,22 @@ def load_backbone(config):
     )
 
 
-def measure_targets(content, style, size, extract, config):
-    """Measures what to aim at.
+def load_objective(config, size, extract=None):
+    """Loads what `config` minimises.
 
     Args:
-        content: photo, [1, H, W, 3].
-        style: painting, [1, H', W', 3]; scaled to `config.style_size`.
-        size: height and width to work at; the style is scaled along with the content.
-        extract: a `features.Backbone`.
         config: a `GatysConfig`.
+        size: height and width of the picture; where the whole of it would not fit into
+            memory, it is worked on in pieces.
+        extract: the backbone, if it is loaded.
+
+    Returns:
+        An `objective.Whole` or a `tiles.Tiled`.
     """
-    style_size = _style_size(content, style, size, config)
-    extract.check_size(*style_size, "the style, scaled with the picture to a size")
-    content, style = images.resize(content, *size), images.resize(style, *style_size)
-    return Targets(
-        _pick(extract(content), config.content_layers), _grams(extract(style), config)
-    )
-
-
-def measure_losses(image, targets, extract, config):
-    """Returns the weighted terms and their total, as scalars by name.
-
-    Gatys et al. (2016), eq. 7, with total variation beside it.
-    """
-    activations = extract(image)
-    contents = _pick(activations, config.content_layers)
-    distances = [
-        losses.content_loss(content, target)
-        for content, target in zip(contents, targets.content, strict=True)
-    ]
-    terms = {
-        "content": config.content_weight * tf.add_n(distances) / len(distances),
-        "style": config.style_weight
-        * losses.style_loss(
-            _grams(activations, config), targets.grams, config.style_layer_weights
-        ),
-        "tv": config.tv_weight * losses.total_variation(image),
-    }
-    return terms | {"total": tf.add_n(list(terms.values()))}
-
-
-def _pick(activations, layers):
-    return [activations[features.layer_name(layer)] for layer in layers]
-
-
-def _grams(activations, config):
-    return [losses.gram_matrix(f) for f in _pick(activations, config.style_layers)]
+    extract = extract or load_backbone(config)
+    if side := config.tile or memory.choose_side(extract, size):
+        return tiles.Tiled(extract, config, side)
+    return objective.Whole(extract, config)
 
 
 def _first_picture(content, config, init):
@@ -263,15 +316,8 @@ def _pyramid(content, style, extract, config):
     ]
 
     def shortest(size):
-        return min(size + _style_size(content, style, size, config))
+        return min(size + objective.scale_style(content, style, size, config))
 
     sizes = list(dict.fromkeys(sizes))  # A pixel cannot be halved.
     sizes = [s for s in sizes if shortest(s) >= extract.least_size] or sizes[-1:]
     return sizes[-config.steps :]  # none goes without a step
-
-
-def _style_size(content, style, size, config):
-    """Height and width of the style beside a content of `size`."""
-    factor = size[1] / content.shape[2]
-    longest = (config.style_size or max(content.shape[1:3])) * factor
-    return images.fit(style.shape[1:3], longest)

@@ -1,0 +1,112 @@
+"""Tiles: they cover the picture, and give the whole's numbers."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_style import gatys, objective, pieces, tiles
+from tf_style.config import GatysConfig
+
+
+@pytest.fixture
+def photo():
+    """A photo [1, 83, 102, 3]: each block has an odd side, or a last row too few."""
+    return np.random.default_rng(5).random((1, 83, 102, 3), np.float32)
+
+
+@pytest.mark.parametrize(
+    "height, width, side, reach",
+    [(64, 64, 32, 2), (65, 33, 32, 2), (66, 97, 32, 3), (1, 100, 32, 4), (7, 5, 32, 4)],
+)
+def test_pieces_share_all_positions_and_see_their_neighbours(
+    height, width, side, reach
+):
+    count = np.zeros((1, height, width, 1))
+    found = list(pieces.pieces(height, width, side, reach))
+    for piece in found:
+        piece.own(count)[:] += 1
+        for own, seen, length in (
+            (piece.rows, piece.seen_rows, height),
+            (piece.columns, piece.seen_columns, width),
+        ):
+            assert own.start % 2 == seen.start % 2 == 0  # as pooling pairs them
+            assert own.stop - own.start <= side + 1
+            assert seen.start == 0 or own.start - seen.start >= reach
+            assert seen.stop == length or seen.stop - own.stop >= reach
+    np.testing.assert_array_equal(count, 1)
+    assert sum(piece.share for piece in found) == pytest.approx(1)
+    assert (len(found) == 1) == (max(height, width) <= side + 1)
+
+
+def test_pooled_pieces_share_all_pooled_positions():
+    count = np.zeros((1, 32, 33, 1))
+    for piece in pieces.pieces(65, 66, 32, 2):
+        piece.passed_on(count)[:] += 1
+    np.testing.assert_array_equal(count, 1)
+
+
+LAYERS = {
+    "the default": {},
+    "shallow content": {"content_layers": ("block1_conv2", "block3_conv1")},
+    "one layer for both": {
+        "content_layers": ("conv2_1",),
+        "style_layers": ("conv2_1", "conv2_1", "conv4_4"),
+        "style_layer_weights": (1.0, 2.0, 3.0),
+    },
+    "one block": {"content_layers": ("conv1_2",), "style_layers": ("conv1_1",)},
+    "average pooling": {"pooling": "average"},
+    "a small share of smoothness": {"tv_weight": 1e4},
+}
+
+
+@pytest.mark.parametrize("side", [32, 34])
+@pytest.mark.parametrize("settings", LAYERS.values(), ids=LAYERS)
+def test_the_gradient_is_the_wholes(vgg19, photo, style, side, settings):
+    _compare(GatysConfig(backbone=str(vgg19), **settings), photo, style, side)
+
+
+def test_the_gradient_is_the_wholes_with_the_builtin_backbone(photo, style):
+    _compare(GatysConfig(backbone="builtin"), photo, style, 32)
+
+
+def _compare(config, photo, style, side):
+    """Holds losses and gradient of tiles to those of the whole."""
+    config = dataclasses.replace(config, precision="float32")
+    extract = gatys.load_backbone(config)
+    whole = objective.Whole(extract, config)
+    tiled = tiles.Tiled(extract, config, side)
+    picture = tf.constant(photo[:, ::-1])
+    found = {}
+    for name, goal in (("whole", whole), ("tiled", tiled)):
+        targets = goal.measure_targets(photo, style, photo.shape[1:3])
+        terms, gradient = goal.differentiate(picture, targets)
+        measured = goal.measure_losses(picture, targets)
+        assert all(
+            float(measured[term]) == pytest.approx(float(terms[term]), rel=1e-6)
+            for term in terms
+        )
+        found[name] = targets, terms, np.asarray(gradient)
+    (aims, terms, exact), (tiled_aims, tiled_terms, gradient) = found.values()
+    for aim, tiled_aim in zip(tf.nest.flatten(aims), tf.nest.flatten(tiled_aims)):
+        scale = np.abs(aim).max()
+        np.testing.assert_allclose(tiled_aim, aim, rtol=0, atol=1e-5 * scale)
+    assert {k: float(v) for k, v in tiled_terms.items()} == pytest.approx(
+        {k: float(v) for k, v in terms.items()}, rel=1e-5
+    )
+    difference = gradient - exact
+    assert np.linalg.norm(difference) < 1e-5 * np.linalg.norm(exact)
+    # At the rims of the picture and of the pieces as well as in between.
+    assert np.abs(difference).max() < 1e-5 * np.abs(exact).max()
+
+
+def test_a_picture_optimised_in_tiles_has_no_seams(photo, style):
+    config = GatysConfig(
+        backbone="builtin", precision="float32", scales=1, steps=5, optimizer="adam"
+    )
+    whole = gatys.stylize(photo, style, config)
+    tiled = gatys.stylize(photo, style, dataclasses.replace(config, tile=32))
+    assert np.abs(whole - photo).mean() > 0.02
+    assert np.abs(tiled - whole).max() < 0.02
+    assert np.abs(tiled - whole).mean() < 1e-4

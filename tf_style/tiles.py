@@ -1,0 +1,283 @@
+"""The objective of pictures that do not fit: exact, a piece at a time.
+
+All losses are functions of means over positions. One pass adds those up, block by
+block, and keeps only what each block passes on; a second goes back through the blocks,
+runs each piece once more and pushes the derivative of the whole through it, as in Chen
+et al. (2016), "Training Deep Nets with Sublinear Memory Cost",
+https://arxiv.org/abs/1604.06174. Deep blocks see a picture that pooling has made small;
+they run once and whole. A piece sees its neighbours as far as its activations depend on
+them, so nothing differs from the whole but the order of sums.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_style import losses, objective
+from tf_style.features import layer_name
+from tf_style.pieces import pieces
+
+
+class _Block:
+    """One block of the backbone, compiled for pieces of any size."""
+
+    def __init__(self, block, config):
+        self._block = block
+        # {index: name} of the content and style layers in this block.
+        self.contents = _inside(block, config.content_layers)
+        self.styles = _inside(block, config.style_layers)
+        piece = [block.sees, tf.TensorSpec([4], tf.int32)]
+        self._run = tf.function(self._measure, input_signature=piece)
+        contents, grams, passed_on = tf.nest.map_structure(
+            lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype),
+            self._run.get_concrete_function().structured_outputs,
+        )
+        slopes = [contents, [tf.TensorSpec([])] * len(contents), grams, passed_on]
+        self._run_back = tf.function(
+            self._differentiate, input_signature=piece + slopes
+        )
+
+    def cut(self, entry, side):
+        """Cuts what the block sees into a list of pieces."""
+        # Each convolution of 3x3 sees one position further.
+        reach = len(self._block.channels)
+        return list(pieces(*entry.shape[1:3], side, reach))
+
+    def measure(self, entry, piece):
+        """Measures a piece of what the block sees.
+
+        Returns:
+            Of its own positions: activations of the content layers, Gram matrices of
+            the style layers, and what is passed on.
+        """
+        return self._run(piece.seen(entry), piece.inside)
+
+    def differentiate(self, entry, piece, targets, slopes):
+        """Pushes the derivative of the loss by what a piece gives through the piece.
+
+        Args:
+            entry: what the block sees.
+            piece: the piece.
+            targets: the `objective.Targets`.
+            slopes: a `_Means` of the derivatives by the whole's means, and the
+                derivative by what the block passes on.
+
+        Returns:
+            The derivative by what the piece sees.
+        """
+        by_means, by_passed_on = slopes
+        return self._run_back(
+            piece.seen(entry),
+            piece.inside,
+            [piece.own(targets.content[index]) for index in self.contents],
+            [by_means.distances[index] * piece.share for index in self.contents],
+            [by_means.grams[index] * piece.share for index in self.styles],
+            piece.passed_on(by_passed_on),
+        )
+
+    def _measure(self, seen, inside):
+        activations, passed_on = self._block(seen)
+
+        def own(features, inside):
+            top, left, height, width = tf.unstack(inside)
+            # Its gradient takes a twentieth of the time of that of features[...].
+            return tf.slice(features, [0, top, left, 0], [-1, height, width, -1])
+
+        contents = [own(activations[name], inside) for name in self.contents.values()]
+        styles = [own(activations[name], inside) for name in self.styles.values()]
+        grams = [losses.gram_matrix(style) for style in styles]
+        return contents, grams, own(passed_on, inside // 2)
+
+    def _differentiate(self, seen, inside, targets, *slopes):
+        with tf.GradientTape() as tape:
+            tape.watch(seen)
+            contents, grams, passed_on = self._measure(seen, inside)
+            distances = list(map(losses.content_loss, contents, targets))
+        by_distances, by_grams, by_passed_on = slopes
+        return tape.gradient(
+            [*distances, *grams, passed_on],
+            seen,
+            [*by_distances, *by_grams, by_passed_on],
+        )
+
+
+class _Means(NamedTuple):
+    """What the losses of the whole depend on, {index of layer: value}."""
+
+    distances: dict[int, tf.Tensor]
+    grams: dict[int, tf.Tensor]
+
+
+class Tiled:
+    """The objective of pictures of any size; see `objective.Whole` for the methods.
+
+    Args:
+        extract: a `features.Backbone`.
+        config: a `GatysConfig`.
+        side: of the pieces, in positions of each block, which are pixels in the first.
+    """
+
+    def __init__(self, extract, config, side):
+        self._extract = extract
+        self._config = config
+        self._side = side
+        # The last block has nowhere to pass its share on to, so it runs whole.
+        self._blocks = [_Block(block, config) for block in extract.blocks[:-1]]
+
+    def measure_targets(self, content, style, size):
+        """As `objective.Whole.measure_targets`."""
+        extract, config = self._extract, self._config
+        content, style = objective.scale(content, style, size, extract, config)
+        contents, _ = self._look(content)
+        _, grams = self._look(style)
+        return objective.Targets(
+            *([v[i] for i in sorted(v)] for v in (contents, grams))
+        )
+
+    def measure_losses(self, image, targets):
+        """As `objective.Whole.measure_losses`."""
+        terms, _, _ = self._forward(image, targets)
+        return terms
+
+    def differentiate(self, image, targets):
+        """As `objective.Whole.differentiate`."""
+        terms, entries, slopes = self._forward(image, targets)
+        return terms, self._backward(image, entries, targets, slopes)
+
+    def _look(self, picture):
+        """Returns contents and Gram matrices of a picture, {index of layer: value}."""
+        contents, grams = {}, {}
+
+        def keep(block, entry, piece):
+            found, found_grams, passed_on = block.measure(entry, piece)
+            for index, content in zip(block.contents, found):
+                if index not in contents:
+                    contents[index] = _like(content, entry.shape[1:3])
+                piece.own(contents[index])[:] = content.numpy()
+            _add(grams, block.styles, found_grams, piece.share)
+            return passed_on
+
+        entries = self._walk(picture, keep)
+        more_contents, more_grams = self._measure_rest(len(entries) - 1, entries[-1])
+        return contents | more_contents, grams | more_grams
+
+    def _walk(self, picture, visit):
+        """Visits all pieces of the blocks that see too much for one piece.
+
+        `visit(block, entry, piece)` returns what the block passes on of the piece.
+
+        Returns:
+            What each of these blocks sees, and the one after them.
+        """
+        entries = [picture]
+        for block in self._blocks:
+            entry, room = entries[-1], None
+            if len(cut := block.cut(entry, self._side)) == 1:
+                break
+            for piece in cut:
+                passed_on = visit(block, entry, piece)
+                if room is None:
+                    room = _like(passed_on, [side // 2 for side in entry.shape[1:3]])
+                piece.passed_on(room)[:] = passed_on.numpy()
+            entries.append(room)
+        return entries
+
+    def _forward(self, image, targets):
+        """Returns the terms, what `_walk` does, and what leads back through it."""
+        means = _Means({}, {})
+
+        def measure(block, entry, piece):
+            contents, grams, passed_on = block.measure(entry, piece)
+            aims = [piece.own(targets.content[index]) for index in block.contents]
+            distances = map(losses.content_loss, contents, aims)
+            _add(means.distances, block.contents, distances, piece.share)
+            _add(means.grams, block.styles, grams, piece.share)
+            return passed_on
+
+        entries = self._walk(np.asarray(image), measure)
+        aims = [
+            None if index in means.distances else aim
+            for index, aim in enumerate(targets.content)
+        ]
+        # It takes as much memory as ten pictures.
+        used = self._config.tv_weight > 0
+        variation = losses.total_variation(image) if used else tf.constant(0.0)
+        terms, *slopes = self._finish(
+            len(entries) - 1,
+            entries[-1],
+            means,
+            variation,
+            objective.Targets(aims, targets.grams),
+        )
+        return terms, entries, slopes
+
+    @tf.function
+    def _finish(self, done, entry, means, variation, targets):
+        """Runs the blocks after the first `done`, and weighs the means of all.
+
+        Returns:
+            The terms, and the derivatives of their total by `means` and `entry`.
+        """
+        with tf.GradientTape() as tape:
+            tape.watch([means, entry])
+            contents, grams = self._measure_rest(done, entry)
+            distances = {
+                index: losses.content_loss(content, targets.content[index])
+                for index, content in contents.items()
+            }
+            distances, grams = (
+                [values[index] for index in sorted(values)]
+                for values in (means.distances | distances, means.grams | grams)
+            )
+            terms = objective.weigh(distances, grams, variation, targets, self._config)
+        return terms, *tape.gradient(terms["total"], (means, entry))
+
+    def _measure_rest(self, done, features):
+        """Measures the blocks after the first `done`; returns as `_look`."""
+        contents, grams = {}, {}
+        for block in self._extract.blocks[done:]:
+            activations, features = block(features)
+            for index, name in _inside(block, self._config.content_layers).items():
+                contents[index] = activations[name]
+            for index, name in _inside(block, self._config.style_layers).items():
+                grams[index] = losses.gram_matrix(activations[name])
+        return contents, grams
+
+    def _backward(self, image, entries, targets, slopes):
+        """Returns the gradient of the total by the pixels, [1, H, W, 3]."""
+        by_means, by_entry = slopes
+        *entries, _ = entries
+        for block in reversed(self._blocks[: len(entries)]):
+            entry, by_passed_on = entries.pop(), by_entry
+            by_entry = np.zeros_like(entry)
+            for piece in block.cut(entry, self._side):
+                gradient = block.differentiate(
+                    entry, piece, targets, (by_means, by_passed_on)
+                )
+                before = piece.seen(by_entry)
+                # NumPy itself would add bfloat16 one by one.
+                before[:] = (gradient + before).numpy()
+        if self._config.tv_weight:
+            with tf.GradientTape() as tape:
+                tape.watch(image)
+                variation = losses.total_variation(image)
+            by_entry += self._config.tv_weight * tape.gradient(variation, image)
+        return by_entry
+
+
+def _inside(block, layers):
+    """Returns {index: name} of the layers that lie in a block."""
+    names = dict(enumerate(map(layer_name, layers)))
+    return {index: name for index, name in names.items() if name in block.layers}
+
+
+def _like(features, size):
+    """Returns an array of a size for pieces such as this."""
+    kind = features.dtype.as_numpy_dtype
+    return np.empty((1, *size, features.shape[-1]), kind)
+
+
+def _add(sums, indices, found, share):
+    for index, value in zip(indices, found):
+        sums[index] = sums.get(index, 0.0) + share * value
