@@ -123,8 +123,18 @@ def test_every_flag_reaches_its_setting(parsed):
         "--epsilon=0.1",
         "--style_size=300",
         "--seed=4",
+        "--tile=64",
+        "--time_budget=2.5",
+        "--deterministic",
         "--model=folder",
+        "--checkpoint_every=5",
+        "--resume",
+        "--save_every=9",
+        "--timelapse=film.gif",
     )
+    job = cli._make_job()
+    assert (job.checkpoint_every, job.resume) == (5.0, True)
+    assert (job.save_every, job.timelapse) == (9, "film.gif")
     assert cli._make_job().gatys == GatysConfig(
         backbone="a.h5",
         pooling="average",
@@ -142,6 +152,9 @@ def test_every_flag_reaches_its_setting(parsed):
         epsilon=0.1,
         style_size=300,
         seed=4,
+        tile=64,
+        time_budget=2.5,
+        deterministic=True,
     )
     assert cli._make_job().hub == HubConfig(model="folder", style_size=300)
 

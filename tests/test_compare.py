@@ -58,6 +58,7 @@ def made_up():
         Result(slow, losses(0.3), 7.5, None),
         history,
         5.0,
+        6,
         ["went back"],
         False,
     )
@@ -188,6 +189,7 @@ def test_the_numbers_survive_json(made_up):
     }
     assert numbers["slow"]["peak_memory_mib"] is None
     assert numbers["caught_up_s"] == 5.0
+    assert numbers["steps"] == 6
     assert numbers["interrupted"] is False
     assert len(numbers["history"]) == 6
     assert numbers["history"][3] == {

@@ -28,6 +28,7 @@ def step(index, note=""):
         best=None,
         best_losses=losses,
         note=note,
+        state=None,
         progress=index / 100,
     )
 
@@ -47,6 +48,7 @@ def test_off_a_terminal_a_line_is_printed_every_ten_seconds(clock, capsys):
     assert output.out == ""
     numbers = "content 12.3, style 0.5, total 12.8"
     assert output.err.splitlines() == [
+        "tf_style: a_b.png (2 of 3) will take about 96 seconds",
         f"a_b.png (2 of 3): step 10 of 100, {numbers}, about 90 s left",
         f"a_b.png (2 of 3): step 20 of 100, {numbers}, about 80 s left",
     ]
@@ -150,3 +152,40 @@ def test_on_a_terminal_a_bar_shows_steps_and_losses(clock, capsys, monkeypatch):
     assert "a_b.png (2 of 3)" in output.err
     assert "0/100" in output.err
     assert output.err.endswith("\r")  # the line is free again
+
+
+@pytest.mark.parametrize(
+    "seconds, told",
+    [
+        (0.2, None),  # 19 s in all
+        (1.0, "about 96 seconds, and 2.5 GiB of memory"),
+        (10.0, "about 16 minutes, and 2.5 GiB of memory"),
+        (100.0, "about 3 hours, and 2.5 GiB of memory"),
+    ],
+)
+def test_a_long_run_is_told_once_how_long_and_how_large(clock, capsys, seconds, told):
+    shown = display.Display(quiet=False)
+    shown.show(ONLY._replace(memory=2.5 * 2**30))
+    for index in range(9):
+        shown.show(step(index))
+        clock.now += seconds
+    lines = capsys.readouterr().err.splitlines()
+    forecasts = [line for line in lines if "will take" in line]
+    expected = [f"tf_style: out.png will take {told}"] if told else []
+    assert forecasts == expected
+
+
+def test_a_run_with_a_time_budget_counts_steps_without_end(clock, capsys):
+    shown = display.Display(quiet=False)
+    shown.show(ONLY._replace(steps=None))
+    for index in range(12):
+        shown.show(step(index))
+        clock.now += 1
+    assert "out.png: step 10, content" in capsys.readouterr().err
+
+
+def test_a_picture_that_was_there_is_told_and_not_counted(capsys):
+    shown = display.Display(quiet=False)
+    shown.show(run.Kept(Path("a.png")))
+    assert capsys.readouterr().out == "kept a.png\n"
+    assert (shown.written, shown.failed) == (0, 0)

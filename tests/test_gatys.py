@@ -344,3 +344,78 @@ def test_scales_too_small_for_the_style_are_left_out(vgg19, content, style):
     config = GatysConfig(backbone=str(vgg19), steps=2, scales=2)
     sizes = {step.size for step in gatys.iterate(content, narrow, config)}
     assert sizes == {(37, 50)}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time that the optimisation sees, in seconds, which only `tick` moves."""
+
+    class Clock:
+        now = 100.0
+
+        def monotonic(self):
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(gatys, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def timed(clock, settings, content, style, monkeypatch):
+    """Runs a budget against steps that take a second per scale of 18x25 pixels."""
+    differentiate = objective.Whole.differentiate
+
+    def run(budget, first=0.0, **changes):
+        clock.now += first  # loading and compiling, at the first step
+
+        def slow(self, image, targets):
+            clock.now += image.shape[1] * image.shape[2] / 450
+            return differentiate(self, image, targets)
+
+        monkeypatch.setattr(objective.Whole, "differentiate", slow)
+        began = clock.now
+        steps = list(
+            gatys.iterate(
+                content, style, settings(scales=2, time_budget=budget, **changes)
+            )
+        )
+        return steps, clock.now - began
+
+    return run
+
+
+@pytest.mark.parametrize("budget", [5.0, 20.0, 61.0])
+def test_a_time_budget_is_kept_and_used_at_both_scales(timed, budget):
+    steps, seconds = timed(budget, steps=1)  # which do not count then
+    assert seconds <= budget
+    # Less than a step of the large scale is left over.
+    assert budget - seconds < 37 * 50 / 450
+    sizes = [step.size for step in steps]
+    # The large scale begins with two steps' work of 4.1 seconds each.
+    assert list(dict.fromkeys(sizes)) == [(18, 25), (37, 50)][: 1 if budget < 9 else 2]
+    progress = [step.progress for step in steps]
+    assert progress == sorted(progress)
+    assert 0 < progress[0] < progress[-1] <= 1
+
+
+def test_a_budget_for_nothing_still_makes_one_step(timed, content):
+    steps, _ = timed(0.001)
+    assert [step.size for step in steps] == [(18, 25)]
+    assert gatys.finish(steps[-1], content).shape == content.shape
+
+
+def test_a_deterministic_run_is_repeated_bit_for_bit(content, style, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        tf.config.experimental, "enable_op_determinism", lambda: asked.append(True)
+    )
+    config = GatysConfig(backbone="builtin", steps=4, init="noise", seed=3)
+    gatys.stylize(content, style, config)
+    assert not asked
+    first, second = (
+        gatys.stylize(content, style, dataclasses.replace(config, deterministic=True))
+        for _ in range(2)
+    )
+    assert asked == [True, True]
+    np.testing.assert_array_equal(first, second)

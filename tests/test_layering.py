@@ -18,7 +18,8 @@ ROWS = (
     ("cli",),
     ("display",),
     ("run",),
-    ("compare", "plan"),
+    ("compare", "plan", "trail"),
+    ("checkpoint", "film"),
     ("gatys", "hub", "manifest", "sheet"),
     ("tiles",),
     ("objective",),
@@ -40,6 +41,7 @@ KEPT_TO = {
     "keras": {"gatys", "features", "backbone", "builtin"},
     "tensorflow": {
         "run",
+        "checkpoint",
         "gatys",
         "tiles",
         "objective",
@@ -53,7 +55,8 @@ KEPT_TO = {
         "builtin",
         "hardware",
     },
-    "PIL": {"decode", "images", "sheet"},
+    "av": {"film"},
+    "PIL": {"decode", "images", "sheet", "film"},
 }
 
 

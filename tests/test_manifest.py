@@ -34,7 +34,7 @@ def _write(job, facts=None, output="out.png"):
         engine: SimpleNamespace(name=engine, source=f"of {engine}", checksum="1f")
         for engine in MODES[job.mode]
     }
-    return manifest.write(job, inputs, output, models, facts or {})
+    return manifest.write(manifest.describe(job, inputs, models), output, facts or {})
 
 
 @pytest.mark.parametrize(

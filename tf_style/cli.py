@@ -7,7 +7,8 @@ import contextlib
 import os
 import signal
 import sys
-from dataclasses import fields
+import time
+from dataclasses import fields, replace
 
 from absl import app, flags, logging
 
@@ -24,7 +25,15 @@ from tf_style.config import (
     engines,
 )
 
+# When the program began, for its time budget.
+_BEGAN = time.monotonic()
 _GATYS, _HUB = GatysConfig(), HubConfig()
+# How the job is done, whatever it is: the flags that a repeated run takes too.
+_JOB = {
+    field.name: field.default
+    for field in fields(Job)
+    if field.name in ("checkpoint_every", "resume", "save_every", "timelapse")
+}
 _SIDES = ", ".join(f"{side} for {mode}" for mode, side in MAX_SIDE.items())
 
 flags.DEFINE_enum(
@@ -42,6 +51,20 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_string(
     "from_manifest", None, "repeat the run that this .json beside a picture describes"
+)
+flags.DEFINE_float(
+    "checkpoint_every",
+    _JOB["checkpoint_every"],
+    "gatys: seconds between checkpoints, for --resume; 0 writes none",
+)
+flags.DEFINE_bool(
+    "resume", _JOB["resume"], "keep pictures that are done, go on with stopped ones"
+)
+flags.DEFINE_integer(
+    "save_every", _JOB["save_every"], "gatys: write every so manyth step; 0 writes none"
+)
+flags.DEFINE_string(
+    "timelapse", _JOB["timelapse"], "gatys: make a film of one picture, .gif or .mp4"
 )
 flags.DEFINE_bool("quiet", False, "print errors only")
 flags.DEFINE_bool("verbose", False, "show TensorFlow's messages and tracebacks")
@@ -111,6 +134,9 @@ flags.DEFINE_integer(
     "gatys: work on pieces of so many pixels a side; 0 does where memory needs it",
 )
 flags.DEFINE_integer("seed", _GATYS.seed, "gatys: of --init=noise")
+flags.DEFINE_bool(
+    "deterministic", _GATYS.deterministic, "gatys: the same bits at every run"
+)
 
 FLAGS = flags.FLAGS
 
@@ -174,7 +200,7 @@ def _run(job):
     """Does the job while showing it; returns the exit status."""
     run, display = _import_engines()
     shown, signals = display.Display(FLAGS.quiet), _Signals()
-    events = run.run(job)
+    events = run.run(job, _BEGAN)
     try:
         event = next(events, None)
         while event is not None:
@@ -271,20 +297,25 @@ def _make_job():
         max_side=FLAGS.max_side,
         gatys=_config(GatysConfig, "gatys"),
         hub=_config(HubConfig, "hub"),
+        **_manner(),
     )
 
 
 def _repeated_job():
     from tf_style import manifest
 
-    allowed = {"from_manifest", "output", "quiet", "verbose"}
+    allowed = {"from_manifest", "output", "quiet", "verbose", *_JOB}
     ours = FLAGS.flags_by_module_dict()[__name__]
     given = [f.name for f in ours if f.present and f.name not in allowed]
     if given:
         raise ValueError(
             f"--{given[0]} cannot be given with --from_manifest, which sets it"
         )
-    return manifest.read(FLAGS.from_manifest, FLAGS.output)
+    return replace(manifest.read(FLAGS.from_manifest, FLAGS.output), **_manner())
+
+
+def _manner():
+    return {name: FLAGS[name].value for name in _JOB}
 
 
 def _config(kind, engine):

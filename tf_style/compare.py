@@ -35,7 +35,8 @@ class Comparison(NamedTuple):
     slow: Result
     history: list[Moment]  # of the slow path, step by step
     caught_up_s: float | None  # when its style loss first was as low as the fast one's
-    notes: list[str]  # what the slow path had to say
+    steps: int  # updates that the slow path made
+    notes: list[str]  # what it had to say
     interrupted: bool  # by Ctrl-C: `slow` is the best picture until then
 
 
@@ -49,7 +50,7 @@ def compare(content, style, gatys_config, hub_config, init=None):
             return end.value
 
 
-def iterate(content, style, gatys_config, hub_config, init=None):
+def iterate(content, style, gatys_config, hub_config, init=None, follow=iter):
     """Paints one pair on both paths, step by step.
 
     Losses are measured at the content's size, by the backbone and weights of
@@ -62,6 +63,7 @@ def iterate(content, style, gatys_config, hub_config, init=None):
         gatys_config: a `GatysConfig`.
         hub_config: a `HubConfig`.
         init: as for `gatys.stylize`; "hub" needs none.
+        follow: what the steps of the slow path are passed through.
 
     Yields:
         Every `gatys.Step` of the slow path.
@@ -72,20 +74,28 @@ def iterate(content, style, gatys_config, hub_config, init=None):
     Raises:
         ValueError, OSError: as `gatys.stylize` and `hub.stylize`.
     """
+    began = time.perf_counter()
     hub_config, _ = hub.choose(hub_config)
     hub.load_model(hub_config.model)
     measure = _measurer(content, style, gatys_config)
 
     with _Stage() as fast_stage:
         fast = hub.stylize(content, style, hub_config)
+    measuring = time.perf_counter()
     fast_losses = measure(fast)
+    if gatys_config.time_budget:
+        now = time.perf_counter()
+        # The slow picture will be measured too.
+        spent = now - began + (now - measuring)
+        left = max(1e-3, gatys_config.time_budget - spent)
+        gatys_config = dataclasses.replace(gatys_config, time_budget=left)
     if gatys_config.init == "hub":
         init = fast
 
     history = []
     with _Stage() as slow_stage:
         steps = gatys.iterate(content, style, gatys_config, init)
-        timed = _record(steps, slow_stage.clock, history)
+        timed = _record(follow(steps), slow_stage.clock, history)
         step, notes, interrupted = yield from gatys.until_interrupted(timed)
         slow = gatys.finish(step, content)
 
@@ -94,6 +104,7 @@ def iterate(content, style, gatys_config, hub_config, init=None):
         Result(slow, measure(slow), slow_stage.seconds, slow_stage.peak_memory_mib),
         history,
         _caught_up(history, tuple(content.shape[1:3]), fast_losses["style"]),
+        step.index,
         notes,
         interrupted,
     )
@@ -151,6 +162,7 @@ def to_json(comparison):
         "fast": _numbers(comparison.fast),
         "slow": _numbers(comparison.slow),
         "caught_up_s": comparison.caught_up_s,
+        "steps": comparison.steps,
         "notes": comparison.notes,
         "interrupted": comparison.interrupted,
         "history": [_numbers(moment) for moment in comparison.history],

@@ -37,7 +37,8 @@ def engines(mode, init):
 # The most pixels a side that a setting may ask for: beyond any picture.
 MOST_SIDE = 1_000_000
 
-# The longest time budget: a month.
+MOST_STEPS = 1_000_000
+# The longest time that a setting may ask for: a month.
 MOST_SECONDS = 30 * 24 * 3600
 
 # The longest side that a mode works at unless told otherwise; 0 keeps the photo's own.
@@ -103,6 +104,9 @@ class GatysConfig:
     tile: int = 0
     # Seed of the noise of init="noise".
     seed: int = 0
+    # Keeps to operations that give the same bits whenever they are repeated on one
+    # machine, in all of the process from then on.
+    deterministic: bool = False
 
     def __post_init__(self):
         _check_types(self)
@@ -125,7 +129,7 @@ class GatysConfig:
             "none, or one number from 0 up for each of the "
             f"{len(self.style_layers)} style layers, not all 0",
         )
-        _number(self, "steps", 1, 1_000_000)
+        _number(self, "steps", 1, MOST_STEPS)
         _number(self, "time_budget", 0, MOST_SECONDS)
         _number(self, "scales", 1, 8)
         _number(self, "learning_rate", 0, 1, above=True)
@@ -191,6 +195,15 @@ class Job:
     mode: str = "hub"
     # Longest side to work at, in pixels; 0 keeps the photo's, None is the mode's own.
     max_side: int | None = None
+    # Seconds between checkpoints of mode gatys, which a stopped run goes on from; 0
+    # writes none.
+    checkpoint_every: float = 60.0
+    # Keeps pictures that are there already, and goes on from checkpoints.
+    resume: bool = False
+    # Steps from one frame of the slow path to the next; 0 writes none.
+    save_every: int = 0
+    # Film of a single picture's frames, .gif or .mp4; empty: none.
+    timelapse: str = ""
     gatys: GatysConfig = field(default_factory=GatysConfig)
     hub: HubConfig = field(default_factory=HubConfig)
     # SHA-256 that a repeated run must find, for "content", "style" and "init" and the
@@ -203,6 +216,11 @@ class Job:
         if self.max_side is None:
             object.__setattr__(self, "max_side", MAX_SIDE[self.mode])
         _number(self, "max_side", 0, MOST_SIDE)
+        _number(self, "checkpoint_every", 0, MOST_SECONDS)
+        _number(self, "save_every", 0, MOST_STEPS)
+        for name in ("save_every", "timelapse"):
+            if getattr(self, name) and "gatys" not in MODES[self.mode]:
+                raise ValueError(f"{name} is for modes gatys and compare")
         for name in ("contents", "styles"):
             _check(self, name, len(getattr(self, name)) > 0, "at least one picture")
         if self.hub.style_weights and self.mode != "hub":
@@ -231,7 +249,8 @@ def from_dict(kind, values):
 def _check_types(config):
     """Holds values to the types of their fields, since JSON may hold anything."""
     kinds = {str: "text", int: "a whole number", float: "a number"}
-    classes = {str: str, int: numbers.Integral, float: numbers.Real}
+    kinds |= {bool: "true or false"}
+    classes = {str: str, int: numbers.Integral, float: numbers.Real, bool: bool}
     for spec in fields(config):
         value, kind = getattr(config, spec.name), spec.type
         if kind == int | None:
@@ -245,7 +264,7 @@ def _check_types(config):
         else:
             continue
         valid = valid and all(
-            isinstance(item, classes[kind]) and not isinstance(item, bool)
+            isinstance(item, classes[kind]) and isinstance(item, bool) == (kind is bool)
             for item in items
         )
         _check(config, spec.name, valid, wanted)

@@ -9,6 +9,9 @@ from tf_style import files, gatys, run
 
 # Seconds between lines where the output is no terminal.
 LINE_EVERY = 10.0
+# After so many steps a run of more than so many seconds is told to be long.
+FORECAST_STEPS = 4
+LONG_S = 30.0
 
 
 class Display:
@@ -24,7 +27,7 @@ class Display:
         self._bar = None
         self._picture = None
         self._last_line = time.monotonic()
-        self._first_step = None  # its progress, and when it was there
+        self._first_step = None  # its index, its progress, and when it was there
         self.written = self.failed = 0
 
     def show(self, event):
@@ -38,8 +41,10 @@ class Display:
                 seconds = "" if event.seconds is None else f" ({event.seconds:.1f} s)"
                 self._print(f"wrote {event.path}{seconds}", sys.stdout)
         elif not self._quiet:
-            if isinstance(event, run.Chosen):
+            if isinstance(event, run.Noted):
                 self._print(f"tf_style: {event.note}", sys.stderr)
+            elif isinstance(event, run.Kept):
+                self._print(f"kept {event.path}", sys.stdout)
             elif isinstance(event, run.Started):
                 self._start(event)
             elif isinstance(event, gatys.Step):
@@ -64,16 +69,16 @@ class Display:
             self.close()
             # Single passes share one bar, whose steps are the pictures.
             self._bar = tqdm(
-                total=event.steps or event.count,
-                initial=0 if event.steps else event.index,
+                total=event.count if event.steps == 0 else event.steps,
+                initial=event.index if event.steps == 0 else 0,
                 desc=self._name(),
-                unit="step" if event.steps else "picture",
+                unit="picture" if event.steps == 0 else "step",
                 leave=False,
                 dynamic_ncols=True,
                 # tqdm's own forecast would take every step to be as long as the last.
                 bar_format="{desc}: {n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}",
             )
-        elif not event.steps:
+        elif event.steps == 0:
             self._line(self._name())
 
     def _step(self, step):
@@ -81,23 +86,34 @@ class Display:
             self._print(f"tf_style: {step.note}", sys.stderr)
         terms = {name: f"{value:.3g}" for name, value in step.losses.items() if value}
         numbers = ", ".join(f"{name} {value}" for name, value in terms.items())
-        numbers += self._time_left(step.progress)
+        left = self._time_left(step)
+        if left is not None:
+            numbers += f", about {left:.0f} s left"
         if self._bar is not None:
             self._bar.set_postfix_str(numbers, refresh=False)
             self._bar.update(step.index - self._bar.n)
         else:
-            steps = f"step {step.index} of {self._picture.steps}"
+            total = self._picture.steps
+            steps = f"step {step.index}" + (f" of {total}" if total else "")
             self._line(f"{self._name()}: {steps}, {numbers}")
 
-    def _time_left(self, progress):
+    def _time_left(self, step):
         """Estimates from the steps after the first, which compiles the program."""
+        now = time.monotonic()
         if self._first_step is None:
-            self._first_step = (progress, time.monotonic())
-        first, began = self._first_step
-        if progress == first:
-            return ""
-        seconds = (time.monotonic() - began) * (1 - progress) / (progress - first)
-        return f", about {seconds:.0f} s left"
+            self._first_step = (step.index, step.progress, now)
+        index, progress, began = self._first_step
+        if step.progress == progress:
+            return None
+        left = (now - began) * (1 - step.progress) / (step.progress - progress)
+        if step.index - index == FORECAST_STEPS and left > LONG_S:
+            need = f", and {self._picture.memory / 2**30:.1f} GiB of memory"
+            self._print(
+                f"tf_style: {self._name()} will take about {_duration(left)}"
+                + (need if self._picture.memory else ""),
+                sys.stderr,
+            )
+        return left
 
     def _line(self, text):
         if time.monotonic() - self._last_line >= LINE_EVERY:
@@ -117,3 +133,11 @@ class Display:
                 self._bar.write(text, file=stream)
         except OSError:  # Nobody reads on; the pictures matter more than their story.
             files.discard_output(stream.fileno())
+
+
+def _duration(seconds):
+    """Says in words how long so many seconds are."""
+    for length, unit in ((3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

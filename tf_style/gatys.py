@@ -89,6 +89,8 @@ def iterate(content, style, config, init=None, state=None) -> Iterator[Step]:
     if it had never stopped.
     """
     clock = _Clock(config.time_budget)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
     extract = load_backbone(config)
     scales = _plan(_pyramid(content, style, extract, config), config)
     if state is None:
@@ -96,16 +98,15 @@ def iterate(content, style, config, init=None, state=None) -> Iterator[Step]:
         picture = images.resize(picture, *scales[0].size)
         state = State(0, picture, config.learning_rate)
     done = [scale.size for scale in scales].index(state.image.shape[1:3])
-    slowest = 0.0
     for scale in scales[done:]:
         if state.image.shape[1:3] != scale.size:
-            if clock.left() < slowest * scale.growth:
-                return
             picture = images.resize(state.best, *scale.size)
             state = State(state.index, picture, config.learning_rate)
         goal = load_objective(config, scale.size, extract)
         targets = goal.measure_targets(content, style, scale.size)
-        state, slowest = yield from _descend(state, targets, goal, config, scale, clock)
+        state, seconds = yield from _descend(state, targets, goal, config, scale, clock)
+        if clock.left() < seconds:
+            return
 
 
 def until_interrupted(steps):
@@ -138,7 +139,7 @@ class _Scale(NamedTuple):
     last: bool
     before: float  # shares of the work that are done when it begins and when it ends;
     after: float  # a step costs as much as the scale has pixels
-    growth: float  # pixels, as a multiple of those of the scale before
+    growth: float  # pixels of the next scale, as a multiple of its own
 
     def progress(self, index):
         """Returns the share of the work that is done after `index` updates."""
@@ -148,7 +149,9 @@ class _Scale(NamedTuple):
 
 def _plan(sizes, config):
     """Shares the steps, or the time budget, among sizes; returns a list of `_Scale`."""
-    parts = np.array_split(range(config.steps), len(sizes))
+    # A time budget gives all sizes the time for as many.
+    steps = len(sizes) if config.time_budget else config.steps
+    parts = np.array_split(range(steps), len(sizes))
     pixels = [height * width for height, width in sizes]
     work = np.cumsum([0] + [len(p) * n for p, n in zip(parts, pixels, strict=True)])
     scales = []
@@ -157,8 +160,8 @@ def _plan(sizes, config):
         if config.time_budget:  # It ends a scale before that many steps.
             start, stop = 0, sys.maxsize
         before, after = work[number : number + 2] / work[-1]
-        growth = pixels[number] / pixels[max(number - 1, 0)]
         last = number == len(sizes) - 1
+        growth = 1.0 if last else pixels[number + 1] / pixels[number]
         scales.append(_Scale(size, start, stop, last, before, after, growth))
     return scales
 
@@ -183,12 +186,12 @@ def _descend(state, targets, goal, config, scale, clock):
     """Optimises at one size, and yields before each update, and at the end if last.
 
     Returns:
-        The state at the end, and the seconds that the slowest step took.
+        The state at the end, and the seconds that the next scale takes to begin.
     """
     image = tf.Variable(state.image)
     index, _, rate, best, best_terms, failures, known = state
     optimizer, update = _compile(image, config, rate, known)
-    start, took, slowest = index, 0.0, 0.0
+    start, took, slowest, next_scale = index, 0.0, 0.0, 0.0
 
     def current():
         made = min(index + 1, scale.stop)
@@ -198,7 +201,9 @@ def _descend(state, targets, goal, config, scale, clock):
 
     while index < scale.stop + scale.last:
         if index > start and clock.left(scale.after) < took:
-            break
+            # Who has no time for the next scale spends it here.
+            if clock.left() < took or clock.left() >= next_scale:
+                break
         began, note = time.monotonic(), ""
         before = image.read_value()
         if index < scale.stop:
@@ -228,6 +233,8 @@ def _descend(state, targets, goal, config, scale, clock):
                 note = f"stopped: {note}, {PATIENCE} times without help"
         took = time.monotonic() - began
         slowest = max(slowest, took)
+        # It compiles too, and measures its targets.
+        next_scale = slowest - took + 2 * took * scale.growth
         done = clock.passed() if config.time_budget else scale.progress(index)
         yield Step(
             index, scale.size, terms, before, best, best_terms, note, current, done
@@ -235,7 +242,7 @@ def _descend(state, targets, goal, config, scale, clock):
         if failures == PATIENCE:
             break
         index += 1
-    return State(index, image.numpy(), rate, np.asarray(best), best_terms), slowest
+    return State(index, image.numpy(), rate, np.asarray(best), best_terms), next_scale
 
 
 def _compile(image, config, rate, known=()):
@@ -275,6 +282,13 @@ def load_backbone(config):
     return features.load_backbone(
         config.backbone, layers, config.pooling, config.precision
     )
+
+
+def estimate_memory(extract, content, config):
+    """Estimates the bytes that optimising a picture like `content` takes."""
+    size = content.shape[1:3]
+    side = config.tile or memory.choose_side(extract, size)
+    return memory.estimate_memory(extract, size, side)
 
 
 def load_objective(config, size, extract=None):
@@ -320,4 +334,6 @@ def _pyramid(content, style, extract, config):
 
     sizes = list(dict.fromkeys(sizes))  # A pixel cannot be halved.
     sizes = [s for s in sizes if shortest(s) >= extract.least_size] or sizes[-1:]
+    if config.time_budget:
+        return sizes
     return sizes[-config.steps :]  # none goes without a step

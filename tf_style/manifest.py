@@ -47,16 +47,14 @@ def style_names(count):
     return ["style", *(f"style_{number}" for number in range(2, count + 1))][:count]
 
 
-def write(job, inputs, output, models, facts):
-    """Writes the manifest of one picture and returns its path.
+def describe(job, inputs, models):
+    """Returns all that a picture depends on, ready for JSON.
 
     Args:
         job: the `Job` that it belongs to.
         inputs: source and SHA-256 of "content", of the styles by `style_names`, and,
             if there is one, of "init".
-        output: path of the picture.
         models: the loaded model of each engine, with name, source and checksum.
-        facts: what else is known, ready for JSON: losses, seconds, size.
     """
     settings = {"mode": job.mode, "max_side": job.max_side}
     if "hub" in job.engines:
@@ -65,9 +63,7 @@ def write(job, inputs, output, models, facts):
         init = _place(job.gatys.init, INITS)
         backbone = _place(job.gatys.backbone, BACKBONES)
         settings["gatys"] = asdict(job.gatys) | {"init": init, "backbone": backbone}
-    account = {
-        "tf_style": __version__,
-        "output": Path(output).name,
+    return {
         "settings": settings,
         "inputs": {
             name: {"source": _place(source, ()), "sha256": checksum}
@@ -77,6 +73,47 @@ def write(job, inputs, output, models, facts):
             engine: {"name": m.name, "source": m.source, "sha256": m.checksum}
             for engine, m in models.items()
         },
+    }
+
+
+def difference(found, wanted):
+    """Names one thing in which two of `describe` differ, or returns "".
+
+    Where inputs and models lie does not count, only what is in them.
+    """
+    for part in ("settings", "inputs", "models"):
+        here, there = (_flat(account.get(part, {})) for account in (found, wanted))
+        for name in {**here, **there}:
+            value, other = here.get(name), there.get(name)
+            if value == other or name[-1] in ("source", "name"):
+                continue
+            if name[-1] == "sha256":
+                return f"another {name[0]}"
+            return f"{name[-1]} {_shown(value)}, not {_shown(other)}"
+    return ""
+
+
+def is_done(picture, account):
+    """Tells whether a picture is there, finished, and as `describe` has it."""
+    path = path_of(picture)
+    if is_foreign(path) or not (path.exists() and Path(picture).is_file()):
+        return False
+    found = json.loads(path.read_text("utf-8"))
+    return not found.get("interrupted") and not difference(found, account)
+
+
+def write(account, output, facts):
+    """Writes the manifest of one picture and returns its path.
+
+    Args:
+        account: what the picture depends on, as of `describe`.
+        output: path of the picture.
+        facts: what else is known, ready for JSON: losses, seconds, size.
+    """
+    account = {
+        "tf_style": __version__,
+        "output": Path(output).name,
+        **account,
         **facts,
         "versions": {"python": platform.python_version()}
         | {name: _version(name) for name in PACKAGES},
@@ -159,6 +196,20 @@ def _version(package):
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:  # It may be tensorflow-cpu.
         return None
+
+
+def _flat(account, *path):
+    """Returns {path of keys: value}, values as JSON has them."""
+    if not isinstance(account, dict):
+        return {path: json.loads(json.dumps(account))}
+    flat = {}
+    for key, value in account.items():
+        flat |= _flat(value, *path, key)
+    return flat
+
+
+def _shown(value):
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _place(value, names):

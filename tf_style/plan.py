@@ -8,7 +8,7 @@ import urllib.parse
 from pathlib import Path
 from typing import NamedTuple
 
-from tf_style import decode, files, images, manifest
+from tf_style import decode, files, film, images, manifest
 from tf_style.config import BACKBONES, INITS, MODELS, MODES
 
 SINGLE_OUTPUT = "stylized.png"
@@ -113,6 +113,14 @@ def assign(job, contents, styles):
         Pair(index, content, column, folder / name)
         for index, ((content, column), name) in enumerate(zip(sources, names))
     ]
+    if job.timelapse:
+        film.check(job.timelapse)
+        if len(pairs) > 1:
+            raise ValueError(
+                f"timelapse {job.timelapse} is one film, but there are {len(pairs)} "
+                "pictures; --save_every writes the frames of all"
+            )
+        files.local(job.timelapse).parent.mkdir(parents=True, exist_ok=True)
     _check_harmless(job, pairs)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,6 +138,10 @@ def _check_harmless(job, pairs):
     inputs |= {_identity(s) for pair in pairs for s in (pair.content, *pair.styles)}
     written = [path for pair in pairs for path in _files_of(pair.output, job.mode)]
     written += filter(None, [sheet_path(pairs)])
+    if job.timelapse:
+        inputs_and_pictures = inputs | {_identity(path) for path in written}
+        if _identity(job.timelapse) in inputs_and_pictures:
+            raise ValueError(f"timelapse {job.timelapse} would overwrite a picture")
     for path in written:
         if path.suffix != ".json":
             images.writing_format(path)

@@ -16,20 +16,33 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_style import compare, files, gatys, hub, images, manifest, plan, sheet
+from tf_style import (
+    compare,
+    files,
+    gatys,
+    hub,
+    images,
+    manifest,
+    plan,
+    sheet,
+    trail,
+)
 from tf_style.config import INITS
 
 # Thumbnails of the contact sheet, and about the most that a sheet measures a side.
 THUMBNAIL_SIDE = 256
 SHEET_SIDE = 8192
+# Seconds of a time budget that are kept for writing a picture, and for the end.
+WRITING_S = 1.0
+WRITING_S_PER_MEGAPIXEL = 0.5
 # Decoded styles that are kept while the contents go by.
 STYLES_IN_MEMORY = 8
 
 
-class Chosen(NamedTuple):
-    """A model was settled on where the settings left it open."""
+class Noted(NamedTuple):
+    """Something was settled on, or found, that the user should know."""
 
-    note: str  # one line: which, why, and how to get the other
+    note: str  # one line: what, why, and how to have it otherwise
 
 
 class Started(NamedTuple):
@@ -38,7 +51,8 @@ class Started(NamedTuple):
     index: int  # from 0
     count: int
     name: str
-    steps: int  # that it will take; 0: a single pass
+    steps: int | None  # that it will take; 0: a single pass; None: as time allows
+    memory: float = 0.0  # bytes that it will need, as far as that is known
 
 
 class Written(NamedTuple):
@@ -46,6 +60,12 @@ class Written(NamedTuple):
 
     path: Path
     seconds: float | None  # that painting took; None if it is no painting
+
+
+class Kept(NamedTuple):
+    """A picture of an earlier run is there already."""
+
+    path: Path
 
 
 class Failed(NamedTuple):
@@ -63,8 +83,14 @@ class Painted(NamedTuple):
     comparison: compare.Comparison | None = None
 
 
-def run(job) -> Iterator[Chosen | Started | gatys.Step | Written | Failed]:
+def run(
+    job, began=None
+) -> Iterator[Noted | Started | gatys.Step | Written | Kept | Failed]:
     """Does a `config.Job`.
+
+    Args:
+        job: what to do.
+        began: when its time budget began, on `time.monotonic`; None: now.
 
     Yields:
         What happens, as it happens.
@@ -74,6 +100,7 @@ def run(job) -> Iterator[Chosen | Started | gatys.Step | Written | Failed]:
             to write.
         KeyboardInterrupt: after the best picture so far is written.
     """
+    began = time.monotonic() if began is None else began
     contents, styles = plan.expand(job.contents), plan.expand(job.styles)
     pairs = plan.assign(job, contents, styles)
     read_content = functools.partial(_read, job, "content", max_side=job.max_side)
@@ -98,8 +125,11 @@ def run(job) -> Iterator[Chosen | Started | gatys.Step | Written | Failed]:
                 job = yield from _settle(job)
                 models = _load_models(job)
             init = _read_init(job)
-            yield Started(pair.index, len(pairs), pair.output.name, _steps(job))
-            painted = yield from _make(job, pair, content, paintings, init, models)
+            yield _started(job, pair, len(pairs), content, models)
+            seconds = _seconds_for(job, began, content, len(pairs) - pair.index)
+            painted = yield from _make(
+                job, pair, content, paintings, init, models, seconds
+            )
             if painted:
                 thumbnails[pair.output] = shrink(painted.picture)
     if len(pairs) > 1 and any(pair.output in thumbnails for pair in pairs):
@@ -152,7 +182,7 @@ def _settle(job):
         choose = {"hub": hub.choose, "gatys": gatys.choose}[engine]
         choices[engine], note = choose(getattr(job, engine))
         if note:
-            yield Chosen(note)
+            yield Noted(note)
     return dataclasses.replace(job, **choices)
 
 
@@ -168,26 +198,53 @@ def _load_models(job):
     return models
 
 
-def _steps(job):
-    return job.gatys.steps if "gatys" in job.engines else 0
+def _started(job, pair, count, content, models):
+    """Returns the event of a picture that is taken up."""
+    started = Started(pair.index, count, pair.output.name, 0)
+    if "gatys" not in job.engines:
+        return started
+    return started._replace(
+        steps=None if job.gatys.time_budget else job.gatys.steps,
+        memory=gatys.estimate_memory(models["gatys"], content.pixels, job.gatys),
+    )
 
 
-def _make(job, pair, content, paintings, init, models):
+def _seconds_for(job, began, content, pictures):
+    """Returns the part of the time budget that one of so many pictures gets."""
+    if not job.gatys.time_budget:
+        return 0.0
+    left = began + job.gatys.time_budget - time.monotonic()
+    megapixels = content.pixels.size / 3e6
+    # Who is late already gets one step.
+    return max(1e-3, left / pictures - WRITING_S - WRITING_S_PER_MEGAPIXEL * megapixels)
+
+
+def _inputs(job, pair, content, styles, init):
+    """Returns source and SHA-256 of all pictures that go into a pair, by name."""
+    inputs = {"content": (pair.content, content.sha256)}
+    if init:
+        inputs["init"] = (job.gatys.init, init.sha256)
+    named = zip(manifest.style_names(len(styles)), pair.styles, styles)
+    return inputs | {name: (source, style.sha256) for name, source, style in named}
+
+
+def _make(job, pair, content, paintings, init, models, seconds):
     """Paints and writes one pair; returns what was painted, or None if it failed.
 
     Raises KeyboardInterrupt after that, if it came while painting.
     """
     size = content.pixels.shape[1:3]
     made, interrupted = None, False
-    inputs = {"content": (pair.content, content.sha256)}
-    if init:
-        inputs["init"] = (job.gatys.init, init.sha256)
     try:
         styles = [paintings.read(source) for source in pair.styles]
-        named = zip(manifest.style_names(len(styles)), pair.styles, styles)
-        inputs |= {name: (source, style.sha256) for name, source, style in named}
+        inputs = _inputs(job, pair, content, styles, init)
+        account = manifest.describe(job, inputs, models)
+        if job.resume and manifest.is_done(pair.output, account):
+            yield Kept(pair.output)
+            return Painted(images.load_image(pair.output), {})
         images.writing_format(pair.output, size)
         began = time.perf_counter()
+        way = trail.Trail(job, pair.output, size, account)
         first = init.pixels if init else None
         if "hub" in job.engines and job.mode != "compare":
             code = paintings.encode(pair.styles, job.hub)
@@ -195,20 +252,24 @@ def _make(job, pair, content, paintings, init, models):
         if job.mode == "hub":
             painted = Painted(first, {})
         else:
-            painted = yield from _optimise(job, content.pixels, styles[0].pixels, first)
+            pixels = (content.pixels, styles[0].pixels, first)
+            painted = yield from _optimise(job, pixels, way, seconds)
         interrupted = painted.interrupted
-        seconds = time.perf_counter() - began
-        facts = {"size": list(size[::-1]), "seconds": seconds, **painted.facts}
+        facts = {
+            "size": list(size[::-1]),
+            "seconds": time.perf_counter() - began,
+            **painted.facts,
+        }
         if painted.comparison:
             written = _write_comparison(pair, content, styles[0], painted.comparison)
         else:
             images.save_image(pair.output, painted.picture, content.alpha)
             written = [pair.output]
-        manifest.write(job, inputs, pair.output, models, facts)
+        manifest.write(account, pair.output, facts)
     except (MemoryError, tf.errors.ResourceExhaustedError):
         yield Failed(
             f"{pair.content}: not enough memory for {size[1]}x{size[0]} pixels; "
-            "make it smaller with --max_side"
+            "make it smaller with --max_side, or work on pieces with --tile=256"
         )
     except (ValueError, OSError, tf.errors.OpError) as error:
         reason = " ".join(str(error).split())
@@ -216,22 +277,48 @@ def _make(job, pair, content, paintings, init, models):
         yield Failed(f"{pair.content} in the style of {style}: {reason}")
     else:
         for path in written:
-            yield Written(path, seconds if path == pair.output else None)
+            yield Written(path, facts["seconds"] if path == pair.output else None)
         made = painted
+        yield from _finish(way, painted)
     if interrupted:
         raise KeyboardInterrupt
     return made
 
 
-def _optimise(job, content, style, init):
-    """Yields the steps of the slow path and returns a `Painted`."""
+def _finish(way, painted):
+    """Makes the film of a picture that is written already."""
+    try:
+        films = way.finish(painted)
+    except (ValueError, OSError) as error:
+        yield Failed(f"the picture is written, but {error}")
+    else:
+        for path in films:
+            yield Written(path, None)
+
+
+def _optimise(job, pixels, way, seconds):
+    """Yields the steps of the slow path and returns a `Painted`.
+
+    Args:
+        job: what to do.
+        pixels: content, style, and the first picture or None.
+        way: the `trail.Trail` of the picture.
+        seconds: time budget of this picture.
+    """
+    config = dataclasses.replace(job.gatys, time_budget=seconds)
+    content, style, init = pixels
     if job.mode == "compare":
-        result = yield from compare.iterate(content, style, job.gatys, job.hub, init)
+        result = yield from compare.iterate(
+            content, style, config, job.hub, init, way.follow
+        )
         facts = compare.to_json(result)
         return Painted(result.slow.picture, facts, result.interrupted, result)
-    steps = gatys.iterate(content, style, job.gatys, init)
-    step, notes, interrupted = yield from gatys.until_interrupted(steps)
+    steps = gatys.iterate(content, style, config, init, way.resume())
+    step, notes, interrupted = yield from gatys.until_interrupted(way.follow(steps))
+    if interrupted:
+        way.save(step)
     facts = {"losses": step.best_losses, "notes": notes, "interrupted": interrupted}
+    facts |= {"steps": step.index}
     return Painted(gatys.finish(step, content), facts, interrupted)
 
 

@@ -1,0 +1,76 @@
+"""Checkpoints: where a picture stands, in a file that a stopped run goes on from."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tf_style import __version__, files, gatys, manifest
+
+# Fields of `gatys.State` that are arrays; the others go into the account as JSON.
+ARRAYS = ("image", "best")
+
+
+def path_of(picture):
+    """Returns where the checkpoint of a picture's path stands."""
+    return Path(picture).with_suffix(".checkpoint.npz")
+
+
+def write(path, state, account):
+    """Writes a checkpoint, all or nothing.
+
+    Args:
+        path: where to.
+        state: a `gatys.State`.
+        account: what the picture depends on, as of `manifest.describe`.
+
+    Raises:
+        OSError: it cannot be written; the one before is untouched.
+    """
+    values = state._asdict()
+    arrays = {name: values.pop(name) for name in ARRAYS}
+    known = values.pop("known")
+    facts = {
+        "tf_style": __version__,
+        "account": account,
+        "state": values,
+        "known": [(str(array.dtype), array.shape) for array in known],
+    }
+    for index, array in enumerate(known):
+        # NumPy's files know no bfloat16, so bytes are kept.
+        arrays[f"known{index}"] = array.reshape(-1).view(np.uint8)
+    with files.replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, facts=json.dumps(facts), **arrays)
+
+
+def read(path, account):
+    """Reads the `gatys.State` of a run.
+
+    Raises:
+        ValueError: the file is no checkpoint, or one of another run than `account`;
+            names the difference.
+        OSError: it cannot be read.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            facts = json.loads(archive["facts"][()])
+            arrays = {name: archive[name] for name in ARRAYS}
+            known = [
+                archive[f"known{index}"]
+                .view(tf.as_dtype(kind).as_numpy_dtype)
+                .reshape(shape)
+                for index, (kind, shape) in enumerate(facts["known"])
+            ]
+            state = gatys.State(**facts["state"], **arrays, known=known)
+            other = manifest.difference(facts["account"], account)
+    except (zipfile.BadZipFile, ValueError, KeyError, TypeError, EOFError) as error:
+        raise ValueError(
+            f"{path} is not a checkpoint of tf_style; delete it, or leave out --resume"
+        ) from error
+    if other:
+        raise ValueError(
+            f"{path} is of a run with {other}; leave out --resume to start anew"
+        )
+    return state
