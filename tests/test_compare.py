@@ -19,6 +19,7 @@ def configs(vgg19, stub_model):
         content_layers=("block1_conv2",),
         style_layers=("block1_conv1", "block1_conv2"),
         tv_weight=1.0,
+        scales=2,
         steps=5,
         precision="float32",
     )

@@ -35,7 +35,7 @@ BAD = [
     (GatysConfig, "steps", 1.5),
     (GatysConfig, "steps", "300"),
     pytest.param(GatysConfig, "steps", 10**400, id="huge"),
-    (GatysConfig, "scales", 0),
+    (GatysConfig, "scales", -1),
     (GatysConfig, "scales", 9),
     (GatysConfig, "learning_rate", 0.0),
     (GatysConfig, "learning_rate", 1.001),

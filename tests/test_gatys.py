@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
 
-from tf_style import cli, gatys, images, losses, objective
+from tf_style import cli, gatys, images, losses, objective, schedule
 from tf_style.config import GatysConfig
 
 PRESETS = Path(__file__).resolve().parent.parent / "configs"
@@ -54,7 +54,7 @@ def totals(steps):
 
 
 def test_the_loss_falls_at_each_scale_on_the_default_layers(vgg19, content, style):
-    config = GatysConfig(backbone=str(vgg19), steps=8)
+    config = GatysConfig(backbone=str(vgg19), scales=2, steps=8)
     by_size = {}
     for step in gatys.iterate(content, style, config):
         by_size.setdefault(step.size, []).append(step)
@@ -127,6 +127,21 @@ def test_updates_are_counted_over_scales_that_double(
     assert [step.index for step in found] == list(range(steps + 1))
     assert list(dict.fromkeys(step.size for step in found)) == sizes
     assert all(step.image.shape == (1, *step.size, 3) for step in found)
+
+
+@pytest.mark.parametrize(
+    "longest, sizes",
+    [(200, [200]), (256, [256]), (300, [150, 300]), (1000, [250, 500, 1000])],
+)
+def test_the_first_of_as_many_scales_as_are_needed_has_256_pixels_or_less(
+    settings, style, longest, sizes
+):
+    photo = np.zeros((1, 16, longest, 3), np.float32)
+    config = settings(
+        scales=0, steps=len(sizes), content_layers=("block1_conv1",), backbone="builtin"
+    )
+    steps = gatys.iterate(photo, style, config)
+    assert list(dict.fromkeys(step.size[1] for step in steps)) == sizes
 
 
 def test_scales_too_small_for_the_layers_are_left_out(vgg19, content, style):
@@ -357,7 +372,8 @@ def clock(monkeypatch):
             return self.now
 
     clock = Clock()
-    monkeypatch.setattr(gatys, "time", clock)
+    for module in (gatys, schedule):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 

@@ -110,12 +110,15 @@ def test_the_peak_is_the_processes(account):
     assert hardware.peak_memory() == 123 * 1024
 
 
-def test_a_graphics_cards_memory_counts_before_the_machines(account, monkeypatch):
+@pytest.mark.parametrize("limit, free", [(1000, 700), (0, None)])
+def test_a_graphics_cards_memory_counts_before_the_machines(
+    account, monkeypatch, limit, free
+):
     account(MACHINE)
-    card = type("Card", (), {"name": "/device:GPU:0", "memory_limit": 1000})
+    card = type("Card", (), {"name": "/device:GPU:0", "memory_limit": limit})
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
     monkeypatch.setattr(hardware.device_lib, "list_local_devices", lambda: [card])
     monkeypatch.setattr(
         tf.config.experimental, "get_memory_info", lambda name: {"current": 300}
     )
-    assert hardware.free_memory() == 700
+    assert hardware.free_memory() == free

@@ -18,16 +18,17 @@ ROWS = (
     ("cli",),
     ("display",),
     ("run",),
+    ("paint",),
     ("compare", "plan", "trail"),
     ("checkpoint", "film"),
     ("gatys", "hub", "manifest", "sheet"),
-    ("tiles",),
+    ("tiles", "schedule"),
     ("objective",),
     ("features", "magenta", "color"),
     ("backbone",),
     ("builtin", "memory"),
     ("images", "losses", "lbfgs", "pieces"),
-    ("decode", "files", "config", "hardware"),
+    ("decode", "files", "config", "hardware", "events"),
     ("__init__",),
 )
 DEPTH = {name: depth for depth, row in enumerate(ROWS) for name in row}
@@ -41,6 +42,7 @@ KEPT_TO = {
     "keras": {"gatys", "features", "backbone", "builtin"},
     "tensorflow": {
         "run",
+        "paint",
         "checkpoint",
         "gatys",
         "tiles",

@@ -27,6 +27,7 @@ def job(tmp_path, content, style):
             backbone="builtin",
             content_layers=("block1_conv2",),
             style_layers=("block1_conv1", "block2_conv1"),
+            scales=2,
             steps=6,
         ),
     )
@@ -50,7 +51,7 @@ def kill(job, step):
     events.close()
 
 
-@pytest.mark.parametrize("step", [0, 2, 3, 5])
+@pytest.mark.parametrize("step", [2, 5])
 def test_a_killed_run_goes_on_to_the_same_picture(job, folder, step):
     list(run.run(job))
     expected = (folder / "picture.png").read_bytes()
@@ -114,6 +115,18 @@ def test_what_is_done_is_kept_and_what_changed_is_made_again(job, folder):
     assert not [e for e in events if isinstance(e, run.Kept)]
     settings = json.loads(picture.with_suffix(".json").read_text())["settings"]
     assert settings["gatys"]["style_weight"] == 0.5
+
+
+@pytest.mark.parametrize("foreign", [b"", b"my work"])
+def test_a_file_that_only_has_the_name_of_a_checkpoint_is_not_lost(
+    job, folder, foreign
+):
+    folder.mkdir()
+    path = folder / "picture.checkpoint.npz"
+    path.write_bytes(foreign)
+    with pytest.raises(ValueError, match="picture.checkpoint.npz is not ours"):
+        next(run.run(job))
+    assert path.read_bytes() == foreign
 
 
 def test_no_checkpoints_are_written_if_none_are_wanted(job, folder):

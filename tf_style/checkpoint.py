@@ -18,6 +18,17 @@ def path_of(picture):
     return Path(picture).with_suffix(".checkpoint.npz")
 
 
+def is_foreign(path):
+    """Tells whether a file stands here that is no checkpoint and must not be lost."""
+    if not Path(path).exists():
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "facts.npy" not in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return True
+
+
 def write(path, state, account):
     """Writes a checkpoint, all or nothing.
 

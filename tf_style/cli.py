@@ -121,7 +121,11 @@ flags.DEFINE_float(
     _GATYS.time_budget,
     "gatys: seconds for the whole run, start-up and all, in place of --steps",
 )
-flags.DEFINE_integer("scales", _GATYS.scales, "gatys: sizes to work at, each doubled")
+flags.DEFINE_integer(
+    "scales",
+    _GATYS.scales,
+    "gatys: sizes to work at, each doubled; 0 begins at 256 pixels or less",
+)
 flags.DEFINE_enum("optimizer", _GATYS.optimizer, OPTIMIZERS, "gatys: the update")
 flags.DEFINE_float(
     "learning_rate", _GATYS.learning_rate, "gatys: Adam's step; L-BFGS's first"
@@ -262,9 +266,9 @@ def _import_engines():
         from tf_style import display, run
 
         # The search for graphics cards prints too, at the first use of TensorFlow.
-        run.tf.config.list_physical_devices()
+        run.gatys.tf.config.list_physical_devices()
     if not FLAGS.verbose:
-        run.tf.get_logger().setLevel("ERROR")
+        run.gatys.tf.get_logger().setLevel("ERROR")
     return run, display
 
 

@@ -85,8 +85,9 @@ class GatysConfig:
     # Seconds that the optimisation may take, in place of steps; 0 counts steps.
     time_budget: float = 0.0
     # Sizes to work at, coarse to fine, each twice the one before; more gives larger
-    # and more coherent strokes, and is faster.
-    scales: int = 2
+    # and more coherent strokes. 0 begins at 256 pixels or less, so that pictures of all
+    # sizes begin alike.
+    scales: int = 0
     # "lbfgs" comes as far as Adam in half the steps; "adam" is the tutorial's.
     optimizer: str = "lbfgs"
     # The most that a pixel moves in one update of Adam, of a range of 1; for L-BFGS the
@@ -131,7 +132,7 @@ class GatysConfig:
         )
         _number(self, "steps", 1, MOST_STEPS)
         _number(self, "time_budget", 0, MOST_SECONDS)
-        _number(self, "scales", 1, 8)
+        _number(self, "scales", 0, 8)
         _number(self, "learning_rate", 0, 1, above=True)
         _number(self, "beta1", 0, 0.9999)
         # Larger does not fit into float32.

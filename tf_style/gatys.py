@@ -11,7 +11,6 @@ This module neither prints nor touches files.
 """
 
 import dataclasses
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -20,7 +19,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_style import features, hardware, images, lbfgs, memory, objective, tiles
+from tf_style import (
+    features,
+    hardware,
+    images,
+    lbfgs,
+    memory,
+    objective,
+    schedule,
+    tiles,
+)
 
 # How often in a row the rate is halved before a diverging run is given up. Adam moves a
 # pixel by the rate at most, so after five halvings it is nearly standing still.
@@ -88,11 +96,11 @@ def iterate(content, style, config, init=None, state=None) -> Iterator[Step]:
     with a `config.time_budget`, as often as that allows. From a `state`, it goes on as
     if it had never stopped.
     """
-    clock = _Clock(config.time_budget)
+    clock = schedule.Clock(config.time_budget)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     extract = load_backbone(config)
-    scales = _plan(_pyramid(content, style, extract, config), config)
+    scales = schedule.plan(content, style, extract, config)
     if state is None:
         picture = _first_picture(content, config, init)
         picture = images.resize(picture, *scales[0].size)
@@ -128,58 +136,6 @@ def until_interrupted(steps):
             raise
         return step, notes, True
     return step, notes, False
-
-
-class _Scale(NamedTuple):
-    """A size to work at, and how long."""
-
-    size: tuple[int, int]
-    start: int  # updates made when it begins and when it ends, over all scales
-    stop: int
-    last: bool
-    before: float  # shares of the work that are done when it begins and when it ends;
-    after: float  # a step costs as much as the scale has pixels
-    growth: float  # pixels of the next scale, as a multiple of its own
-
-    def progress(self, index):
-        """Returns the share of the work that is done after `index` updates."""
-        share = (index - self.start) / (self.stop - self.start)
-        return self.before + share * (self.after - self.before)
-
-
-def _plan(sizes, config):
-    """Shares the steps, or the time budget, among sizes; returns a list of `_Scale`."""
-    # A time budget gives all sizes the time for as many.
-    steps = len(sizes) if config.time_budget else config.steps
-    parts = np.array_split(range(steps), len(sizes))
-    pixels = [height * width for height, width in sizes]
-    work = np.cumsum([0] + [len(p) * n for p, n in zip(parts, pixels, strict=True)])
-    scales = []
-    for number, (size, part) in enumerate(zip(sizes, parts)):
-        start, stop = int(part[0]), int(part[-1]) + 1
-        if config.time_budget:  # It ends a scale before that many steps.
-            start, stop = 0, sys.maxsize
-        before, after = work[number : number + 2] / work[-1]
-        last = number == len(sizes) - 1
-        growth = 1.0 if last else pixels[number + 1] / pixels[number]
-        scales.append(_Scale(size, start, stop, last, before, after, growth))
-    return scales
-
-
-class _Clock:
-    """Counts the seconds of a time budget; 0 stands for no end."""
-
-    def __init__(self, budget):
-        self._began = time.monotonic()
-        self._budget = budget or np.inf
-
-    def left(self, share=1.0):
-        """Returns seconds until so much of the budget is spent."""
-        return self._began + share * self._budget - time.monotonic()
-
-    def passed(self):
-        """Returns the share of the budget that is spent."""
-        return min(1.0, (time.monotonic() - self._began) / self._budget)
 
 
 def _descend(state, targets, goal, config, scale, clock):
@@ -320,20 +276,3 @@ def _first_picture(content, config, init):
             f"init is {config.init!r}: pass that picture as the argument init"
         )
     return init
-
-
-def _pyramid(content, style, extract, config):
-    """Sizes to work at, each twice the one before, that the backbone can see."""
-    sizes = [
-        tuple(max(1, round(side / 2**halvings)) for side in content.shape[1:3])
-        for halvings in reversed(range(config.scales))
-    ]
-
-    def shortest(size):
-        return min(size + objective.scale_style(content, style, size, config))
-
-    sizes = list(dict.fromkeys(sizes))  # A pixel cannot be halved.
-    sizes = [s for s in sizes if shortest(s) >= extract.least_size] or sizes[-1:]
-    if config.time_budget:
-        return sizes
-    return sizes[-config.steps :]  # none goes without a step

@@ -40,6 +40,8 @@ def free_memory():
     """Returns bytes that a computation may take here, or None if nothing says so."""
     if tf.config.list_physical_devices("GPU"):
         card = next(d for d in device_lib.list_local_devices() if "GPU" in d.name)
+        if not card.memory_limit:  # Some kinds do not tell.
+            return None
         used = tf.config.experimental.get_memory_info("GPU:0")["current"]
         return card.memory_limit - used
     kibibytes = _number(MEMORY_INFO, r"MemAvailable:\s+(\d+) kB")  # Linux has it.

@@ -8,7 +8,7 @@ import urllib.parse
 from pathlib import Path
 from typing import NamedTuple
 
-from tf_style import decode, files, film, images, manifest
+from tf_style import checkpoint, decode, files, film, images, manifest
 from tf_style.config import BACKBONES, INITS, MODELS, MODES
 
 SINGLE_OUTPUT = "stylized.png"
@@ -139,9 +139,15 @@ def _check_harmless(job, pairs):
     written = [path for pair in pairs for path in _files_of(pair.output, job.mode)]
     written += filter(None, [sheet_path(pairs)])
     if job.timelapse:
-        inputs_and_pictures = inputs | {_identity(path) for path in written}
-        if _identity(job.timelapse) in inputs_and_pictures:
+        if _identity(job.timelapse) in inputs | {*map(_identity, written)}:
             raise ValueError(f"timelapse {job.timelapse} would overwrite a picture")
+    for pair in pairs if job.mode == "gatys" else ():
+        path = checkpoint.path_of(pair.output)
+        if checkpoint.is_foreign(path):
+            raise ValueError(
+                f"{path} is not ours, and a checkpoint would overwrite it; "
+                "choose another --output"
+            )
     for path in written:
         if path.suffix != ".json":
             images.writing_format(path)

@@ -10,24 +10,10 @@ import functools
 import itertools
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-import tensorflow as tf
-
-from tf_style import (
-    compare,
-    files,
-    gatys,
-    hub,
-    images,
-    manifest,
-    plan,
-    sheet,
-    trail,
-)
+from tf_style import gatys, hub, images, manifest, paint, plan, sheet
 from tf_style.config import INITS
+from tf_style.events import Failed, Kept, Noted, Started, Written
 
 # Thumbnails of the contact sheet, and about the most that a sheet measures a side.
 THUMBNAIL_SIDE = 256
@@ -37,50 +23,6 @@ WRITING_S = 1.0
 WRITING_S_PER_MEGAPIXEL = 0.5
 # Decoded styles that are kept while the contents go by.
 STYLES_IN_MEMORY = 8
-
-
-class Noted(NamedTuple):
-    """Something was settled on, or found, that the user should know."""
-
-    note: str  # one line: what, why, and how to have it otherwise
-
-
-class Started(NamedTuple):
-    """A picture is taken up."""
-
-    index: int  # from 0
-    count: int
-    name: str
-    steps: int | None  # that it will take; 0: a single pass; None: as time allows
-    memory: float = 0.0  # bytes that it will need, as far as that is known
-
-
-class Written(NamedTuple):
-    """A picture is there; a painting has its manifest beside it."""
-
-    path: Path
-    seconds: float | None  # that painting took; None if it is no painting
-
-
-class Kept(NamedTuple):
-    """A picture of an earlier run is there already."""
-
-    path: Path
-
-
-class Failed(NamedTuple):
-    """An input or a picture failed; the others go on."""
-
-    reason: str  # one line that names it
-
-
-class Painted(NamedTuple):
-    """A picture, and what else is known about it."""
-
-    picture: np.ndarray  # [1, H, W, 3]
-    facts: dict  # for the manifest
-    interrupted: bool = False
-    comparison: compare.Comparison | None = None
 
 
 def run(
@@ -127,7 +69,7 @@ def run(
             init = _read_init(job)
             yield _started(job, pair, len(pairs), content, models)
             seconds = _seconds_for(job, began, content, len(pairs) - pair.index)
-            painted = yield from _make(
+            painted = yield from paint.make(
                 job, pair, content, paintings, init, models, seconds
             )
             if painted:
@@ -217,121 +159,6 @@ def _seconds_for(job, began, content, pictures):
     megapixels = content.pixels.size / 3e6
     # Who is late already gets one step.
     return max(1e-3, left / pictures - WRITING_S - WRITING_S_PER_MEGAPIXEL * megapixels)
-
-
-def _inputs(job, pair, content, styles, init):
-    """Returns source and SHA-256 of all pictures that go into a pair, by name."""
-    inputs = {"content": (pair.content, content.sha256)}
-    if init:
-        inputs["init"] = (job.gatys.init, init.sha256)
-    named = zip(manifest.style_names(len(styles)), pair.styles, styles)
-    return inputs | {name: (source, style.sha256) for name, source, style in named}
-
-
-def _make(job, pair, content, paintings, init, models, seconds):
-    """Paints and writes one pair; returns what was painted, or None if it failed.
-
-    Raises KeyboardInterrupt after that, if it came while painting.
-    """
-    size = content.pixels.shape[1:3]
-    made, interrupted = None, False
-    try:
-        styles = [paintings.read(source) for source in pair.styles]
-        inputs = _inputs(job, pair, content, styles, init)
-        account = manifest.describe(job, inputs, models)
-        if job.resume and manifest.is_done(pair.output, account):
-            yield Kept(pair.output)
-            return Painted(images.load_image(pair.output), {})
-        images.writing_format(pair.output, size)
-        began = time.perf_counter()
-        way = trail.Trail(job, pair.output, size, account)
-        first = init.pixels if init else None
-        if "hub" in job.engines and job.mode != "compare":
-            code = paintings.encode(pair.styles, job.hub)
-            first = hub.stylize(content.pixels, code, job.hub)
-        if job.mode == "hub":
-            painted = Painted(first, {})
-        else:
-            pixels = (content.pixels, styles[0].pixels, first)
-            painted = yield from _optimise(job, pixels, way, seconds)
-        interrupted = painted.interrupted
-        facts = {
-            "size": list(size[::-1]),
-            "seconds": time.perf_counter() - began,
-            **painted.facts,
-        }
-        if painted.comparison:
-            written = _write_comparison(pair, content, styles[0], painted.comparison)
-        else:
-            images.save_image(pair.output, painted.picture, content.alpha)
-            written = [pair.output]
-        manifest.write(account, pair.output, facts)
-    except (MemoryError, tf.errors.ResourceExhaustedError):
-        yield Failed(
-            f"{pair.content}: not enough memory for {size[1]}x{size[0]} pixels; "
-            "make it smaller with --max_side, or work on pieces with --tile=256"
-        )
-    except (ValueError, OSError, tf.errors.OpError) as error:
-        reason = " ".join(str(error).split())
-        style = " and ".join(pair.styles)
-        yield Failed(f"{pair.content} in the style of {style}: {reason}")
-    else:
-        for path in written:
-            yield Written(path, facts["seconds"] if path == pair.output else None)
-        made = painted
-        yield from _finish(way, painted)
-    if interrupted:
-        raise KeyboardInterrupt
-    return made
-
-
-def _finish(way, painted):
-    """Makes the film of a picture that is written already."""
-    try:
-        films = way.finish(painted)
-    except (ValueError, OSError) as error:
-        yield Failed(f"the picture is written, but {error}")
-    else:
-        for path in films:
-            yield Written(path, None)
-
-
-def _optimise(job, pixels, way, seconds):
-    """Yields the steps of the slow path and returns a `Painted`.
-
-    Args:
-        job: what to do.
-        pixels: content, style, and the first picture or None.
-        way: the `trail.Trail` of the picture.
-        seconds: time budget of this picture.
-    """
-    config = dataclasses.replace(job.gatys, time_budget=seconds)
-    content, style, init = pixels
-    if job.mode == "compare":
-        result = yield from compare.iterate(
-            content, style, config, job.hub, init, way.follow
-        )
-        facts = compare.to_json(result)
-        return Painted(result.slow.picture, facts, result.interrupted, result)
-    steps = gatys.iterate(content, style, config, init, way.resume())
-    step, notes, interrupted = yield from gatys.until_interrupted(way.follow(steps))
-    if interrupted:
-        way.save(step)
-    facts = {"losses": step.best_losses, "notes": notes, "interrupted": interrupted}
-    facts |= {"steps": step.index}
-    return Painted(gatys.finish(step, content), facts, interrupted)
-
-
-def _write_comparison(pair, content, style, result):
-    """Writes panel, both pictures and the plot; returns their paths."""
-    parts = plan.parts(pair.output)
-    panel = compare.draw_panel(content.pixels, style.pixels, result)
-    images.save_image(pair.output, panel)
-    images.save_image(parts.fast, result.fast.picture, content.alpha)
-    images.save_image(parts.slow, result.slow.picture, content.alpha)
-    with files.replacing(parts.plot) as temporary:
-        compare.save_plot(temporary, result)
-    return [pair.output, *parts]
 
 
 def _write_sheet(pairs, thumbnails):

@@ -1,9 +1,8 @@
 """What the slow path leaves on its way: checkpoints, frames, and the film of them."""
 
 import time
-from pathlib import Path
 
-from tf_style import checkpoint, film
+from tf_style import checkpoint, files, film
 
 # Of a film whose steps nobody counted out.
 FILM_FRAMES = 100
@@ -57,15 +56,26 @@ class Trail:
                     self._film(step)
                     every = self._job.checkpoint_every
                     if self._checkpoint and 0 < every <= now - saved:
-                        self.save(step)
+                        self._save(step)
                         saved = time.monotonic()
             except OSError as error:
                 trouble = f"going on without checkpoints and frames: {error}"
                 step = step._replace(note="; ".join(filter(None, [step.note, trouble])))
             yield step
 
-    def save(self, step):
-        """Writes the checkpoint of a step."""
+    def stop(self, step):
+        """Writes the checkpoint of the last step of a run that is stopped.
+
+        Returns:
+            A list of what the user should know.
+        """
+        try:
+            self._save(step)
+        except OSError as error:
+            return [f"no checkpoint to go on from: {error}"]
+        return []
+
+    def _save(self, step):
         if self._checkpoint and self._job.checkpoint_every:
             checkpoint.write(self._checkpoint, step.state(), self._account)
 
@@ -78,7 +88,7 @@ class Trail:
         Returns:
             A list of the film's path, empty without one.
         """
-        films = [Path(self._job.timelapse)] if self._job.timelapse else []
+        films = [files.local(self._job.timelapse)] if self._job.timelapse else []
         if self._wanted:
             self._frames.add(painted.facts["steps"], painted.picture)
         for path in films:

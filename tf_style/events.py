@@ -1,0 +1,39 @@
+"""What happens in a job, for whoever shows it; `gatys.Step` is one of them."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Noted(NamedTuple):
+    """Something was settled on, or found, that the user should know."""
+
+    note: str  # one line: what, why, and how to have it otherwise
+
+
+class Started(NamedTuple):
+    """A picture is taken up."""
+
+    index: int  # from 0
+    count: int
+    name: str
+    steps: int | None  # that it will take; 0: a single pass; None: as time allows
+    memory: float = 0.0  # bytes that it will need, as far as that is known
+
+
+class Written(NamedTuple):
+    """A picture is there; a painting has its manifest beside it."""
+
+    path: Path
+    seconds: float | None  # that painting took; None if it is no painting
+
+
+class Kept(NamedTuple):
+    """A picture of an earlier run is there already."""
+
+    path: Path
+
+
+class Failed(NamedTuple):
+    """An input or a picture failed; the others go on."""
+
+    reason: str  # one line that names it
