@@ -167,11 +167,23 @@ def _rebuilt(network, pooling, dtype):
         kind, config = layer.__class__, layer.get_config()
         if pooling == "average" and kind is keras.layers.MaxPooling2D:
             kind = keras.layers.AveragePooling2D
-        # Pixels of 0 to 255 need the bits, and the first layer takes little time.
-        if kind is not keras.layers.InputLayer and layer.name != LAYERS[0]:
+        if layer.name == LAYERS[0] and dtype != "float32":
+            # Pixels of 0 to 255 need the bits, and the first layer takes little time.
+            kind, config["activation"] = _rounding(kind, dtype), "linear"
+        elif kind is not keras.layers.InputLayer:
             config["dtype"] = dtype
         return kind.from_config(config)
 
     other = keras.models.clone_model(network, clone_function=clone)
     other.set_weights(network.get_weights())
     return other
+
+
+def _rounding(kind, dtype):
+    """Returns a kind of layer that keeps its ReLU in `dtype`: the largest of all."""
+
+    class Rounding(kind):
+        def call(self, inputs):
+            return keras.ops.relu(keras.ops.cast(super().call(inputs), dtype))
+
+    return Rounding

@@ -143,7 +143,7 @@ class Tiled:
     def differentiate(self, image, targets):
         """As `objective.Whole.differentiate`."""
         terms, entries, slopes = self._forward(image, targets)
-        return terms, self._backward(image, entries, targets, slopes)
+        return terms, self._backward(entries, targets, slopes)
 
     def _look(self, picture):
         """Returns contents and Gram matrices of a picture, {index of layer: value}."""
@@ -200,9 +200,7 @@ class Tiled:
             None if index in means.distances else aim
             for index, aim in enumerate(targets.content)
         ]
-        # It takes as much memory as ten pictures.
-        used = self._config.tv_weight > 0
-        variation = losses.total_variation(image) if used else tf.constant(0.0)
+        variation, by_pixels = self._vary(entries[0])
         terms, *slopes = self._finish(
             len(entries) - 1,
             entries[-1],
@@ -210,7 +208,31 @@ class Tiled:
             variation,
             objective.Targets(aims, targets.grams),
         )
-        return terms, entries, slopes
+        return terms, entries, (*slopes, by_pixels)
+
+    def _vary(self, image):
+        """Returns total variation, and its gradient by the pixels, strip by strip.
+
+        A strip has one row of the next, for the steps between them; the steps within
+        that row are then counted twice, and taken off again.
+        """
+        if not self._config.tv_weight:
+            return tf.constant(0.0), None
+        height, total, gradient = image.shape[1], 0.0, np.zeros_like(image)
+        for top in range(0, height, self._side):
+            below = top + self._side
+            strips = [(top, min(below + 1, height), 1)]
+            strips += [(below, below + 1, -1)] if below < height else []
+            for first, last, sign in strips:
+                strip = tf.constant(image[:, first:last])
+                with tf.GradientTape() as tape:
+                    tape.watch(strip)
+                    variation = losses.total_variation(strip)
+                share = sign * (last - first) / height
+                total += share * variation
+                slope = tape.gradient(variation, strip).numpy()
+                gradient[:, first:last] += np.float32(share) * slope
+        return total, gradient
 
     @tf.function
     def _finish(self, done, entry, means, variation, targets):
@@ -244,9 +266,9 @@ class Tiled:
                 grams[index] = losses.gram_matrix(activations[name])
         return contents, grams
 
-    def _backward(self, image, entries, targets, slopes):
+    def _backward(self, entries, targets, slopes):
         """Returns the gradient of the total by the pixels, [1, H, W, 3]."""
-        by_means, by_entry = slopes
+        by_means, by_entry, by_variation = slopes
         *entries, _ = entries
         for block in reversed(self._blocks[: len(entries)]):
             entry, by_passed_on = entries.pop(), by_entry
@@ -258,11 +280,10 @@ class Tiled:
                 before = piece.seen(by_entry)
                 # NumPy itself would add bfloat16 one by one.
                 before[:] = (gradient + before).numpy()
-        if self._config.tv_weight:
-            with tf.GradientTape() as tape:
-                tape.watch(image)
-                variation = losses.total_variation(image)
-            by_entry += self._config.tv_weight * tape.gradient(variation, image)
+        by_entry = np.asarray(by_entry)
+        if by_variation is not None:
+            by_variation *= np.float32(self._config.tv_weight)
+            by_entry = np.add(by_entry, by_variation, out=by_variation)
         return by_entry
 
 
