@@ -269,7 +269,8 @@ class Tiled:
     def _backward(self, entries, targets, slopes):
         """Returns the gradient of the total by the pixels, [1, H, W, 3]."""
         by_means, by_entry, by_variation = slopes
-        *entries, _ = entries
+        # Out of the caller's list too, so that they need no memory once they are used.
+        entries.pop()
         for block in reversed(self._blocks[: len(entries)]):
             entry, by_passed_on = entries.pop(), by_entry
             by_entry = np.zeros_like(entry)
