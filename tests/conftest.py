@@ -42,6 +42,17 @@ def style():
     return np.random.default_rng(2).random((1, 45, 61, 3), np.float32)
 
 
+@pytest.fixture
+def shallow():
+    """Settings of layers that are fast and see any picture, at two scales."""
+    return {
+        "backbone": "builtin",
+        "content_layers": ("block1_conv2",),
+        "style_layers": ("block1_conv1", "block2_conv1"),
+        "scales": 2,
+    }
+
+
 @pytest.fixture(scope="session")
 def vgg19(tmp_path_factory):
     """The path of a weights file of VGG-19 with seeded values."""

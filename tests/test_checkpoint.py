@@ -103,16 +103,9 @@ def test_another_archive_is_no_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_a_run_that_goes_on_ends_with_the_picture_of_one_that_never_stopped(
-    tmp_path, content, style, optimizer
+    tmp_path, content, style, shallow, optimizer
 ):
-    config = GatysConfig(
-        backbone="builtin",
-        content_layers=("block1_conv2",),
-        style_layers=("block1_conv1", "block2_conv1"),
-        scales=2,
-        steps=8,
-        optimizer=optimizer,
-    )
+    config = GatysConfig(**shallow, steps=8, optimizer=optimizer)
     path = tmp_path / "out.checkpoint.npz"
     states, whole = [], []
     for step in gatys.iterate(content, style, config):

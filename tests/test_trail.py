@@ -13,7 +13,7 @@ from tf_style.config import GatysConfig, Job
 
 
 @pytest.fixture
-def job(tmp_path, content, style):
+def job(tmp_path, content, style, shallow):
     """One picture on the slow path, that checkpoints every step."""
     images.save_image(tmp_path / "photo.png", content)
     images.save_image(tmp_path / "painting.png", style)
@@ -23,13 +23,7 @@ def job(tmp_path, content, style):
         output=str(tmp_path / "out" / "picture.png"),
         mode="gatys",
         checkpoint_every=1e-9,
-        gatys=GatysConfig(
-            backbone="builtin",
-            content_layers=("block1_conv2",),
-            style_layers=("block1_conv1", "block2_conv1"),
-            scales=2,
-            steps=6,
-        ),
+        gatys=GatysConfig(**shallow, steps=6),
     )
 
 

@@ -243,8 +243,7 @@ def load_backbone(config):
 def estimate_memory(extract, content, config):
     """Estimates the bytes that optimising a picture like `content` takes."""
     size = content.shape[1:3]
-    side = config.tile or memory.choose_side(extract, size)
-    return memory.estimate_memory(extract, size, side)
+    return memory.estimate_memory(extract, size, _piece_side(config, extract, size))
 
 
 def load_objective(config, size, extract=None):
@@ -260,9 +259,14 @@ def load_objective(config, size, extract=None):
         An `objective.Whole` or a `tiles.Tiled`.
     """
     extract = extract or load_backbone(config)
-    if side := config.tile or memory.choose_side(extract, size):
+    if side := _piece_side(config, extract, size):
         return tiles.Tiled(extract, config, side)
     return objective.Whole(extract, config)
+
+
+def _piece_side(config, extract, size):
+    """Returns the side of the pieces to work on, or 0 for the whole."""
+    return config.tile or memory.choose_side(extract, size)
 
 
 def _first_picture(content, config, init):
