@@ -200,39 +200,51 @@ class Tiled:
             None if index in means.distances else aim
             for index, aim in enumerate(targets.content)
         ]
-        variation, by_pixels = self._vary(entries[0])
         terms, *slopes = self._finish(
             len(entries) - 1,
             entries[-1],
             means,
-            variation,
+            self._vary(entries[0]),
             objective.Targets(aims, targets.grams),
         )
-        return terms, entries, (*slopes, by_pixels)
+        return terms, entries, slopes
 
-    def _vary(self, image):
-        """Returns total variation, and its gradient by the pixels, strip by strip.
+    def _strips(self, image):
+        """Yields rows of a picture, and their share of its total variation.
 
         A strip has one row of the next, for the steps between them; the steps within
         that row are then counted twice, and taken off again.
         """
-        if not self._config.tv_weight:
-            return tf.constant(0.0), None
-        height, total, gradient = image.shape[1], 0.0, np.zeros_like(image)
+        height = image.shape[1]
         for top in range(0, height, self._side):
             below = top + self._side
-            strips = [(top, min(below + 1, height), 1)]
-            strips += [(below, below + 1, -1)] if below < height else []
-            for first, last, sign in strips:
-                strip = tf.constant(image[:, first:last])
-                with tf.GradientTape() as tape:
-                    tape.watch(strip)
-                    variation = losses.total_variation(strip)
-                share = sign * (last - first) / height
-                total += share * variation
-                slope = tape.gradient(variation, strip).numpy()
-                gradient[:, first:last] += np.float32(share) * slope
-        return total, gradient
+            rows = slice(top, min(below + 1, height))
+            yield rows, (rows.stop - rows.start) / height
+            if below < height:
+                yield slice(below, below + 1), -1 / height
+
+    def _vary(self, image):
+        """Returns the total variation of a picture."""
+        if not self._config.tv_weight:
+            return tf.constant(0.0)
+        return tf.add_n(
+            [
+                share * losses.total_variation(tf.constant(image[:, rows]))
+                for rows, share in self._strips(image)
+            ]
+        )
+
+    def _add_slopes(self, image, gradient):
+        """Adds the derivative of the weighted total variation to a gradient."""
+        if not self._config.tv_weight:
+            return
+        for rows, share in self._strips(image):
+            strip = tf.constant(image[:, rows])
+            with tf.GradientTape() as tape:
+                tape.watch(strip)
+                variation = losses.total_variation(strip)
+            slope = tape.gradient(variation, strip).numpy()
+            gradient[:, rows] += np.float32(share * self._config.tv_weight) * slope
 
     @tf.function
     def _finish(self, done, entry, means, variation, targets):
@@ -268,7 +280,7 @@ class Tiled:
 
     def _backward(self, entries, targets, slopes):
         """Returns the gradient of the total by the pixels, [1, H, W, 3]."""
-        by_means, by_entry, by_variation = slopes
+        image, (by_means, by_entry) = entries[0], slopes
         # Out of the caller's list too, so that they need no memory once they are used.
         entries.pop()
         for block in reversed(self._blocks[: len(entries)]):
@@ -281,10 +293,8 @@ class Tiled:
                 before = piece.seen(by_entry)
                 # NumPy itself would add bfloat16 one by one.
                 before[:] = (gradient + before).numpy()
-        by_entry = np.asarray(by_entry)
-        if by_variation is not None:
-            by_variation *= np.float32(self._config.tv_weight)
-            by_entry = np.add(by_entry, by_variation, out=by_variation)
+        by_entry = np.require(by_entry, requirements="W")
+        self._add_slopes(image, by_entry)
         return by_entry
 
 
