@@ -17,6 +17,10 @@ TRUST = 0.2
 HISTORY = 10
 # The most that they may take; a picture of 4096x4096 pixels remembers 2 in it.
 HISTORY_BYTES = 6e8
+# Where no curvature was learnt, steps are so many times as long as the last pair has it;
+# 1 is the textbook's. Gradients of a network in bfloat16 look more curved than they are.
+# 2 ends lower than 1 on all objectives that were tried, 4 on some, and 6 diverges.
+BOLDNESS = 2.0
 # What they are kept in: a direction needs no more digits.
 STORED = tf.bfloat16
 
@@ -114,7 +118,7 @@ class LBFGS:
         upper = tf.linalg.band_part(crossed, 0, -1)
         upper += tf.linalg.diag(tf.cast(unknown, tf.float32))
         curvatures = tf.linalg.diag(tf.linalg.diag_part(crossed))
-        scale = crossed[-1, -1] / bent[-1, -1]
+        scale = BOLDNESS * crossed[-1, -1] / bent[-1, -1]
 
         def solve(right, adjoint=False):
             return tf.linalg.triangular_solve(upper, right, False, adjoint)
