@@ -1,5 +1,6 @@
 """The command line: flags to settings, exit statuses, and what is printed where."""
 
+import dataclasses
 import fcntl
 import json
 import os
@@ -122,6 +123,19 @@ def test_every_flag_reaches_its_setting(parsed):
         "--beta1=0.5",
         "--epsilon=0.1",
         "--style_size=300",
+        "--style_blend",
+        "--style_weights=3,1",
+        "--style_scale=1.5",
+        "--preserve_color=histogram",
+        "--color_strength=0.75",
+        "--mask=a.png,b.png",
+        "--sweep=steps=5,9",
+        "--sweep=seed=1,2",
+        "--strength=0.5",
+        "--precision=float16",
+        "--optimizer=adam",
+        "--max_side=99",
+        "--output=folder",
         "--seed=4",
         "--tile=64",
         "--time_budget=2.5",
@@ -135,7 +149,18 @@ def test_every_flag_reaches_its_setting(parsed):
     job = cli._make_job()
     assert (job.checkpoint_every, job.resume) == (5.0, True)
     assert (job.save_every, job.timelapse) == (9, "film.gif")
-    assert cli._make_job().gatys == GatysConfig(
+    assert (job.style_blend, job.masks) == (True, ("a.png", "b.png"))
+    assert job.sweep == ("steps=5,9", "seed=1,2")
+    assert (job.contents, job.styles) == (("a.jpg",), ("b.jpg",))
+    assert (job.output, job.max_side) == ("folder", 99)
+    shared = {
+        "style_size": 300,
+        "style_weights": (3.0, 1.0),
+        "style_scale": 1.5,
+        "preserve_color": "histogram",
+        "color_strength": 0.75,
+    }
+    assert job.gatys == GatysConfig(
         backbone="a.h5",
         pooling="average",
         content_layers=("conv4_1", "conv4_2"),
@@ -150,13 +175,19 @@ def test_every_flag_reaches_its_setting(parsed):
         learning_rate=0.1,
         beta1=0.5,
         epsilon=0.1,
-        style_size=300,
         seed=4,
         tile=64,
         time_budget=2.5,
         deterministic=True,
+        precision="float16",
+        optimizer="adam",
+        **shared,
     )
-    assert cli._make_job().hub == HubConfig(model="folder", style_size=300)
+    assert job.hub == HubConfig(model="folder", strength=0.5, **shared)
+    # Nothing was left as it is without a flag.
+    for config in (job.gatys, job.hub):
+        for field in dataclasses.fields(config):
+            assert getattr(config, field.name) != field.default, field.name
 
 
 @pytest.mark.parametrize(
@@ -254,10 +285,69 @@ def test_both_paths_work_offline_and_say_with_what(
     assert (again.status, again.err) == (0, "")
 
 
-def test_weights_of_styles_are_refused_where_they_do_nothing(tf_style, pair):
-    end = tf_style(*pair, "--mode=gatys", "--style_weights=1")
+@pytest.mark.parametrize("mode", ["hub", "gatys"])
+def test_weights_that_are_not_one_for_each_style_are_one_line(
+    tf_style, pair, slow, mode
+):
+    end = tf_style(*pair, *slow, f"--mode={mode}", "--style_weights=1,2")
     assert end.status == 1
-    assert end.err == "tf_style: --style_weights is for --mode=hub, not gatys\n"
+    assert end.err == (
+        "tf_style: style_weights are 2 numbers for 1 styles; give one for each\n"
+    )
+
+
+@pytest.mark.parametrize("mode", ["hub", "gatys", "compare"])
+def test_styles_are_blended_and_masked_in_every_mode(
+    tf_style, pair, slow, photo, painting, mode, tmp_path
+):
+    for name, half in (("left", slice(0, 25)), ("right", slice(25, 50))):
+        mask = np.zeros((1, 37, 50, 3))
+        mask[:, :, half] = 1
+        images.save_image(tmp_path / f"{name}.png", mask)
+    out = tmp_path / "out.png"
+    flags_of_styles = (
+        f"--style={painting},{photo}",
+        "--style_weights=3,1",
+        f"--mask={tmp_path / 'left.png'},{tmp_path / 'right.png'}",
+        "--preserve_color=covariance",
+    )
+    end = tf_style(*pair, *slow, f"--mode={mode}", *flags_of_styles, f"--output={out}")
+    assert (end.status, end.err) == (0, "")
+    account = json.loads(out.with_suffix(".json").read_text())
+    named = {"content", "style", "style_2", "mask", "mask_2"}
+    assert account["inputs"].keys() == named
+    assert account["inputs"]["mask_2"]["source"] == str(tmp_path / "right.png")
+    for engine in account["models"]:
+        settings = account["settings"][engine]
+        assert settings["style_weights"] == [3, 1]
+        assert settings["preserve_color"] == "covariance"
+    again = tf_style(f"--from_manifest={tmp_path / 'out.json'}", "--resume")
+    assert (again.status, again.out) == (0, f"kept {out}\n")
+
+
+def test_what_is_there_is_kept_and_said_so(tf_style, pair, tmp_path):
+    out = tmp_path / "out.png"
+    first, again, other = (
+        tf_style(*pair, f"--output={out}", f"--strength={strength}")
+        for strength in (1, 1, 0.5)
+    )
+    assert first.out.startswith(f"wrote {out} (")
+    assert (again.status, again.out, again.err) == (0, f"kept {out}\n", "")
+    assert other.out.startswith(f"wrote {out} (")
+
+
+def test_a_sweep_writes_a_picture_for_each_value_and_a_sheet(tf_style, pair, tmp_path):
+    out = tmp_path / "out"
+    end = tf_style(*pair, f"--output={out}", "--sweep=strength=0,1")
+    assert end.status == 0
+    assert sorted(path.name for path in out.glob("*.png")) == [
+        "contact_sheet.png",
+        "photo_painting_strength=0.png",
+        "photo_painting_strength=1.png",
+    ]
+    unpainted = images.load_image(out / "photo_painting_strength=0.png")
+    photo = images.load_image(tmp_path / "photo.png")
+    np.testing.assert_array_equal(unpainted, photo)
 
 
 def test_quiet_prints_one_line_where_the_weights_cannot_be_had(
@@ -321,6 +411,15 @@ PAIR = "--content=a", "--style=b"
         ([*PAIR, "--max_side=-1"], "max_side is -1"),
         ([*PAIR, "--output=x.xyz"], r"\.xyz.*must be one of"),
         ([*PAIR, "--style_size=20"], "style_size is 20"),
+        ([*PAIR, "--style_weights=1,x"], "style_weights is '1,x'; it must be numbers"),
+        ([*PAIR, "--style_scale=9"], "style_scale is 9.0; it must be from 0.25 to 4"),
+        ([*PAIR, "--preserve_color=hue"], "preserve_color.*luminance.*covariance"),
+        ([*PAIR, "--color_strength=2"], "color_strength is 2.0; it must be from 0 to"),
+        ([*PAIR, "--mask=c,d"], "there are 2 masks for 1 styles"),
+        ([*PAIR, "--sweep=strength"], "sweep is 'strength'; it must be like"),
+        ([*PAIR, "--sweep=steps=1,2"], "sweep: mode hub has no setting 'steps'"),
+        ([*PAIR, "--sweep=strength=0,9"], "strength is 9.0; it must be from 0 to 1"),
+        (["--from_manifest=a.json", "--mask=c.png"], "--mask cannot be given with"),
         (["--from_manifest=nowhere.json"], "nowhere.json does not exist"),
         (["--from_manifest=a.json", "--steps=3"], "--steps cannot be given with"),
     ],

@@ -104,6 +104,29 @@ def test_the_slow_path_can_start_from_the_fast_picture(configs, pair):
     assert result.history[0].losses == pytest.approx(result.fast.losses, rel=1e-4)
 
 
+def test_both_results_are_of_the_same_styles_and_masks(configs, pair):
+    """And are measured where they were painted."""
+    content, style = pair
+    slow, fast = (
+        dataclasses.replace(c, style_weights=(3.0, 1.0), preserve_color="covariance")
+        for c in configs
+    )
+    slow = dataclasses.replace(slow, scales=1, steps=2)
+    left = np.zeros((1, 37, 50, 1), np.float32)
+    left[:, :, :25] = 1
+    styles, regions = [style, style[:, ::-1] ** 3], [left, 1 - left]
+    result = compare.compare(content, styles, slow, fast, regions=regions)
+    expected = hub.stylize(content, styles, fast, regions)
+    np.testing.assert_array_equal(result.fast.picture, expected)
+    expected = gatys.stylize(content, styles, slow, regions=regions)
+    np.testing.assert_array_equal(result.slow.picture, expected)
+    goal = gatys.load_objective(slow, (37, 50), regions=regions)
+    targets = goal.measure_targets(content, styles, (37, 50))
+    for found in (result.fast, result.slow):
+        terms = goal.measure_losses(found.picture, targets)
+        assert found.losses == {name: float(term) for name, term in terms.items()}
+
+
 def test_memory_is_measured_where_linux_tells_it(comparison):
     for result in (comparison.fast, comparison.slow):
         memory = result.peak_memory_mib
@@ -118,7 +141,7 @@ def test_an_interrupted_comparison_ends_with_the_best_picture_so_far(configs, pa
     comparison = end.value.value
     assert comparison.interrupted
     assert len(comparison.history) == 4
-    best = gatys.finish(seen[-1], pair[0])
+    best = gatys.finish(seen[-1], pair[0], configs[0])
     np.testing.assert_array_equal(comparison.slow.picture, best)
 
 
@@ -168,6 +191,16 @@ def test_the_panel_shows_the_four_pictures_side_by_side(made_up, pair):
         np.testing.assert_allclose(found, picture, atol=0.5 / 255 + 1e-6)
         captions = panel[:, 12:100, left : left + 160]
         assert captions.min() < 0.5 < captions.max()
+
+
+def test_the_panel_shows_every_style_that_was_blended(made_up, pair):
+    content, style = pair
+    panel = compare.draw_panel(content, [style, style[:, ::-1]], made_up)
+    assert panel.shape == (1, 12 + 4 * 22 + 37 + 12, 12 + 5 * (160 + 12), 3)
+    second = images.fit_longest(style[:, ::-1], 50)
+    left = 12 + 2 * (160 + 12)
+    found = panel[:, 100 : 100 + second.shape[1], left : left + 50]
+    np.testing.assert_allclose(found, second, atol=0.5 / 255 + 1e-6)
 
 
 def test_the_plot_is_a_png_of_both_paths(made_up, tmp_path):

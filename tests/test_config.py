@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tf_style.config import MAX_SIDE, GatysConfig, HubConfig, Job, from_dict
+from tf_style.config import MAX_SIDE, MODES, GatysConfig, HubConfig, Job, from_dict
 
 NAN, INF = math.nan, math.inf
 
@@ -54,14 +54,31 @@ BAD = [
     (make_job, "save_every", -1),
     (make_job, "save_every", 2.5),
     (make_job, "resume", "no"),
+    (make_job, "style_blend", 1),
+    (make_job, "masks", "mask.png"),
+    (make_job, "sweep", "steps=1,2"),
     (HubConfig, "model", ""),
     (HubConfig, "style_size", 42),
     (HubConfig, "style_size", 4097),
     (HubConfig, "strength", -0.01),
     (HubConfig, "strength", 1.01),
-    (HubConfig, "style_weights", (1.0, -1.0)),
-    (HubConfig, "style_weights", (0.0, 0.0)),
-    (HubConfig, "style_weights", (NAN, 1.0)),
+    *(
+        (kind, name, value)
+        for kind in (GatysConfig, HubConfig)
+        for name, value in (
+            ("style_weights", (1.0, -1.0)),
+            ("style_weights", (0.0, 0.0)),
+            ("style_weights", (NAN, 1.0)),
+            ("style_weights", (INF, 1.0)),
+            ("style_weights", "1,2"),
+            ("style_scale", 0.24),
+            ("style_scale", 4.01),
+            ("preserve_color", "colour"),
+            ("preserve_color", True),
+            ("color_strength", -0.01),
+            ("color_strength", 1.01),
+        )
+    ),
     (make_job, "mode", "fast"),
     (make_job, "mode", ""),
     (make_job, "max_side", -1),
@@ -114,6 +131,13 @@ def test_every_setting_has_a_value_that_is_refused(kind):
         (GatysConfig, "beta1", 1, "from 0 to 0.9999"),
         (GatysConfig, "learning_rate", 0, "above 0 to 1"),
         (HubConfig, "style_size", 42, "0 or from 43 to 4096"),
+        (HubConfig, "style_scale", 5, "from 0.25 to 4"),
+        (
+            GatysConfig,
+            "preserve_color",
+            "hue",
+            "none or luminance or covariance or histogram",
+        ),
         (make_job, "mode", "fast", "hub or gatys or compare"),
         (make_job, "styles", (), "at least one picture"),
     ],
@@ -138,6 +162,10 @@ def test_error_says_what_is_allowed(kind, name, value, wanted):
         (GatysConfig, "seed", 2**63 - 1),
         (HubConfig, "style_size", 43),
         (HubConfig, "style_size", 4096),
+        (HubConfig, "style_weights", (0.0, 1.0)),
+        (GatysConfig, "style_scale", 0.25),
+        (HubConfig, "style_scale", 4),
+        (GatysConfig, "color_strength", 0),
         (make_job, "max_side", 1),
     ],
 )
@@ -160,6 +188,8 @@ def test_weights_are_counted_against_the_layers_given():
         GatysConfig(steps=7, style_layer_weights=(1.0, 2.0, 3.0, 4.0, 5.0), seed=3),
         HubConfig(),
         HubConfig(model="here", style_size=99),
+        HubConfig(style_weights=(1.0, 3.0), preserve_color="histogram"),
+        GatysConfig(style_scale=2.0, color_strength=0.5),
     ],
 )
 def test_config_survives_json(config):
@@ -176,7 +206,8 @@ def test_unknown_setting_is_named_beside_the_known_ones():
         from_dict(HubConfig, {"model": "magenta", "stile_size": 256})
     assert str(caught.value) == (
         "HubConfig has no setting 'stile_size'; "
-        "it has model, strength, style_size, style_weights"
+        "it has color_strength, model, preserve_color, strength, style_scale, "
+        "style_size, style_weights"
     )
 
 
@@ -206,7 +237,50 @@ def test_sides_of_the_modes_are_read_only():
         MAX_SIDE["hub"] = 1
 
 
-@pytest.mark.parametrize("mode", ["gatys", "compare"])
-def test_styles_are_blended_on_the_fast_path_only(mode):
-    with pytest.raises(ValueError, match=f"for mode hub, not {mode}"):
-        make_job(mode=mode, hub=HubConfig(style_weights=(1.0, 2.0)))
+@pytest.mark.parametrize("mode", MODES)
+def test_styles_are_blended_if_told_or_weighted_or_masked_each(mode):
+    config = {"hub": HubConfig, "gatys": GatysConfig}[MODES[mode][-1]]
+    weighted = {MODES[mode][-1]: config(style_weights=(1.0, 2.0))}
+    assert make_job(mode=mode, **weighted).blends
+    assert make_job(mode=mode, style_blend=True).blends
+    assert make_job(mode=mode, masks=("a.png", "b.png")).blends
+    assert not make_job(mode=mode, masks=("a.png",)).blends
+    assert not make_job(mode=mode).blends
+
+
+def test_weights_of_an_engine_that_does_not_paint_blend_nothing():
+    assert not make_job(mode="gatys", hub=HubConfig(style_weights=(1.0, 2.0))).blends
+
+
+@pytest.mark.parametrize("kind", [GatysConfig, HubConfig])
+@pytest.mark.parametrize(
+    "weights, styles, shares",
+    [
+        ((), 1, [1]),
+        ((), 4, [0.25] * 4),
+        ((6.0, 2.0), 2, [0.75, 0.25]),
+        ((0.0, 5.0), 2, [0, 1]),
+    ],
+)
+def test_shares_of_styles_sum_to_one(kind, weights, styles, shares):
+    assert kind(style_weights=weights).share_among(styles) == pytest.approx(shares)
+
+
+@pytest.mark.parametrize("styles", [1, 3])
+def test_there_is_one_weight_for_each_style(styles):
+    config = GatysConfig(style_weights=(1.0, 2.0))
+    with pytest.raises(ValueError, match=f"2 numbers for {styles} styles; give one"):
+        config.share_among(styles)
+
+
+@pytest.mark.parametrize(
+    "mode, init, expected",
+    [
+        ("hub", "hub", ("hub",)),
+        ("gatys", "content", ("gatys",)),
+        ("gatys", "hub", ("hub", "gatys")),
+        ("compare", "hub", ("hub", "gatys")),
+    ],
+)
+def test_engines_are_the_modes_and_what_the_first_picture_needs(mode, init, expected):
+    assert make_job(mode=mode, gatys=GatysConfig(init=init)).engines == expected

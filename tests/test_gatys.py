@@ -72,7 +72,7 @@ def test_pictures_stay_in_range_and_the_result_is_of_the_contents_size(
     # So large a rate reaches both ends of the range.
     assert min(step.image.numpy().min() for step in steps) == 0
     assert max(step.image.numpy().max() for step in steps) == 1
-    picture = gatys.finish(steps[-1], content)
+    picture = gatys.finish(steps[-1], content, config)
     assert picture.shape == content.shape
     assert picture.dtype == np.float32
     assert 0 <= picture.min() < picture.max() <= 1
@@ -295,6 +295,110 @@ def test_the_style_is_scaled_along_with_the_content(
             np.testing.assert_array_equal(gram, losses.gram_matrix(scaled[layer]))
 
 
+@pytest.mark.parametrize("style_size", [0, 40])
+def test_a_style_scale_of_two_makes_the_style_twice_as_large(
+    settings, content, style, style_size
+):
+    config = settings(style_size=style_size, style_scale=2.0)
+    extract, goal = gatys.load_backbone(config), gatys.load_objective(config, (37, 50))
+    for size in ((18, 25), (37, 50)):
+        longest = 2 * (style_size or 50) * size[1] / 50
+        assert objective.scale_style(content, style, size, config) == (
+            round(45 / 61 * longest),
+            longest,
+        )
+    targets = goal.measure_targets(content, style, (37, 50))
+    scaled = extract(images.fit_longest(style, 2 * (style_size or 50)))
+    for gram, layer in zip(targets.grams, config.style_layers):
+        np.testing.assert_array_equal(gram, losses.gram_matrix(scaled[layer]))
+
+
+@pytest.fixture
+def other():
+    """Another painting [1, 30, 70, 3], which is darker."""
+    return np.random.default_rng(3).random((1, 30, 70, 3), np.float32) ** 3
+
+
+@pytest.mark.parametrize(
+    "weights, share", [((), 0.5), ((6.0, 2.0), 0.75), ((0.0, 3.0), 0)]
+)
+def test_of_several_styles_it_aims_at_their_weighted_mean(
+    settings, content, style, other, weights, share
+):
+    config = settings(style_weights=weights)
+    extract, goal = gatys.load_backbone(config), gatys.load_objective(config, (37, 50))
+    targets = goal.measure_targets(content, [style, other], (37, 50))
+    first, second = (extract(images.fit_longest(s, 50)) for s in (style, other))
+    for aim, layer in zip(targets.grams, config.style_layers):
+        one, two = (losses.gram_matrix(seen[layer]) for seen in (first, second))
+        np.testing.assert_allclose(aim, share * one + (1 - share) * two, rtol=1e-5)
+
+
+def test_the_mean_of_styles_is_least_far_from_them_all(settings, content, style, other):
+    """So the loss is that of the weighted distances, but for a constant."""
+    config = settings(style_weights=(3.0, 1.0), tv_weight=1.0)
+    goal = gatys.load_objective(config, (37, 50))
+
+    def loss_of(picture, styles):
+        # Either style alone takes no weights.
+        single = dataclasses.replace(config, style_weights=())
+        measured = (
+            goal if isinstance(styles, list) else gatys.load_objective(single, (37, 50))
+        )
+        targets = measured.measure_targets(content, styles, (37, 50))
+        return float(measured.measure_losses(picture, targets)["style"])
+
+    rng = np.random.default_rng(8)
+    constants = []
+    for _ in range(3):
+        picture = rng.random(content.shape, np.float32)
+        apart = 0.75 * loss_of(picture, style) + 0.25 * loss_of(picture, other)
+        constants.append(apart - loss_of(picture, [style, other]))
+    assert constants[0] > 0
+    assert constants == pytest.approx([constants[0]] * 3, rel=1e-2)
+
+
+def test_all_the_weight_on_one_style_gives_the_picture_of_that_style(
+    settings, content, style, other
+):
+    expected = gatys.stylize(content, style, settings(steps=2))
+    config = settings(steps=2, style_weights=(0.0, 2.0))
+    found = gatys.stylize(content, [other, style], config)
+    np.testing.assert_array_equal(found, expected)
+    mixed = gatys.stylize(content, [other, style], settings(steps=2))
+    assert np.abs(mixed - expected).mean() > 0.005
+
+
+def test_there_is_one_weight_for_each_style(settings, content, style):
+    config = settings(style_weights=(1.0, 2.0))
+    with pytest.raises(ValueError, match="2 numbers for 1 styles"):
+        gatys.stylize(content, style, config)
+
+
+def test_scales_too_small_for_any_of_the_styles_are_left_out(vgg19, content, style):
+    narrow = style[:, :, :26]  # 50x29 beside the content, 25x14 at half its size
+    config = GatysConfig(backbone=str(vgg19), steps=2, scales=2)
+    for styles in ([style, narrow], [narrow, style]):
+        sizes = {step.size for step in gatys.iterate(content, styles, config)}
+        assert sizes == {(37, 50)}
+
+
+def test_the_steps_go_on_in_the_styles_colours_and_the_result_has_the_photos(
+    settings, content, style
+):
+    config = settings(preserve_color="luminance", steps=3)
+    *_, last = gatys.iterate(content, style, config)
+    picture = gatys.finish(last, content, config)
+    untouched = gatys.finish(last, content, settings())
+    np.testing.assert_array_equal(untouched, last.best)
+    chroma, own, kept = (
+        p - p.mean(-1, keepdims=True) for p in (content, untouched, picture)
+    )
+    clear = (picture > 0).all(-1) & (picture < 1).all(-1)
+    np.testing.assert_allclose(kept[clear], chroma[clear], atol=1e-5)
+    assert np.abs(own - chroma)[clear].mean() > 0.01
+
+
 def test_after_an_infinite_loss_it_goes_back_and_halves_the_rate(
     settings, content, style, spoil
 ):
@@ -334,7 +438,7 @@ def test_a_run_that_does_not_recover_stops_with_its_best_picture(settings, conte
     for halvings, note in enumerate(notes, start=1):
         assert f"halved the rate to {0.5**halvings:g}" in note
     assert notes[-1].startswith("stopped: ")
-    np.testing.assert_array_equal(gatys.finish(steps[-1], content), content)
+    np.testing.assert_array_equal(gatys.finish(steps[-1], content, config), content)
 
 
 @pytest.mark.parametrize("weights", [{}, {"style_weight": 0, "content_weight": 1e-3}])
@@ -415,10 +519,10 @@ def test_a_time_budget_is_kept_and_used_at_both_scales(timed, budget):
     assert 0 < progress[0] < progress[-1] <= 1
 
 
-def test_a_budget_for_nothing_still_makes_one_step(timed, content):
+def test_a_budget_for_nothing_still_makes_one_step(timed, content, settings):
     steps, _ = timed(0.001)
     assert [step.size for step in steps] == [(18, 25)]
-    assert gatys.finish(steps[-1], content).shape == content.shape
+    assert gatys.finish(steps[-1], content, settings()).shape == content.shape
 
 
 def test_a_deterministic_run_is_repeated_bit_for_bit(content, style, monkeypatch):

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from tf_style import files, hub, magenta
+from tf_style import color, files, hub, magenta
 from tf_style.config import HubConfig
 
 
@@ -66,6 +66,65 @@ def test_the_builtin_stylizer_measures_by_the_longest_side(
     style = np.full((1, *size, 3), 0.5, np.float32)
     hub.encode(style, HubConfig(model="builtin", style_size=style_size))
     assert seen == [(1, *expected, 3)]
+
+
+@pytest.mark.parametrize(
+    "model, style_size, style_scale, expected",
+    [
+        ("magenta", 90, 2.0, (180, 244)),
+        ("magenta", 0, 0.5, (128, 174)),
+        ("magenta", 43, 0.25, (43, 58)),  # The network sees no less.
+        ("builtin", 0, 0.5, (170, 230)),
+        ("builtin", 61, 2.0, (90, 122)),
+        ("builtin", 61, 0.25, (16, 22)),
+    ],
+)
+def test_a_style_scale_multiplies_the_size_of_the_style(
+    stub_model, monkeypatch, style, model, style_size, style_scale, expected
+):
+    config = HubConfig(model=model, style_size=style_size, style_scale=style_scale)
+    if model == "magenta":
+        loaded = hub.load_model(str(stub_model))
+        monkeypatch.setattr(hub, "load_model", lambda _: loaded)
+        [scaled] = hub.encode(style, config).parts
+        assert scaled.shape == (1, *expected, 3)
+    else:
+        loaded, seen = hub.load_model("builtin"), []
+        encode = loaded.encode
+        monkeypatch.setattr(
+            loaded, "encode", lambda s: seen.append(s.shape) or encode(s)
+        )
+        hub.encode(style, config)
+        assert seen == [(1, *expected, 3)]
+
+
+@pytest.mark.parametrize("way", ["luminance", "covariance", "histogram"])
+def test_a_style_takes_the_photos_colours_before_it_is_encoded(
+    seen, content, style, way
+):
+    config = HubConfig(model="magenta", style_size=45, preserve_color=way)
+    hub.stylize(content, style, config)
+    [(_, shown)] = seen
+    np.testing.assert_array_equal(shown, color.prepare(style, content, config))
+    assert np.abs(shown - style).mean() > 1e-3
+
+
+def test_a_style_code_without_a_photo_has_the_styles_own_colours(stub_model, style):
+    config = HubConfig(
+        model=str(stub_model), style_size=45, preserve_color="covariance"
+    )
+    [part] = hub.encode(style, config).parts
+    np.testing.assert_array_equal(part, style)
+
+
+def test_of_several_photos_each_is_painted(stub_model, content, style):
+    config = HubConfig(model=str(stub_model), strength=0.5)
+    code = hub.encode([style, RED], config)
+    photos = [content, content[:, ::-1], 0.5 * content]
+    pictures = hub.stylize_batch(photos, code, config)
+    assert [picture.shape for picture in pictures] == [content.shape] * 3
+    for photo, picture in zip(photos, pictures):
+        np.testing.assert_allclose(picture, hub.stylize(photo, code, config), atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(16, 257), (257, 16)])

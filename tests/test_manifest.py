@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 import json
 import platform
 from pathlib import Path
@@ -124,6 +125,104 @@ def test_changed_input_is_noticed():
         manifest.check(job, "content", "a.jpg", DEF)
     with pytest.raises(ValueError, match="^model has changed since the manifest"):
         manifest.check(job, "hub", "model", ABC)
+
+
+@pytest.mark.parametrize(
+    "kind, count, names",
+    [
+        ("style", 1, ["style"]),
+        ("mask", 3, ["mask", "mask_2", "mask_3"]),
+        ("mask", 0, []),
+    ],
+)
+def test_inputs_of_a_kind_are_numbered_from_the_second(kind, count, names):
+    assert manifest.numbered(kind, count) == names
+
+
+def _account(job, masks):
+    """Describes a picture of two styles; masks are {source: checksum}."""
+    inputs = {"content": ("a.jpg", ABC), "style": ("b.jpg", DEF), "style_2": ("c", "3")}
+    names = manifest.numbered("mask", len(masks))
+    inputs |= dict(zip(names, masks.items()))
+    model = SimpleNamespace(name="m", source="of m", checksum="1f")
+    return manifest.describe(job, inputs, dict.fromkeys(MODES[job.mode], model))
+
+
+@pytest.mark.parametrize("mode", ["hub", "gatys"])
+@pytest.mark.parametrize("masks", [{}, {"m.png": "4"}, {"m.png": "4", "n.png": "5"}])
+def test_styles_and_masks_of_a_blend_are_repeated_in_order(tmp_path, mode, masks):
+    config = {"hub": HubConfig, "gatys": GatysConfig}[mode](
+        style_weights=(3.0, 1.0), preserve_color="luminance", style_scale=2.0
+    )
+    job = _job(mode=mode, **{mode: config})
+    read = manifest.read(manifest.write(_account(job, masks), "out.png", {}))
+    assert read.blends
+    assert read.styles == (str(tmp_path / "b.jpg"), str(tmp_path / "c"))
+    assert read.masks == tuple(str(tmp_path / name) for name in masks)
+    assert getattr(read, mode) == config
+    for name, checksum in zip(("mask", "mask_2"), masks.values()):
+        manifest.check(read, name, "m.png", checksum)
+        with pytest.raises(ValueError, match="^m.png has changed since"):
+            manifest.check(read, name, "m.png", "6")
+
+
+def test_styles_without_weights_are_blended_again():
+    job = _job(mode="gatys", style_blend=True)
+    read = manifest.read(manifest.write(_account(job, {}), "out.png", {}))
+    assert read.style_blend and read.gatys.style_weights == ()
+
+
+@pytest.mark.parametrize(
+    "masks, difference",
+    [
+        ({"m.png": "4"}, ""),
+        ({"elsewhere.png": "4"}, ""),
+        ({"m.png": "7"}, "another mask"),
+        ({}, "another mask"),
+        ({"m.png": "4", "n.png": "5"}, "another mask_2"),
+    ],
+)
+def test_masks_differ_by_what_is_in_them(masks, difference):
+    here, there = (_account(_job(), m) for m in (masks, {"m.png": "4"}))
+    assert manifest.difference(here, there) == difference
+    assert manifest.difference(there, here) == difference
+
+
+@pytest.mark.parametrize(
+    "facts, settings, done",
+    [
+        ({}, {}, True),
+        ({"seconds": 3.5, "interrupted": False}, {}, True),
+        ({"interrupted": True}, {}, False),
+        ({}, {"style_scale": 2.0}, False),
+        ({}, {"style_weights": (1.0, 2.0)}, False),
+    ],
+)
+def test_a_picture_is_done_if_its_manifest_is_finished_and_the_same(
+    facts, settings, done
+):
+    facts |= {"sha256": hashlib.sha256(b"picture").hexdigest()}
+    manifest.write(_account(_job(), {}), "out.png", facts)
+    wanted = _account(_job(hub=HubConfig(**settings)), {})
+    assert not manifest.is_done("out.png", wanted)  # There is a manifest only.
+    Path("out.png").write_bytes(b"picture")
+    assert manifest.is_done("out.png", wanted) is done
+    Path("out.png").write_bytes(b"another")
+    assert not manifest.is_done("out.png", wanted)
+    Path("out.png").write_bytes(b"picture")
+    Path("out.json").write_text("mine")
+    assert not manifest.is_done("out.png", wanted)
+
+
+def test_a_manifest_of_fewer_settings_is_not_of_the_same_picture():
+    """As one of an earlier version of ours."""
+    account = _account(_job(), {})
+    path = manifest.write(account, "out.png", {})
+    Path("out.png").write_bytes(b"picture")
+    old = json.loads(path.read_text())
+    del old["settings"]["hub"]["style_scale"]
+    path.write_text(json.dumps(old))
+    assert not manifest.is_done("out.png", account)
 
 
 def test_a_run_that_repeats_nothing_takes_any_input():

@@ -118,10 +118,10 @@ def test_output_may_be_an_existing_folder_whose_name_has_a_dot():
 def test_every_content_meets_every_style_contents_outermost():
     pairs = _assign("", ["photos/a.jpg", "photos/b.png"], ["s.png", "t.png"])
     assert pairs == [
-        (0, "photos/a.jpg", ("s.png",), Path("stylized/a_s.png")),
-        (1, "photos/a.jpg", ("t.png",), Path("stylized/a_t.png")),
-        (2, "photos/b.png", ("s.png",), Path("stylized/b_s.png")),
-        (3, "photos/b.png", ("t.png",), Path("stylized/b_t.png")),
+        (0, "photos/a.jpg", ("s.png",), Path("stylized/a_s.png"), ()),
+        (1, "photos/a.jpg", ("t.png",), Path("stylized/a_t.png"), ()),
+        (2, "photos/b.png", ("s.png",), Path("stylized/b_s.png"), ()),
+        (3, "photos/b.png", ("t.png",), Path("stylized/b_t.png"), ()),
     ]
 
 
@@ -134,10 +134,39 @@ def test_weights_blend_all_styles_into_one_picture_for_each_content():
     ]
 
 
-def test_there_is_one_weight_for_each_style():
-    blend = HubConfig(style_weights=(3.0, 1.0))
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"style_blend": True},
+        {"style_blend": True, "mode": "gatys"},
+        {"masks": ("m.png", "n.png")},
+        {"masks": ("m.png", "n.png"), "mode": "compare"},
+        {"gatys": GatysConfig(style_weights=(3.0, 1.0)), "mode": "gatys"},
+        {"gatys": GatysConfig(style_weights=(3.0, 1.0)), "mode": "compare"},
+    ],
+)
+def test_other_ways_to_blend_do_so_in_every_mode(settings):
+    pairs = _assign("out/", ["a.jpg", "b.jpg"], ["x.jpg", "y.jpg"], **settings)
+    assert [pair.styles for pair in pairs] == [("x.jpg", "y.jpg")] * 2
+
+
+def test_one_mask_blends_nothing():
+    pairs = _assign("out/", ["a.jpg"], ["x.jpg", "y.jpg"], masks=("m.png",))
+    assert [pair.styles for pair in pairs] == [("x.jpg",), ("y.jpg",)]
+
+
+@pytest.mark.parametrize("mode, kind", [("hub", HubConfig), ("gatys", GatysConfig)])
+def test_there_is_one_weight_for_each_style(mode, kind):
+    blend = {"mode": mode, mode: kind(style_weights=(3.0, 1.0))}
     with pytest.raises(ValueError, match="2 numbers for 3 styles"):
-        _assign("out/", ["a.jpg"], ["x.jpg", "y.jpg", "z.jpg"], hub=blend)
+        _assign("out/", ["a.jpg"], ["x.jpg", "y.jpg", "z.jpg"], **blend)
+
+
+@pytest.mark.parametrize("masks, styles", [("mn", "xyz"), ("mn", "x"), ("mno", "xy")])
+def test_there_is_one_mask_or_one_for_each_style(masks, styles):
+    reason = f"there are {len(masks)} masks for {len(styles)} styles; give one, or one"
+    with pytest.raises(ValueError, match=reason):
+        _assign("out/", ["a.jpg"], list(styles), masks=tuple(masks))
 
 
 @pytest.mark.parametrize(
@@ -224,6 +253,12 @@ def test_nothing_that_is_not_ours_would_be_lost(output, contents, reason):
 def test_no_part_of_a_comparison_overwrites_an_input(settings, content):
     with pytest.raises(ValueError, match="would overwrite an input"):
         _assign("new.png", [content], ["s.png"], mode="compare", **settings)
+
+
+@pytest.mark.parametrize("output", ["new.png", "./deep/../new.png"])
+def test_no_mask_is_overwritten(output):
+    with pytest.raises(ValueError, match="would overwrite an input"):
+        _assign(output, ["photos/b.png"], ["s.png"], masks=("new.png",))
 
 
 def test_one_file_under_two_names_is_one_picture(tmp_path):

@@ -161,5 +161,5 @@ def test_a_few_steps_bring_the_style_much_closer(real_vgg19, tubingen, starry_ni
     )
     *_, last = steps = list(gatys.iterate(content, style, config))
     assert last.losses["style"] < steps[0].losses["style"] / 5
-    painted = gatys.finish(last, content)
+    painted = gatys.finish(last, content, config)
     assert 0.01 < np.abs(painted - content).mean() < 0.3  # another picture, not noise

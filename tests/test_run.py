@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tf_style import files, gatys, hardware, hub, images, manifest, run
+from tf_style import files, gatys, hardware, hub, images, inputs, manifest, run
 from tf_style.config import GatysConfig, HubConfig, Job
 
 
@@ -318,6 +318,9 @@ def test_a_manifest_tells_inputs_models_settings_and_versions(single, stub_model
             "style_size": 0,
             "strength": 1.0,
             "style_weights": [],
+            "style_scale": 1.0,
+            "preserve_color": "none",
+            "color_strength": 1.0,
         },
     }
     [model] = account["models"].values()
@@ -404,7 +407,7 @@ def test_a_changed_model_is_not_used_again(
 def test_more_paintings_than_are_kept_in_memory_are_all_painted(
     single, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(run, "STYLES_IN_MEMORY", 1)
+    monkeypatch.setattr(inputs, "STYLES_IN_MEMORY", 1)
     folder = tmp_path / "many"
     for seed in range(3):
         images.save_image(folder / f"{seed}.png", np.full((1, 50, 50, 3), seed / 2))
@@ -422,7 +425,7 @@ def test_more_paintings_than_are_kept_in_memory_are_all_painted(
 def test_a_painting_that_vanishes_meanwhile_fails_alone(
     job, paintings, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(run, "STYLES_IN_MEMORY", 1)
+    monkeypatch.setattr(inputs, "STYLES_IN_MEMORY", 1)
     events = run.run(job)
     seen = [next(events)]
     (paintings / "oil.png").unlink()
@@ -462,6 +465,75 @@ def test_a_manifest_repeats_a_blend(blend, paintings):
     events = list(run.run(manifest.read(path.with_suffix(".json"))))
     [failed] = of_kind(events, run.Failed)
     assert "wax.png has changed" in failed.reason
+
+
+@pytest.fixture
+def slow_blend(blend):
+    """The same on the slow path, from noise."""
+    config = dataclasses.replace(
+        blend.gatys, style_weights=(1.0, 3.0), init="noise", precision="float32"
+    )
+    return dataclasses.replace(blend, mode="gatys", gatys=config)
+
+
+def test_styles_are_blended_by_their_weights_on_the_slow_path(
+    slow_blend, photos, paintings
+):
+    list(run.run(slow_blend))
+    photo = images.load_image(photos / "cat.png")
+    styles = [images.load_image(paintings / n) for n in ("ink.png", "wax.png")]
+    expected = gatys.stylize(photo, styles, slow_blend.gatys)
+    found = images.load_image(slow_blend.output)
+    np.testing.assert_allclose(found, expected, atol=0.5 / 255 + 1e-6)
+
+
+@pytest.fixture
+def masks(tmp_path):
+    """The left and the right half, of twice the size of the photo."""
+    paths = []
+    for name, half in (("left", slice(0, 50)), ("right", slice(50, 90))):
+        mask = np.zeros((1, 74, 100, 3))
+        mask[:, :, half] = 1
+        paths.append(str(tmp_path / "masks" / f"{name}.png"))
+        images.save_image(paths[-1], mask)
+    return tuple(paths)
+
+
+@pytest.mark.parametrize("slow", [False, True], ids=["hub", "gatys"])
+def test_a_manifest_repeats_masks_and_refuses_those_that_changed(
+    blend, slow_blend, photos, masks, slow, tmp_path
+):
+    job = dataclasses.replace(slow_blend if slow else blend, masks=masks)
+    list(run.run(job))
+    path = files.local(job.output)
+    photo, picture = images.load_image(photos / "cat.png"), images.load_image(path)
+    # Beyond both masks, but for what their scaling smears.
+    np.testing.assert_array_equal(picture[:, :, 48:], photo[:, :, 48:])
+    assert np.abs(picture - photo)[:, :, :44].mean() > 0.01
+    account = path.with_suffix(".json")
+    again = manifest.read(account, str(tmp_path / "again.png"))
+    assert again.masks == masks
+    list(run.run(again))
+    assert (tmp_path / "again.png").read_bytes() == path.read_bytes()
+    images.save_image(masks[1], np.ones((1, 74, 100, 3)))
+    (tmp_path / "again.png").unlink()
+    with pytest.raises(ValueError, match="right.png has changed since the manifest"):
+        list(run.run(again))
+    assert not (tmp_path / "again.png").exists()
+
+
+def test_a_mask_leaves_the_rest_of_each_picture_alone(job, masks, photos, tmp_path):
+    (photos / "dog.png").unlink()
+    list(run.run(dataclasses.replace(job, masks=masks[1:])))
+    photo = images.load_image(photos / "cat.png")
+    pictures = sorted((tmp_path / "out").glob("cat_*.png"))
+    assert len(pictures) == 3  # One mask is for whatever is painted.
+    for path in pictures:
+        picture = images.load_image(path)
+        np.testing.assert_array_equal(picture[:, :, :22], photo[:, :, :22])
+        assert np.abs(picture - photo)[:, :, 28:44].mean() > 0.1
+        account = account_of(path)
+        assert account["inputs"]["mask"]["source"] == masks[1]
 
 
 def test_what_auto_chose_is_told_once_and_stands_in_the_manifest(job, monkeypatch):

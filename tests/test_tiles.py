@@ -71,12 +71,45 @@ def test_the_gradient_is_the_wholes_with_the_builtin_backbone(photo, style):
     _compare(GatysConfig(backbone="builtin"), photo, style, 32)
 
 
-def _compare(config, photo, style, side):
+MASKED = GatysConfig(backbone="builtin", tv_weight=0.1)
+
+
+@pytest.fixture
+def soft_mask(photo):
+    """From black at the left to white at the right, with black rows above."""
+    across = np.linspace(0, 1, 102, dtype=np.float32)
+    mask = np.tile(across[:, None], (1, 83, 1, 1))
+    mask[:, :20] = 0
+    return mask
+
+
+def test_the_gradient_of_a_region_is_the_wholes(photo, style, soft_mask):
+    _compare(MASKED, photo, style, 32, [soft_mask])
+
+
+def test_the_gradient_of_regions_of_two_styles_is_the_wholes(photo, style, soft_mask):
+    other = np.random.default_rng(6).random((1, 70, 40, 3), np.float32) ** 3
+    # They overlap, and neither covers the upper left corner.
+    left = np.zeros_like(soft_mask)
+    left[:, 40:, :60] = 1
+    config = dataclasses.replace(MASKED, style_weights=(3.0, 1.0))
+    _compare(config, photo, [style, other], 32, [soft_mask, left])
+
+
+def test_the_gradient_of_two_styles_everywhere_is_the_wholes(photo, style):
+    other = np.random.default_rng(6).random((1, 70, 40, 3), np.float32) ** 3
+    config = dataclasses.replace(
+        MASKED, style_weights=(3.0, 1.0), preserve_color="covariance"
+    )
+    _compare(config, photo, [style, other], 32)
+
+
+def _compare(config, photo, style, side, regions=()):
     """Holds losses and gradient of tiles to those of the whole."""
     config = dataclasses.replace(config, precision="float32")
     extract = gatys.load_backbone(config)
-    whole = objective.Whole(extract, config)
-    tiled = tiles.Tiled(extract, config, side)
+    whole = objective.Whole(extract, config, regions)
+    tiled = tiles.Tiled(extract, config, side, regions)
     picture = tf.constant(photo[:, ::-1])
     found = {}
     for name, goal in (("whole", whole), ("tiled", tiled)):

@@ -63,6 +63,7 @@ def test_a_killed_run_goes_on_to_the_same_picture(job, folder, step):
 def test_ctrl_c_leaves_a_checkpoint_however_rare_they_are(job, folder):
     list(run.run(job))
     expected = (folder / "picture.png").read_bytes()
+    (folder / "picture.png").unlink()
     events = run.run(dataclasses.replace(job, checkpoint_every=1e6))
     while not (isinstance(event := next(events), gatys.Step) and event.index == 2):
         pass

@@ -100,16 +100,21 @@ class Backbone:
             )
 
 
+def block_number(layer):
+    """Returns in which block a layer of Keras' name is, from 1."""
+    return int(layer[len("block")])
+
+
 def cut(network, layers):
     """Cuts a network after each pooling, down to the deepest of `layers`."""
     deepest = max(layers, key=LAYERS.index)
-    last = int(deepest[len("block")])
+    last = block_number(deepest)
     entry, preprocess = network.input, _show
     for number in range(1, last + 1):
         outputs = {
             layer: network.get_layer(layer).output
             for layer in layers
-            if layer.startswith(f"block{number}_")
+            if block_number(layer) == number
         }
         if number < last:
             outputs[PASSED_ON] = network.get_layer(f"block{number}_pool").output

@@ -19,6 +19,7 @@ from tf_style.config import (
     MODES,
     OPTIMIZERS,
     PRECISIONS,
+    PRESERVED,
     GatysConfig,
     HubConfig,
     Job,
@@ -32,7 +33,8 @@ _GATYS, _HUB = GatysConfig(), HubConfig()
 _JOB = {
     field.name: field.default
     for field in fields(Job)
-    if field.name in ("checkpoint_every", "resume", "save_every", "timelapse")
+    if field.name
+    in ("checkpoint_every", "dry_run", "resume", "save_every", "timelapse")
 }
 _SIDES = ", ".join(f"{side} for {mode}" for mode, side in MAX_SIDE.items())
 
@@ -43,6 +45,31 @@ flags.DEFINE_string(
     "content", None, "photos: files, folders, globs or URLs, separated by commas"
 )
 flags.DEFINE_string("style", None, "paintings, in the same way; every pair is made")
+flags.DEFINE_bool(
+    "style_blend", Job.style_blend, "blend all styles into one picture of each photo"
+)
+flags.DEFINE_list(
+    "style_weights", list(_HUB.style_weights), "as style_blend, one for each [equal]"
+)
+flags.DEFINE_string(
+    "mask",
+    None,
+    "where to paint: a grey picture like the photo, white is painted; or one for each "
+    "style, separated by commas, which are blended",
+)
+flags.DEFINE_float(
+    "style_scale", _HUB.style_scale, "factor on the size of the style, and of strokes"
+)
+flags.DEFINE_enum(
+    "preserve_color",
+    _HUB.preserve_color,
+    PRESERVED,
+    "what to keep of the photo's colours: hue and saturation (luminance), mean and "
+    "spread (covariance), the distribution of each channel (histogram)",
+)
+flags.DEFINE_float(
+    "color_strength", _HUB.color_strength, "how far preserve_color goes, from 0 to 1"
+)
 flags.DEFINE_string(
     "output", "", "file or folder [stylized.png; stylized/ for several pictures]"
 )
@@ -58,13 +85,21 @@ flags.DEFINE_float(
     "gatys: seconds between checkpoints, for --resume; 0 writes none",
 )
 flags.DEFINE_bool(
-    "resume", _JOB["resume"], "keep pictures that are done, go on with stopped ones"
+    "resume", _JOB["resume"], "gatys: go on from checkpoints of runs that were stopped"
 )
 flags.DEFINE_integer(
     "save_every", _JOB["save_every"], "gatys: write every so manyth step; 0 writes none"
 )
 flags.DEFINE_string(
     "timelapse", _JOB["timelapse"], "gatys: make a film of one picture, .gif or .mp4"
+)
+flags.DEFINE_multi_string(
+    "sweep",
+    list(Job.sweep),
+    "try a setting at several values, as style_weight=1e-4,1e-3; given twice, two",
+)
+flags.DEFINE_bool(
+    "dry_run", _JOB["dry_run"], "tell what would be painted and how long it would take"
 )
 flags.DEFINE_bool("quiet", False, "print errors only")
 flags.DEFINE_bool("verbose", False, "show TensorFlow's messages and tracebacks")
@@ -76,11 +111,7 @@ flags.DEFINE_string(
     "a model like Magenta's",
 )
 flags.DEFINE_float("strength", _HUB.strength, "hub: from 0, the photo, to 1, the style")
-flags.DEFINE_list(
-    "style_weights",
-    list(_HUB.style_weights),
-    "hub: blend all styles into one picture, with a weight for each",
-)
+
 flags.DEFINE_integer(
     "style_size",
     None,
@@ -225,7 +256,7 @@ def _run(job):
         shown.sum_up()
     if not shown.failed:
         return 0
-    return 2 if shown.written else 1
+    return 2 if shown.written or shown.kept else 1
 
 
 class _Signals:
@@ -291,13 +322,14 @@ def _make_job():
     for name in ("content", "style"):
         if not FLAGS[name].value:
             raise ValueError(f"--{name} is missing: give a file, folder, glob or URL")
-    if FLAGS.style_weights and FLAGS.mode != "hub":
-        raise ValueError(f"--style_weights is for --mode=hub, not {FLAGS.mode}")
     return Job(
         contents=_split(FLAGS.content),
         styles=_split(FLAGS.style),
         output=FLAGS.output,
         mode=FLAGS.mode,
+        style_blend=FLAGS.style_blend,
+        masks=_split(FLAGS.mask) if FLAGS.mask else (),
+        sweep=tuple(FLAGS.sweep),
         max_side=FLAGS.max_side,
         gatys=_config(GatysConfig, "gatys"),
         hub=_config(HubConfig, "hub"),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_style import gatys, hardware, hub, sheet
+from tf_style import gatys, hardware, hub, images, masks, sheet
 
 
 class Result(NamedTuple):
@@ -40,9 +40,9 @@ class Comparison(NamedTuple):
     interrupted: bool  # by Ctrl-C: `slow` is the best picture until then
 
 
-def compare(content, style, gatys_config, hub_config, init=None):
+def compare(content, style, gatys_config, hub_config, init=None, regions=()):
     """Paints one pair on both paths and returns a `Comparison`; see `iterate`."""
-    steps = iterate(content, style, gatys_config, hub_config, init)
+    steps = iterate(content, style, gatys_config, hub_config, init, regions)
     while True:
         try:
             next(steps)
@@ -50,7 +50,9 @@ def compare(content, style, gatys_config, hub_config, init=None):
             return end.value
 
 
-def iterate(content, style, gatys_config, hub_config, init=None, follow=iter):
+def iterate(
+    content, style, gatys_config, hub_config, init=None, regions=(), follow=iter
+):
     """Paints one pair on both paths, step by step.
 
     Losses are measured at the content's size, by the backbone and weights of
@@ -59,10 +61,11 @@ def iterate(content, style, gatys_config, hub_config, init=None, follow=iter):
 
     Args:
         content: photo, [1, H, W, 3] in [0, 1].
-        style: painting, [1, H', W', 3] in [0, 1].
+        style: painting, [1, H', W', 3] in [0, 1], or a sequence of them.
         gatys_config: a `GatysConfig`.
         hub_config: a `HubConfig`.
         init: as for `gatys.stylize`; "hub" needs none.
+        regions: as for `gatys.stylize`.
         follow: what the steps of the slow path are passed through.
 
     Yields:
@@ -75,12 +78,13 @@ def iterate(content, style, gatys_config, hub_config, init=None, follow=iter):
         ValueError, OSError: as `gatys.stylize` and `hub.stylize`.
     """
     began = time.perf_counter()
+    regions = masks.fit(regions, content, len(images.several(style)))
     hub_config, _ = hub.choose(hub_config)
     hub.load_model(hub_config.model)
-    measure = _measurer(content, style, gatys_config)
+    measure = _measurer(content, style, gatys_config, regions)
 
     with _Stage() as fast_stage:
-        fast = hub.stylize(content, style, hub_config)
+        fast = hub.stylize(content, style, hub_config, regions)
     measuring = time.perf_counter()
     fast_losses = measure(fast)
     if gatys_config.time_budget:
@@ -94,10 +98,10 @@ def iterate(content, style, gatys_config, hub_config, init=None, follow=iter):
 
     history = []
     with _Stage() as slow_stage:
-        steps = gatys.iterate(content, style, gatys_config, init)
+        steps = gatys.iterate(content, style, gatys_config, init, regions)
         timed = _record(follow(steps), slow_stage.clock, history)
         step, notes, interrupted = yield from gatys.until_interrupted(timed)
-        slow = gatys.finish(step, content)
+        slow = gatys.finish(step, content, gatys_config, regions)
 
     return Comparison(
         Result(fast, fast_losses, fast_stage.seconds, fast_stage.peak_memory_mib),
@@ -111,11 +115,12 @@ def iterate(content, style, gatys_config, hub_config, init=None, follow=iter):
 
 
 def draw_panel(content, style, comparison):
-    """Draws content, style, fast and slow side by side, as a picture [1, H, W, 3]."""
+    """Draws content, styles, fast and slow side by side, as a picture [1, H, W, 3]."""
     height, width = content.shape[1:3]
+    styles = [sheet.thumbnail(s, max(height, width)) for s in images.several(style)]
     columns = [
         sheet.Cell(content, f"content\n{width}x{height}"),
-        sheet.Cell(sheet.thumbnail(style, max(height, width)), "style"),
+        *[sheet.Cell(style, "style") for style in styles],
         sheet.Cell(comparison.fast.picture, f"fast: hub\n{_caption(comparison.fast)}"),
         sheet.Cell(
             comparison.slow.picture, f"slow: gatys\n{_caption(comparison.slow)}"
@@ -186,12 +191,12 @@ def _caption(result):
     )
 
 
-def _measurer(content, style, config):
+def _measurer(content, style, config, regions):
     """Returns a function from a picture of the content's size to its losses."""
     config = dataclasses.replace(config, precision="float32")
     size = tuple(content.shape[1:3])
-    goal = gatys.load_objective(config, size)
-    targets = goal.measure_targets(content, style, size)
+    goal = gatys.load_objective(config, size, regions=regions)
+    targets = goal.measure_targets(content, images.several(style), size)
 
     def measure(picture):
         terms = goal.measure_losses(picture, targets)

@@ -26,6 +26,7 @@ INITS = ("content", "noise", "hub")
 
 OPTIMIZERS = ("lbfgs", "adam")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+PRESERVED = ("none", "luminance", "covariance", "histogram")
 
 
 def engines(mode, init):
@@ -47,7 +48,52 @@ MAX_SIDE: Mapping[str, int] = MappingProxyType({"hub": 0, "gatys": 512, "compare
 
 
 @dataclass(frozen=True)
-class GatysConfig:
+class StyleConfig:
+    """Settings that mean the same on both paths."""
+
+    # One weight for each of several styles that are blended, made to sum to one; empty
+    # means all alike. Optimising aims at the mean of their correlations and "builtin"
+    # paints in the mixed style; of other models the pictures are mixed.
+    style_weights: tuple[float, ...] = ()
+    # Factor on the size of the style, and so of the strokes: 2 doubles them.
+    style_scale: float = 1.0
+    # What the picture keeps of the photo's colours: "none"; "luminance" keeps hue and
+    # saturation of every place, "covariance" the mean and spread of colours,
+    # "histogram" the distribution of red, green and blue.
+    preserve_color: str = "none"
+    # From 0, the style's colours, to 1, the photo's, as far as `preserve_color` goes.
+    color_strength: float = 1.0
+
+    def __post_init__(self):
+        _check_types(self)
+        _check(
+            self,
+            "style_weights",
+            all(0 <= weight < math.inf for weight in self.style_weights)
+            and (not self.style_weights or sum(self.style_weights) > 0),
+            "numbers from 0 up, not all 0",
+        )
+        _number(self, "style_scale", 0.25, 4)
+        _choice(self, "preserve_color", PRESERVED)
+        _number(self, "color_strength", 0, 1)
+
+    def share_among(self, styles):
+        """Returns the share of each of so many styles, all together 1.
+
+        Raises:
+            ValueError: there is not one weight for each.
+        """
+        weights = self.style_weights or [1.0] * styles
+        if len(weights) != styles:
+            raise ValueError(
+                f"style_weights are {len(weights)} numbers for {styles} styles; "
+                "give one for each"
+            )
+        return [weight / sum(weights) for weight in weights]
+
+
+@dataclass(frozen=True)
+class GatysConfig(StyleConfig):
     """Settings of the optimisation (`tf_style.gatys`)."""
 
     # Features: "vgg19" (Keras' ImageNet weights), "builtin" (our small copy of it, nine
@@ -110,7 +156,7 @@ class GatysConfig:
     deterministic: bool = False
 
     def __post_init__(self):
-        _check_types(self)
+        super().__post_init__()
         _choice(self, "pooling", ("max", "average"))
         _choice(self, "precision", PRECISIONS)
         _choice(self, "optimizer", OPTIMIZERS)
@@ -148,7 +194,7 @@ class GatysConfig:
 
 
 @dataclass(frozen=True)
-class HubConfig:
+class HubConfig(StyleConfig):
     """Settings of the fast path (`tf_style.hub`)."""
 
     # "magenta", "builtin" (our own), "auto" (the first if it is cached or can be
@@ -161,24 +207,13 @@ class HubConfig:
     # From 0, the photo, to 1, the style. "builtin" paints less; of other models the
     # painted picture is mixed with the photo.
     strength: float = 1.0
-    # One weight for each of several styles that are blended, made to sum to one; empty
-    # means all alike. "builtin" paints in the mixed style; of other models the pictures
-    # are mixed.
-    style_weights: tuple[float, ...] = ()
 
     def __post_init__(self):
-        _check_types(self)
+        super().__post_init__()
         allowed = f"{', '.join(MODELS)}, a URL or a folder"
         _check(self, "model", self.model != "", allowed)
         _number(self, "strength", 0, 1)
-        _check(
-            self,
-            "style_weights",
-            all(0 <= weight < math.inf for weight in self.style_weights)
-            and (not self.style_weights or sum(self.style_weights) > 0),
-            "numbers from 0 up, not all 0",
-        )
-        # Below 43 pixels Magenta's style network has nothing left to look at.
+        # Magenta's network sees nothing smaller.
         size = self.style_size
         allowed = "0 or from 43 to 4096"
         _check(self, "style_size", size == 0 or 43 <= size <= 4096, allowed)
@@ -194,12 +229,22 @@ class Job:
     # File or folder; empty: `stylized.png`, or `stylized/` for several pictures.
     output: str = ""
     mode: str = "hub"
+    # Blends all styles into one picture, as style weights or several masks do too;
+    # else there is one picture in each.
+    style_blend: bool = False
+    # Grey pictures of the photos' proportions: what is white is painted, what is black
+    # stays. One for whatever is painted, or one for each of several styles.
+    masks: tuple[str, ...] = ()
     # Longest side to work at, in pixels; 0 keeps the photo's, None is the mode's own.
     max_side: int | None = None
+    # Settings to try at several values, like "style_weight=1e-3,1e-2"; one or two.
+    sweep: tuple[str, ...] = ()
+    # Tells what would be painted, and how long it would take, and paints nothing.
+    dry_run: bool = False
     # Seconds between checkpoints of mode gatys, which a stopped run goes on from; 0
     # writes none.
     checkpoint_every: float = 60.0
-    # Keeps pictures that are there already, and goes on from checkpoints.
+    # Goes on from checkpoints. Pictures that are there already are kept in any case.
     resume: bool = False
     # Steps from one frame of the slow path to the next; 0 writes none.
     save_every: int = 0
@@ -224,8 +269,12 @@ class Job:
                 raise ValueError(f"{name} is for modes gatys and compare")
         for name in ("contents", "styles"):
             _check(self, name, len(getattr(self, name)) > 0, "at least one picture")
-        if self.hub.style_weights and self.mode != "hub":
-            raise ValueError(f"style_weights are for mode hub, not {self.mode}")
+
+    @property
+    def blends(self):
+        """Whether all styles go into one picture."""
+        weights = getattr(self, self.engines[-1]).style_weights
+        return self.style_blend or bool(weights) or len(self.masks) > 1
 
     @property
     def engines(self):

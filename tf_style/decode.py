@@ -6,6 +6,7 @@ in another colour space) ends here.
 
 import contextlib
 import io
+import threading
 import warnings
 
 import numpy as np
@@ -28,11 +29,15 @@ def open_srgb(data):
         return _to_srgb(ImageOps.exif_transpose(image))
 
 
+# How warnings are taken is one for the whole process, and threads decode too.
+_WARNINGS = threading.RLock()
+
+
 @contextlib.contextmanager
 def explained(source):
     """Turns whatever a decoder raises into one line; decoders raise nearly anything."""
     try:
-        with warnings.catch_warnings():
+        with _WARNINGS, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield

@@ -19,6 +19,7 @@ class Display:
 
     Attributes:
         written: pictures painted and written.
+        kept: pictures that were there.
         failed: inputs and pictures that failed.
     """
 
@@ -28,7 +29,8 @@ class Display:
         self._picture = None
         self._last_line = time.monotonic()
         self._first_step = None  # its index, its progress, and when it was there
-        self.written = self.failed = 0
+        self._planned = []  # seconds of each picture of a dry run
+        self.written = self.kept = self.failed = 0
 
     def show(self, event):
         """Shows one event."""
@@ -40,18 +42,27 @@ class Display:
             if not self._quiet:
                 seconds = "" if event.seconds is None else f" ({event.seconds:.1f} s)"
                 self._print(f"wrote {event.path}{seconds}", sys.stdout)
+        elif isinstance(event, run.Kept):
+            self.kept += 1
+            if not self._quiet:
+                self._print(f"kept {event.path}", sys.stdout)
         elif not self._quiet:
             if isinstance(event, run.Noted):
                 self._print(f"tf_style: {event.note}", sys.stderr)
-            elif isinstance(event, run.Kept):
-                self._print(f"kept {event.path}", sys.stdout)
+            elif isinstance(event, run.Planned):
+                self._planned.append(event.seconds)
+                duration = _duration(event.seconds)
+                self._print(f"would write {event.path} ({duration})", sys.stdout)
             elif isinstance(event, run.Started):
                 self._start(event)
             elif isinstance(event, gatys.Step):
                 self._step(event)
 
     def sum_up(self):
-        """Says how much went wrong, which long runs scroll out of sight."""
+        """Says how much there is, or went wrong, which scrolls out of sight."""
+        if self._planned:
+            total, count = _duration(sum(self._planned)), len(self._planned)
+            self._print(f"{count} to paint, about {total} in all", sys.stdout)
         if self.failed and self.written:
             self._print(
                 f"tf_style: {self.written} written, {self.failed} failed", sys.stderr
@@ -140,4 +151,4 @@ def _duration(seconds):
     for length, unit in ((3600, "hours"), (60, "minutes")):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
+    return f"{seconds:.0f} seconds" if seconds >= 10 else f"{seconds:.1f} seconds"

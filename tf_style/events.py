@@ -20,6 +20,13 @@ class Started(NamedTuple):
     memory: float = 0.0  # bytes that it will need, as far as that is known
 
 
+class Planned(NamedTuple):
+    """A picture would be painted, if it was not a dry run."""
+
+    path: Path
+    seconds: float  # that it would take, about
+
+
 class Written(NamedTuple):
     """A picture is there; a painting has its manifest beside it."""
 

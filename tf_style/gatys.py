@@ -20,10 +20,12 @@ import numpy as np
 import tensorflow as tf
 
 from tf_style import (
+    color,
     features,
     hardware,
     images,
     lbfgs,
+    masks,
     memory,
     objective,
     schedule,
@@ -62,34 +64,45 @@ class Step(NamedTuple):
     progress: float = 0.0  # share of the work done; large scales take longer
 
 
-def stylize(content, style, config, init=None):
+def stylize(content, style, config, init=None, regions=()):
     """Repaints `content` in the style of `style`.
 
     Args:
         content: photo, [1, H, W, 3] in [0, 1].
-        style: painting, [1, H', W', 3] in [0, 1].
+        style: painting, [1, H', W', 3] in [0, 1]; or a sequence of paintings, whose
+            correlations are mixed by `config.style_weights`.
         config: a `GatysConfig`.
         init: first picture, [1, H'', W'', 3], where `config.init` is "hub" or a path.
+        regions: where to paint, everywhere if empty: one mask, or one for each style;
+            [1, H, W, 1] of the content's proportions, from 0, the photo, to 1.
 
     Returns:
         The best picture found, float32 [1, H, W, 3] in [0, 1].
 
     Raises:
-        ValueError: a picture is too small for the layers, a layer does not exist, or
-            the loss is not finite from the start.
+        ValueError: a picture is too small for the layers, a layer does not exist, the
+            loss is not finite from the start, or masks or weights do not fit.
         OSError: the backbone's weights cannot be had.
     """
-    for step in iterate(content, style, config, init):
+    for step in iterate(content, style, config, init, regions):
         pass
-    return finish(step, content)
+    return finish(step, content, config, regions)
 
 
-def finish(step, content):
-    """Returns the best picture up to `step`, at the size of `content`."""
-    return images.resize(step.best.numpy(), *content.shape[1:3])
+def finish(step, content, config, regions=()):
+    """Returns the best picture up to `step`, at the size of `content`.
+
+    Its colours are brought to the photo's as far as `config` wants them kept, and it is
+    put into the photo where masks say.
+    """
+    picture = images.resize(step.best.numpy(), *content.shape[1:3])
+    picture = color.restore(picture, content, config)
+    return masks.compose(content, picture, masks.fit(regions, content, len(regions)))
 
 
-def iterate(content, style, config, init=None, state=None) -> Iterator[Step]:
+def iterate(
+    content, style, config, init=None, regions=(), state=None
+) -> Iterator[Step]:
     """Optimises step by step; see `stylize` for the arguments and errors.
 
     Yields `config.steps` + 1 times: the picture before each update, and the last one;
@@ -99,8 +112,10 @@ def iterate(content, style, config, init=None, state=None) -> Iterator[Step]:
     clock = schedule.Clock(config.time_budget)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
+    styles = images.several(style)
+    regions = masks.fit(regions, content, len(styles))
     extract = load_backbone(config)
-    scales = schedule.plan(content, style, extract, config)
+    scales = schedule.plan(content, styles, extract, config)
     if state is None:
         picture = _first_picture(content, config, init)
         picture = images.resize(picture, *scales[0].size)
@@ -110,8 +125,8 @@ def iterate(content, style, config, init=None, state=None) -> Iterator[Step]:
         if state.image.shape[1:3] != scale.size:
             picture = images.resize(state.best, *scale.size)
             state = State(state.index, picture, config.learning_rate)
-        goal = load_objective(config, scale.size, extract)
-        targets = goal.measure_targets(content, style, scale.size)
+        goal = load_objective(config, scale.size, extract, regions)
+        targets = goal.measure_targets(content, styles, scale.size)
         state, seconds = yield from _descend(state, targets, goal, config, scale, clock)
         if clock.left() < seconds:
             return
@@ -246,7 +261,7 @@ def estimate_memory(extract, content, config):
     return memory.estimate_memory(extract, size, _piece_side(config, extract, size))
 
 
-def load_objective(config, size, extract=None):
+def load_objective(config, size, extract=None, regions=()):
     """Loads what `config` minimises.
 
     Args:
@@ -254,14 +269,15 @@ def load_objective(config, size, extract=None):
         size: height and width of the picture; where the whole of it would not fit into
             memory, it is worked on in pieces.
         extract: the backbone, if it is loaded.
+        regions: as of `objective.Whole`.
 
     Returns:
         An `objective.Whole` or a `tiles.Tiled`.
     """
     extract = extract or load_backbone(config)
     if side := _piece_side(config, extract, size):
-        return tiles.Tiled(extract, config, side)
-    return objective.Whole(extract, config)
+        return tiles.Tiled(extract, config, side, regions)
+    return objective.Whole(extract, config, regions)
 
 
 def _piece_side(config, extract, size):

@@ -17,8 +17,8 @@ TRUST = 0.2
 HISTORY = 10
 # The most that they may take; a picture of 4096x4096 pixels remembers 2 in it.
 HISTORY_BYTES = 6e8
-# Where no curvature was learnt, steps are so many times as long as the last pair has it;
-# 1 is the textbook's. Gradients of a network in bfloat16 look more curved than they are.
+# Where no curvature was learnt, steps are so many times as long as the last pair says;
+# 1 is the textbook's, but gradients in bfloat16 look more curved than they are.
 # 2 ends lower than 1 on all objectives that were tried, 4 on some, and 6 diverges.
 BOLDNESS = 2.0
 # What they are kept in: a direction needs no more digits.

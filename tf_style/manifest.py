@@ -1,6 +1,7 @@
 """The account of a picture: NAME.json beside NAME.png says how to make it again."""
 
 import datetime
+import functools
 import importlib.metadata
 import json
 import platform
@@ -42,9 +43,9 @@ def is_foreign(path):
     return not isinstance(account, dict) or "tf_style" not in account
 
 
-def style_names(count):
-    """Returns the names of a picture's styles among its inputs."""
-    return ["style", *(f"style_{number}" for number in range(2, count + 1))][:count]
+def numbered(name, count):
+    """Returns the names of so many inputs of a kind: style, style_2 and so on."""
+    return [name, *(f"{name}_{number}" for number in range(2, count + 1))][:count]
 
 
 def describe(job, inputs, models):
@@ -52,7 +53,7 @@ def describe(job, inputs, models):
 
     Args:
         job: the `Job` that it belongs to.
-        inputs: source and SHA-256 of "content", of the styles by `style_names`, and,
+        inputs: source and SHA-256 of "content", of styles and masks as `numbered`, and,
             if there is one, of "init".
         models: the loaded model of each engine, with name, source and checksum.
     """
@@ -94,12 +95,16 @@ def difference(found, wanted):
 
 
 def is_done(picture, account):
-    """Tells whether a picture is there, finished, and as `describe` has it."""
-    path = path_of(picture)
-    if is_foreign(path) or not (path.exists() and Path(picture).is_file()):
+    """Tells whether a picture is as `describe` has it, finished and unchanged."""
+    try:
+        found = json.loads(path_of(picture).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
         return False
-    found = json.loads(path.read_text("utf-8"))
-    return not found.get("interrupted") and not difference(found, account)
+    if not (isinstance(found, dict) and Path(picture).is_file()):
+        return False
+    if found.get("interrupted") or difference(found, account):
+        return False
+    return found.get("sha256") == files.sha256(picture)
 
 
 def write(account, output, facts):
@@ -108,7 +113,8 @@ def write(account, output, facts):
     Args:
         account: what the picture depends on, as of `describe`.
         output: path of the picture.
-        facts: what else is known, ready for JSON: losses, seconds, size.
+        facts: what else is known, ready for JSON: losses, seconds, size, and the
+            picture's SHA-256, by which it is known again.
     """
     account = {
         "tf_style": __version__,
@@ -151,13 +157,19 @@ def read(path, output=""):
         painted = engines(mode, slow.init) if mode in MODES else ()
         required = ("content", "style", *painted)
         checksums = {name: known[name]["sha256"] for name in {*required, *inputs}}
-        named = filter(inputs.get, style_names(len(inputs)))
-        styles = tuple(inputs[name]["source"] for name in named)
+
+        def sources(kind):
+            named = filter(inputs.get, numbered(kind, len(inputs)))
+            return tuple(inputs[name]["source"] for name in named)
+
+        styles = sources("style")
         return Job(
             contents=(inputs["content"]["source"],),
             styles=styles,
             output=output or str(path.parent / account["output"]),
             mode=mode,
+            style_blend=len(styles) > 1,
+            masks=sources("mask"),
             max_side=settings["max_side"],
             gatys=slow,
             hub=from_dict(HubConfig, settings.get("hub", {})),
@@ -177,7 +189,7 @@ def check(job, name, source, checksum):
 
     Args:
         job: a `Job`.
-        name: "content", "style", "init", or the engine of a model.
+        name: "content", "style", "mask", "init", or the engine of a model.
         source: where it came from, for the message.
         checksum: the SHA-256 that it has.
 
@@ -191,6 +203,7 @@ def check(job, name, source, checksum):
         )
 
 
+@functools.cache
 def _version(package):
     try:
         return importlib.metadata.version(package)

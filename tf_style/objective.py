@@ -7,28 +7,74 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_style import features, images, losses
+from tf_style import color, features, images, losses, masks
+from tf_style.backbone import block_number
 
 
 class Targets(NamedTuple):
-    """What the picture should come to: the photo's content, the painting's style."""
+    """What the picture should come to: the photo's content, the paintings' style."""
 
     content: list[tf.Tensor]  # per content layer, [1, H', W', C]
-    grams: list[tf.Tensor]  # per style layer, [1, C, C]
+    grams: list[tf.Tensor]  # per style layer, [R, C, C]: one for each of R regions
+    # Per style layer, as from `masks.guide`, [R, H', W', 1]; empty without masks, where
+    # the picture is one region.
+    guides: list[tf.Tensor]
 
 
 def scale_style(content, style, size, config):
     """Returns height and width of `style` beside a content that is scaled to `size`."""
-    factor = size[1] / content.shape[2]
+    factor = config.style_scale * size[1] / content.shape[2]
     longest = (config.style_size or max(content.shape[1:3])) * factor
     return images.fit(style.shape[1:3], longest)
 
 
-def scale(content, style, size, extract, config):
-    """Scales the photo to `size` and the painting along with it."""
-    style_size = scale_style(content, style, size, config)
-    extract.check_size(*style_size, "the style, scaled with the picture to a size")
-    return images.resize(content, *size), images.resize(style, *style_size)
+def scale(photo, styles, size, extract, config):
+    """Scales the photo to `size` and the paintings along with it.
+
+    Paintings are given the photo's colours, as far as `config` wants those kept.
+    """
+    content, scaled = images.resize(photo, *size), []
+    for style in images.several(styles):
+        style_size = scale_style(photo, style, size, config)
+        extract.check_size(*style_size, "the style, scaled with the picture to a size")
+        style = images.resize(style, *style_size)
+        scaled.append(color.prepare(style, content, config))
+    return content, scaled
+
+
+def aim(contents, grams, regions, config):
+    """Makes `Targets` of what was measured.
+
+    Args:
+        contents: of the photo.
+        grams: of each style, one [1, C, C] per style layer.
+        regions: masks at the size to work at, [1, H, W, 1]; of several, one a style.
+        config: a `GatysConfig`.
+    """
+    shares = config.share_among(len(grams))
+    if len(regions) < 2:
+        # The mean distance to several styles is least where that to their mean is.
+        mixed = [
+            tf.add_n([share * gram for share, gram in zip(shares, layer)])
+            for layer in zip(*grams)
+        ]
+        grams, shares = [mixed], [1.0]
+    if not regions:
+        return Targets(contents, grams[0], [])
+    scales = masks.factors(regions, shares)
+    grams = [
+        tf.concat([factor * gram for factor, gram in zip(scales, layer)], 0)
+        for layer in zip(*grams)
+    ]
+    halvings = [block_number(features.layer_name(n)) - 1 for n in config.style_layers]
+    return Targets(contents, grams, [masks.guide(regions, scales, n) for n in halvings])
+
+
+def measure_gram(activations, guide=None):
+    """Returns the Gram matrices [R, C, C] of a guide's regions, or of the whole."""
+    if guide is not None:
+        activations *= tf.cast(guide, activations.dtype)
+    return losses.gram_matrix(activations)
 
 
 class Whole:
@@ -37,26 +83,32 @@ class Whole:
     Args:
         extract: a `features.Backbone`.
         config: a `GatysConfig`.
+        regions: where to paint: nothing for everywhere, one mask, or one for each
+            style; [1, H, W, 1] in [0, 1].
     """
 
-    def __init__(self, extract, config):
+    def __init__(self, extract, config, regions=()):
         self._extract = extract
         self._config = config
+        self._regions = regions
 
-    def measure_targets(self, content, style, size):
+    def measure_targets(self, content, styles, size):
         """Measures what to aim at.
 
         Args:
             content: photo, [1, H, W, 3].
-            style: painting, [1, H', W', 3]; scaled to `config.style_size`.
-            size: height and width to work at; the style is scaled along with the photo.
+            styles: painting, [1, H', W', 3], or a sequence of them; each is scaled to
+                `config.style_size`, along with the photo.
+            size: height and width to work at.
 
         Raises:
             ValueError: a picture is too small for the layers.
         """
-        content, style = scale(content, style, size, self._extract, self._config)
+        content, styles = scale(content, styles, size, self._extract, self._config)
         contents = pick(self._extract(content), self._config.content_layers)
-        return Targets(contents, self._grams(self._extract(style)))
+        grams = [self._grams(self._extract(style)) for style in styles]
+        regions = [images.resize(mask, *size) for mask in self._regions]
+        return aim(contents, grams, regions, self._config)
 
     @tf.function
     def measure_losses(self, image, targets):
@@ -68,7 +120,7 @@ class Whole:
             for content, target in zip(contents, targets.content, strict=True)
         ]
         variation = losses.total_variation(image)
-        grams = self._grams(activations)
+        grams = self._grams(activations, targets.guides)
         return weigh(distances, grams, variation, targets, self._config)
 
     @tf.function
@@ -79,9 +131,10 @@ class Whole:
             terms = self.measure_losses(image, targets)
         return terms, tape.gradient(terms["total"], image)
 
-    def _grams(self, activations):
+    def _grams(self, activations, guides=()):
         layers = pick(activations, self._config.style_layers)
-        return [losses.gram_matrix(layer) for layer in layers]
+        guides = guides or [None] * len(layers)
+        return [measure_gram(*pair) for pair in zip(layers, guides, strict=True)]
 
 
 def weigh(distances, grams, variation, targets, config):
@@ -89,7 +142,7 @@ def weigh(distances, grams, variation, targets, config):
 
     Args:
         distances: content losses, one per content layer.
-        grams: Gram matrices, one [1, C, C] per style layer.
+        grams: Gram matrices, one [R, C, C] per style layer.
         variation: total variation.
         targets: the `Targets`.
         config: a `GatysConfig`.

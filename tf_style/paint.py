@@ -7,100 +7,132 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_style import compare, files, gatys, hub, images, manifest, plan, trail
-from tf_style.events import Failed, Kept, Written
+from tf_style import compare, files, gatys, hub, images, manifest, plan
+from tf_style.config import Job
+from tf_style.events import Failed, Written
+
+
+class Task(NamedTuple):
+    """One picture to make, and all that goes into it."""
+
+    job: Job  # with the settings of this picture
+    pair: plan.Pair
+    content: images.Picture
+    styles: list[images.Picture]
+    masks: list[images.Picture]
+    init: images.Picture | None
+    models: dict  # the loaded model of each engine
+    seconds: float  # that it may take; 0: as long as it needs
+    account: dict | None = None  # as `describe` gives it
+
+    def describe(self):
+        """Returns all that the picture depends on, as `manifest.describe`."""
+        inputs = {"content": (self.pair.content, self.content.sha256)}
+        if self.init:
+            inputs["init"] = (self.job.gatys.init, self.init.sha256)
+        for kind, sources, pictures in (
+            ("style", self.pair.styles, self.styles),
+            ("mask", self.job.masks, self.masks),
+        ):
+            names = manifest.numbered(kind, len(pictures))
+            sums = [picture.sha256 for picture in pictures]
+            inputs |= dict(zip(names, zip(sources, sums)))
+        return manifest.describe(self.job, inputs, self.models)
 
 
 class Painted(NamedTuple):
     """A picture, and what else is known about it."""
 
     picture: np.ndarray  # [1, H, W, 3]
+    seconds: float  # that painting took
     facts: dict  # for the manifest
     interrupted: bool = False
     comparison: compare.Comparison | None = None
 
 
-def _inputs(job, pair, content, styles, init):
-    """Returns source and SHA-256 of all pictures that go into a pair, by name."""
-    inputs = {"content": (pair.content, content.sha256)}
-    if init:
-        inputs["init"] = (job.gatys.init, init.sha256)
-    named = zip(manifest.style_names(len(styles)), pair.styles, styles)
-    return inputs | {name: (source, style.sha256) for name, source, style in named}
+def paint(task, code, way):
+    """Yields the steps of the slow path, if it is wanted, or a `Failed`.
 
+    Args:
+        task: what to paint.
+        code: returns the `hub.StyleCode` of the task.
+        way: the `trail.Trail` that follows the slow path.
 
-def make(job, pair, content, paintings, init, models, seconds):
-    """Paints and writes one pair; returns what was painted, or None if it failed.
-
-    Raises KeyboardInterrupt after that, if it came while painting.
+    Returns:
+        A `Painted`, the value of `yield from`; None if it failed.
     """
-    size = content.pixels.shape[1:3]
-    made, interrupted = None, False
+    size = task.content.pixels.shape[1:3]
     try:
-        styles = [paintings.read(source) for source in pair.styles]
-        inputs = _inputs(job, pair, content, styles, init)
-        account = manifest.describe(job, inputs, models)
-        if job.resume and manifest.is_done(pair.output, account):
-            yield Kept(pair.output)
-            return Painted(images.load_image(pair.output), {})
-        images.writing_format(pair.output, size)
-        began = time.perf_counter()
-        way = trail.Trail(job, pair.output, size, account)
-        painted = yield from _paint(job, pair, content, paintings, init, way, seconds)
-        interrupted = painted.interrupted
-        facts = {
-            "size": list(size[::-1]),
-            "seconds": time.perf_counter() - began,
-            **painted.facts,
-        }
-        written = _write(pair, content, styles[0], painted)
-        manifest.write(account, pair.output, facts)
+        images.writing_format(task.pair.output, size)
+        return (yield from _paint(task, code, way))
     except (MemoryError, tf.errors.ResourceExhaustedError):
         yield Failed(
-            f"{pair.content}: not enough memory for {size[1]}x{size[0]} pixels; "
+            f"{task.pair.content}: not enough memory for {size[1]}x{size[0]} pixels; "
             "make it smaller with --max_side, or work on pieces with --tile=256"
         )
     except (ValueError, OSError, tf.errors.OpError) as error:
-        reason = " ".join(str(error).split())
-        style = " and ".join(pair.styles)
-        yield Failed(f"{pair.content} in the style of {style}: {reason}")
-    else:
-        for path in written:
-            yield Written(path, facts["seconds"] if path == pair.output else None)
-        made = painted
-        yield from _finish(way, painted)
-    if interrupted:
-        raise KeyboardInterrupt
-    return made
+        yield _failed(task, error)
 
 
-def _finish(way, painted):
-    """Makes the film of a picture that is written already."""
+def paint_batch(tasks, code):
+    """Paints several photos of one size in one style at once.
+
+    Returns:
+        A `Painted` for each.
+    """
+    began = time.perf_counter()
+    contents = [task.content.pixels for task in tasks]
+    pictures = hub.stylize_batch(contents, code, tasks[0].job.hub)
+    seconds = (time.perf_counter() - began) / len(tasks)
+    return [Painted(picture, seconds, {}) for picture in pictures]
+
+
+def write(task, painted, way):
+    """Writes a picture and all that comes with it; returns what happened, a list."""
+    output = task.pair.output
     try:
-        films = way.finish(painted)
+        written = _write(task, painted)
+        facts = {
+            "size": list(task.content.pixels.shape[2:0:-1]),
+            "seconds": painted.seconds,
+            "sha256": files.sha256(output),
+            **painted.facts,
+        }
+        manifest.write(task.account, output, facts)
+    except (ValueError, OSError, MemoryError) as error:
+        return [_failed(task, error)]
+    told = [Written(p, painted.seconds if p == output else None) for p in written]
+    try:
+        return told + [Written(path, None) for path in way.finish(painted)]
     except (ValueError, OSError) as error:
-        yield Failed(f"the picture is written, but {error}")
-    else:
-        for path in films:
-            yield Written(path, None)
+        return [*told, Failed(f"the picture is written, but {error}")]
 
 
-def _paint(job, pair, content, paintings, init, way, seconds):
-    """Yields the steps of the slow path, if it is wanted; returns a `Painted`."""
-    first = init.pixels if init else None
+def _failed(task, error):
+    styles = " and ".join(task.pair.styles)
+    reason = " ".join(str(error).split()) or "not enough memory"
+    return Failed(f"{task.pair.content} in the style of {styles}: {reason}")
+
+
+def _paint(task, code, way):
+    began = time.perf_counter()
+    job, content = task.job, task.content.pixels
+    regions = [mask.pixels for mask in task.masks]
+    first = task.init.pixels if task.init else None
     if "hub" in job.engines and job.mode != "compare":
-        code = paintings.encode(pair.styles, job.hub)
-        first = hub.stylize(content.pixels, code, job.hub)
+        first = hub.stylize(content, code(), job.hub, regions)
     if job.mode == "hub":
-        return Painted(first, {})
-    config = dataclasses.replace(job.gatys, time_budget=seconds)
-    inputs = (content.pixels, paintings.read(pair.styles[0]).pixels, config)
+        return Painted(first, time.perf_counter() - began, {})
+    config = dataclasses.replace(job.gatys, time_budget=task.seconds)
+    inputs = (content, [style.pixels for style in task.styles], config)
     if job.mode == "compare":
-        result = yield from compare.iterate(*inputs, job.hub, first, way.follow)
-        facts = compare.to_json(result)
-        return Painted(result.slow.picture, facts, result.interrupted, result)
-    steps = way.follow(gatys.iterate(*inputs, first, way.resume()))
-    step, notes, interrupted = yield from gatys.until_interrupted(steps)
+        result = yield from compare.iterate(
+            *inputs, job.hub, first, regions, way.follow
+        )
+        seconds, facts = time.perf_counter() - began, compare.to_json(result)
+        return Painted(result.slow.picture, seconds, facts, result.interrupted, result)
+    steps = gatys.iterate(*inputs, first, regions, way.resume())
+    step, notes, interrupted = yield from gatys.until_interrupted(way.follow(steps))
     if interrupted:
         notes += way.stop(step)
     facts = {
@@ -109,20 +141,21 @@ def _paint(job, pair, content, paintings, init, way, seconds):
         "notes": notes,
         "interrupted": interrupted,
     }
-    return Painted(gatys.finish(step, content.pixels), facts, interrupted)
+    picture = gatys.finish(step, content, config, regions)
+    return Painted(picture, time.perf_counter() - began, facts, interrupted)
 
 
-def _write(pair, content, style, painted):
+def _write(task, painted):
     """Writes a picture, or panel, both pictures and the plot; returns their paths."""
-    result = painted.comparison
+    content, output, result = task.content, task.pair.output, painted.comparison
     if not result:
-        images.save_image(pair.output, painted.picture, content.alpha)
-        return [pair.output]
-    parts = plan.parts(pair.output)
-    panel = compare.draw_panel(content.pixels, style.pixels, result)
-    images.save_image(pair.output, panel)
+        images.save_image(output, painted.picture, content.alpha)
+        return [output]
+    parts = plan.parts(output)
+    styles = [style.pixels for style in task.styles]
+    images.save_image(output, compare.draw_panel(content.pixels, styles, result))
     images.save_image(parts.fast, result.fast.picture, content.alpha)
     images.save_image(parts.slow, result.slow.picture, content.alpha)
     with files.replacing(parts.plot) as temporary:
         compare.save_plot(temporary, result)
-    return [pair.output, *parts]
+    return [output, *parts]

@@ -3,17 +3,20 @@
 import glob
 import itertools
 import os
+import re
 import tempfile
 import urllib.parse
 from pathlib import Path
 from typing import NamedTuple
 
-from tf_style import checkpoint, decode, files, film, images, manifest
+from tf_style import checkpoint, decode, files, film, images, manifest, sweep
 from tf_style.config import BACKBONES, INITS, MODELS, MODES
 
 SINGLE_OUTPUT = "stylized.png"
 FOLDER_OUTPUT = "stylized"
 SHEET_NAME = "contact_sheet.png"
+# Rows and columns of the contact sheet; of more nobody would see anything.
+MOST_IN_SHEET = 100
 # File systems hold names of 255 bytes; this leaves room for endings and numbers.
 STEM_MAX_BYTES = 200
 
@@ -25,6 +28,7 @@ class Pair(NamedTuple):
     content: str
     styles: tuple[str, ...]  # more than one if they are blended
     output: Path
+    changes: tuple[tuple[str, str], ...] = ()  # as of `sweep.variations`
 
 
 class Parts(NamedTuple):
@@ -41,9 +45,27 @@ def parts(output):
     return Parts(*(output.with_name(f"{output.stem}_{name}") for name in names))
 
 
+def picture_path(output, mode):
+    """Returns where the picture itself stands, which compare has beside its panel."""
+    return parts(output).slow if len(MODES[mode]) > 1 else output
+
+
+def column_of(pair):
+    """Returns what is the same down a column: the style, or the first swept setting."""
+    return pair.changes[:1] or pair.styles
+
+
+def row_of(pair):
+    """Returns what is the same along a row: the photo, or the second swept setting."""
+    return pair.changes[1:] or (pair.content,)
+
+
 def sheet_path(pairs):
-    """Returns where the contact sheet stands, or None for a single picture."""
-    return pairs[0].output.with_name(SHEET_NAME) if len(pairs) > 1 else None
+    """Returns where the contact sheet stands; None if there is just one or no room."""
+    grid = [{row_of(pair) for pair in pairs}, {column_of(pair) for pair in pairs}]
+    if len(pairs) == 1 or max(map(len, grid)) > MOST_IN_SHEET:
+        return None
+    return pairs[0].output.with_name(SHEET_NAME)
 
 
 def expand(sources):
@@ -88,16 +110,20 @@ def assign(job, contents, styles):
             file that is not ours would be lost.
         OSError: the folder cannot be written.
     """
-    if weights := job.hub.style_weights:
-        if len(weights) != len(styles):
-            raise ValueError(
-                f"style_weights are {len(weights)} numbers for {len(styles)} styles; "
-                "give one for each"
-            )
-        columns = [tuple(styles)]
-    else:
-        columns = [(style,) for style in styles]
-    sources = list(itertools.product(contents, columns))
+    columns = [tuple(styles)] if job.blends else [(style,) for style in styles]
+    getattr(job, job.engines[-1]).share_among(len(columns[0]))
+    if len(job.masks) not in (0, 1, len(columns[0])):
+        raise ValueError(
+            f"there are {len(job.masks)} masks for {len(styles)} styles; give one, or "
+            "one for each"
+        )
+    changes = sweep.variations(job)
+    sources = list(itertools.product(contents, columns, changes))
+    if job.sweep and len(sources) > len(changes):
+        raise ValueError(
+            f"sweep is for one picture, but there are {len(contents)} contents and "
+            f"{len(columns)} styles"
+        )
     output = job.output or (SINGLE_OUTPUT if len(sources) == 1 else FOLDER_OUTPUT)
     path = files.local(output)
     if path.is_dir() or output.endswith("/") or not path.suffix:
@@ -110,8 +136,8 @@ def assign(job, contents, styles):
     else:
         folder, names = path.parent, [path.name]
     pairs = [
-        Pair(index, content, column, folder / name)
-        for index, ((content, column), name) in enumerate(zip(sources, names))
+        Pair(index, content, column, folder / name, changes)
+        for index, ((content, column, changes), name) in enumerate(zip(sources, names))
     ]
     if job.timelapse:
         film.check(job.timelapse)
@@ -120,9 +146,12 @@ def assign(job, contents, styles):
                 f"timelapse {job.timelapse} is one film, but there are {len(pairs)} "
                 "pictures; --save_every writes the frames of all"
             )
-        files.local(job.timelapse).parent.mkdir(parents=True, exist_ok=True)
     _check_harmless(job, pairs)
+    if job.dry_run:
+        return pairs
     try:
+        if job.timelapse:
+            files.local(job.timelapse).parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
@@ -136,7 +165,8 @@ def _check_harmless(job, pairs):
     settings += ((job.hub.model, MODELS),)
     inputs = {_identity(value) for value, names in settings if value not in names}
     inputs |= {_identity(s) for pair in pairs for s in (pair.content, *pair.styles)}
-    written = [path for pair in pairs for path in _files_of(pair.output, job.mode)]
+    inputs |= {_identity(mask) for mask in job.masks}
+    written = [path for pair in pairs for path in files_of(pair.output, job.mode)]
     written += filter(None, [sheet_path(pairs)])
     if job.timelapse:
         if _identity(job.timelapse) in inputs | {*map(_identity, written)}:
@@ -160,7 +190,7 @@ def _check_harmless(job, pairs):
             raise ValueError(f"output {path} would overwrite an input")
 
 
-def _files_of(output, mode):
+def files_of(output, mode):
     """Returns all files that come with a picture."""
     comparison = parts(output) if len(MODES[mode]) > 1 else ()
     return [output, manifest.path_of(output), *comparison]
@@ -187,15 +217,20 @@ def _pictures_in(folder):
 
 
 def _names(sources, mode):
-    """Names each pair CONTENT_STYLE.png, with a number where that is taken."""
+    """Names each pair CONTENT_STYLE.png, with a number where that is taken.
+
+    What a sweep changes stands behind.
+    """
     taken, counts = {SHEET_NAME}, {}
-    for content, column in sources:
-        stem = "_".join(stem_of(source) for source in (content, *column))
+    for content, column, changes in sources:
+        parts_of = [stem_of(source) for source in (content, *column)]
+        parts_of += [re.sub(r"[^\w=.+-]", "_", "=".join(change)) for change in changes]
+        stem = "_".join(parts_of)
         stem = os.fsencode(stem)[:STEM_MAX_BYTES].decode(errors="ignore")
         for number in itertools.count(counts.get(stem, 1)):
             name = Path(f"{stem}_{number}.png" if number > 1 else f"{stem}.png")
             # Some file systems do not tell A from a.
-            wanted = {path.name.lower() for path in _files_of(name, mode)}
+            wanted = {path.name.lower() for path in files_of(name, mode)}
             if not wanted & taken:
                 break
         taken |= wanted

@@ -1,5 +1,6 @@
 """Which sizes the slow path works at, from coarse to fine, and how long at each."""
 
+import itertools
 import math
 import sys
 import time
@@ -31,19 +32,19 @@ class Scale(NamedTuple):
         return self.before + share * (self.after - self.before)
 
 
-def plan(content, style, extract, config):
+def plan(content, styles, extract, config):
     """Shares the steps, or the time budget, among sizes.
 
     Args:
         content: photo, [1, H, W, 3].
-        style: painting, [1, H', W', 3].
+        styles: paintings, [1, H', W', 3] each.
         extract: the backbone, which cannot see pictures that are too small.
         config: a `GatysConfig`.
 
     Returns:
         A list of `Scale`, from coarse to fine.
     """
-    sizes = _pyramid(content, style, extract, config)
+    sizes = _pyramid(content, styles, extract, config)
     # A time budget gives all sizes the time for as many.
     steps = len(sizes) if config.time_budget else config.steps
     parts = np.array_split(range(steps), len(sizes))
@@ -77,7 +78,7 @@ class Clock:
         return min(1.0, (time.monotonic() - self._began) / self._budget)
 
 
-def _pyramid(content, style, extract, config):
+def _pyramid(content, styles, extract, config):
     """Sizes to work at, each twice the one before, that the backbone can see."""
     longest = max(content.shape[1:3])
     scales = config.scales or 1 + max(0, math.ceil(math.log2(longest / COARSEST_SIDE)))
@@ -87,7 +88,8 @@ def _pyramid(content, style, extract, config):
     ]
 
     def shortest(size):
-        return min(size + objective.scale_style(content, style, size, config))
+        scaled = [objective.scale_style(content, s, size, config) for s in styles]
+        return min(*size, *itertools.chain(*scaled))
 
     sizes = list(dict.fromkeys(sizes))  # A pixel cannot be halved.
     sizes = [s for s in sizes if shortest(s) >= extract.least_size] or sizes[-1:]

@@ -14,20 +14,27 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_style import losses, objective
+from tf_style import images, losses, objective
 from tf_style.features import layer_name
 from tf_style.pieces import pieces
 
 
 class _Block:
-    """One block of the backbone, compiled for pieces of any size."""
+    """One block of the backbone, compiled for pieces of any size.
 
-    def __init__(self, block, config):
+    Args:
+        block: a `backbone.Block`.
+        config: a `GatysConfig`.
+        guided: whether Gram matrices are of regions.
+    """
+
+    def __init__(self, block, config, guided):
         self._block = block
         # {index: name} of the content and style layers in this block.
         self.contents = _inside(block, config.content_layers)
         self.styles = _inside(block, config.style_layers)
-        piece = [block.sees, tf.TensorSpec([4], tf.int32)]
+        guides = [tf.TensorSpec([None, None, None, 1])] * len(self.styles) * guided
+        piece = [block.sees, tf.TensorSpec([4], tf.int32), guides]
         self._run = tf.function(self._measure, input_signature=piece)
         contents, grams, passed_on = tf.nest.map_structure(
             lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype),
@@ -44,14 +51,19 @@ class _Block:
         reach = len(self._block.channels)
         return list(pieces(*entry.shape[1:3], side, reach))
 
-    def measure(self, entry, piece):
+    def measure(self, entry, piece, guides):
         """Measures a piece of what the block sees.
+
+        Args:
+            entry: what the block sees.
+            piece: the piece.
+            guides: as of `objective.Targets`.
 
         Returns:
             Of its own positions: activations of the content layers, Gram matrices of
             the style layers, and what is passed on.
         """
-        return self._run(piece.seen(entry), piece.inside)
+        return self._run(*self._piece(entry, piece, guides))
 
     def differentiate(self, entry, piece, targets, slopes):
         """Pushes the derivative of the loss by what a piece gives through the piece.
@@ -68,15 +80,18 @@ class _Block:
         """
         by_means, by_passed_on = slopes
         return self._run_back(
-            piece.seen(entry),
-            piece.inside,
+            *self._piece(entry, piece, targets.guides),
             [piece.own(targets.content[index]) for index in self.contents],
             [by_means.distances[index] * piece.share for index in self.contents],
             [by_means.grams[index] * piece.share for index in self.styles],
             piece.passed_on(by_passed_on),
         )
 
-    def _measure(self, seen, inside):
+    def _piece(self, entry, piece, guides):
+        own = [piece.own(guides[index]) for index in self.styles if guides]
+        return piece.seen(entry), piece.inside, own
+
+    def _measure(self, seen, inside, guides):
         activations, passed_on = self._block(seen)
 
         def own(features, inside):
@@ -86,13 +101,14 @@ class _Block:
 
         contents = [own(activations[name], inside) for name in self.contents.values()]
         styles = [own(activations[name], inside) for name in self.styles.values()]
-        grams = [losses.gram_matrix(style) for style in styles]
+        guides = guides or [None] * len(styles)
+        grams = [objective.measure_gram(*pair) for pair in zip(styles, guides)]
         return contents, grams, own(passed_on, inside // 2)
 
-    def _differentiate(self, seen, inside, targets, *slopes):
+    def _differentiate(self, seen, inside, guides, targets, *slopes):
         with tf.GradientTape() as tape:
             tape.watch(seen)
-            contents, grams, passed_on = self._measure(seen, inside)
+            contents, grams, passed_on = self._measure(seen, inside, guides)
             distances = list(map(losses.content_loss, contents, targets))
         by_distances, by_grams, by_passed_on = slopes
         return tape.gradient(
@@ -116,24 +132,27 @@ class Tiled:
         extract: a `features.Backbone`.
         config: a `GatysConfig`.
         side: of the pieces, in positions of each block, which are pixels in the first.
+        regions: as of `objective.Whole`.
     """
 
-    def __init__(self, extract, config, side):
+    def __init__(self, extract, config, side, regions=()):
         self._extract = extract
         self._config = config
         self._side = side
+        self._regions = regions
         # The last block has nowhere to pass its share on to, so it runs whole.
-        self._blocks = [_Block(block, config) for block in extract.blocks[:-1]]
+        self._blocks = [
+            _Block(block, config, bool(regions)) for block in extract.blocks[:-1]
+        ]
 
-    def measure_targets(self, content, style, size):
+    def measure_targets(self, content, styles, size):
         """As `objective.Whole.measure_targets`."""
         extract, config = self._extract, self._config
-        content, style = objective.scale(content, style, size, extract, config)
+        content, styles = objective.scale(content, styles, size, extract, config)
         contents, _ = self._look(content)
-        _, grams = self._look(style)
-        return objective.Targets(
-            *([v[i] for i in sorted(v)] for v in (contents, grams))
-        )
+        grams = [self._look(style)[1] for style in styles]
+        regions = [images.resize(mask, *size) for mask in self._regions]
+        return objective.aim(contents, grams, regions, config)
 
     def measure_losses(self, image, targets):
         """As `objective.Whole.measure_losses`."""
@@ -146,11 +165,13 @@ class Tiled:
         return terms, self._backward(entries, targets, slopes)
 
     def _look(self, picture):
-        """Returns contents and Gram matrices of a picture, {index of layer: value}."""
+        """Returns contents and Gram matrices of a picture, in order of the layers."""
         contents, grams = {}, {}
 
         def keep(block, entry, piece):
-            found, found_grams, passed_on = block.measure(entry, piece)
+            everywhere = np.ones((1, *entry.shape[1:3], 1), np.float32)
+            guides = dict.fromkeys(block.styles, everywhere) if self._regions else []
+            found, found_grams, passed_on = block.measure(entry, piece, guides)
             for index, content in zip(block.contents, found):
                 if index not in contents:
                     contents[index] = _like(content, entry.shape[1:3])
@@ -159,8 +180,11 @@ class Tiled:
             return passed_on
 
         entries = self._walk(picture, keep)
-        more_contents, more_grams = self._measure_rest(len(entries) - 1, entries[-1])
-        return contents | more_contents, grams | more_grams
+        rest = self._measure_rest(len(entries) - 1, entries[-1], [])
+        return [
+            [values[index] for index in sorted(values)]
+            for values in (contents | rest[0], grams | rest[1])
+        ]
 
     def _walk(self, picture, visit):
         """Visits all pieces of the blocks that see too much for one piece.
@@ -188,7 +212,7 @@ class Tiled:
         means = _Means({}, {})
 
         def measure(block, entry, piece):
-            contents, grams, passed_on = block.measure(entry, piece)
+            contents, grams, passed_on = block.measure(entry, piece, targets.guides)
             aims = [piece.own(targets.content[index]) for index in block.contents]
             distances = map(losses.content_loss, contents, aims)
             _add(means.distances, block.contents, distances, piece.share)
@@ -205,7 +229,7 @@ class Tiled:
             entries[-1],
             means,
             self._vary(entries[0]),
-            objective.Targets(aims, targets.grams),
+            targets._replace(content=aims),
         )
         return terms, entries, slopes
 
@@ -255,7 +279,7 @@ class Tiled:
         """
         with tf.GradientTape() as tape:
             tape.watch([means, entry])
-            contents, grams = self._measure_rest(done, entry)
+            contents, grams = self._measure_rest(done, entry, targets.guides)
             distances = {
                 index: losses.content_loss(content, targets.content[index])
                 for index, content in contents.items()
@@ -267,15 +291,20 @@ class Tiled:
             terms = objective.weigh(distances, grams, variation, targets, self._config)
         return terms, *tape.gradient(terms["total"], (means, entry))
 
-    def _measure_rest(self, done, features):
-        """Measures the blocks after the first `done`; returns as `_look`."""
+    def _measure_rest(self, done, features, guides):
+        """Measures the blocks after the first `done`.
+
+        Returns:
+            Contents and Gram matrices, {index of layer: value}.
+        """
         contents, grams = {}, {}
         for block in self._extract.blocks[done:]:
             activations, features = block(features)
             for index, name in _inside(block, self._config.content_layers).items():
                 contents[index] = activations[name]
             for index, name in _inside(block, self._config.style_layers).items():
-                grams[index] = losses.gram_matrix(activations[name])
+                guide = guides[index] if guides else None
+                grams[index] = objective.measure_gram(activations[name], guide)
         return contents, grams
 
     def _backward(self, entries, targets, slopes):

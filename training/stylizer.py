@@ -13,7 +13,7 @@ import teacher
 import tensorflow as tf
 
 from tf_style import hardware
-from tf_style.builtin import decoder, moments, stylizer
+from tf_style.builtin import decoder, encoder, moments
 from tf_style.losses import gram_matrix
 
 # A style is coded from a picture of this side, and its Gram matrices are those of one
@@ -57,8 +57,8 @@ class Training(tf.Module):
     """Decoder, and what it must reach; see `loop.train`."""
 
     def __init__(self, judge, content_weight):
-        policy = stylizer.fastest_policy()
-        self.encoder = stylizer.build_encoder(policy)
+        policy = encoder.fastest_policy()
+        self.encoder = encoder.build(policy)
         self.decoder = decoder.build(policy)
         self.judge = judge
         self.weights = {"style": 1.0, "content": content_weight, "checks": CHECKS}
@@ -77,10 +77,10 @@ class Training(tf.Module):
         checks: mean square of what alternates as a chessboard does. Without it the
             decoder dithers, which Gram matrices allow.
         """
-        transported, known = stylizer.prepare(self.encoder, photo, code)
+        transported, known = encoder.prepare(self.encoder, photo, code)
         _, content = self.judge(photo)
         seed = tf.random.uniform([], maxval=tf.int32.max, dtype=tf.int32)
-        noise = stylizer.noise(tf.shape(photo), seed)
+        noise = encoder.noise(tf.shape(photo), seed)
         painted = self.decoder([*transported, *noise, known], training=True)
         grams, features = self.judge(painted)
         style = [bounded_error(g, t) for g, t in zip(grams, targets, strict=True)]
@@ -124,7 +124,7 @@ def collect(pictures, count, model, path, rng):
     sizes = [int(np.prod(shape)) for shape in shapes]
     if not path.exists():
         crops = data.crops(pictures, MEASURED_SIDE, rng, reach=(0.65, 1))
-        encode = tf.function(lambda x: stylizer.encode(model.encoder, x))
+        encode = tf.function(lambda x: encoder.encode(model.encoder, x))
         measure = tf.function(lambda x: model.judge(x)[0])
         rows = np.empty((count, sum(sizes)), np.float32)
         for row in rows:

@@ -5,6 +5,8 @@ real-time, arbitrary neural artistic stylization network",
 https://arxiv.org/abs/1705.06830, by the means and deviations in a style's code.
 """
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -23,6 +25,10 @@ class Modulate(keras.layers.Layer):
     shift from what is known of the style.
     """
 
+    # Replaces the picture's own statistics: from [B, H, W, C] to mean and variance,
+    # float32 [1, 1, 1, C].
+    statistics = None
+
     def build(self, x_shape, known_shape):
         """Makes the map to scales and shifts, which starts as no modulation."""
         self.affine = keras.layers.Dense(2 * x_shape[-1], kernel_initializer="zeros")
@@ -31,7 +37,9 @@ class Modulate(keras.layers.Layer):
     def call(self, x, known):
         """Maps x [B, H, W, C] and known [B, K] to [B, H, W, C]."""
         scale, shift = tf.split(self.affine(known), 2, -1)
-        if x.shape[0] == 1:  # Batch normalisation is the same, and has a fast kernel.
+        if (
+            x.shape[0] == 1 and not self.statistics
+        ):  # Batch normalisation is the same, and has a fast kernel.
             picture = tf.raw_ops.FusedBatchNormV3(
                 x=x,
                 scale=1 + scale[0],
@@ -42,7 +50,7 @@ class Modulate(keras.layers.Layer):
                 is_training=True,
             )
             return tf.nn.leaky_relu(picture.y)
-        mean, variance = tf.nn.moments(tf.cast(x, tf.float32), [1, 2], keepdims=True)
+        mean, variance = (self.statistics or _moments)(x)
         scale = (1 + scale[:, None, None]) * tf.math.rsqrt(variance + EPSILON)
         shift = shift[:, None, None] - mean * scale
         return tf.nn.leaky_relu(x * tf.cast(scale, x.dtype) + tf.cast(shift, x.dtype))
@@ -50,6 +58,42 @@ class Modulate(keras.layers.Layer):
     def compute_output_spec(self, x, known):
         """Keras' way to learn the shape without running the layer."""
         return keras.KerasTensor(x.shape, x.dtype)
+
+
+class SharedStatistics:
+    """Runs a decoder with statistics that pictures share.
+
+    Args:
+        network: a model with `Modulate` layers.
+    """
+
+    def __init__(self, network):
+        self._network = network
+        self._layers = [x for x in network.layers if isinstance(x, Modulate)]
+
+    def measure(self, inputs):
+        """Returns the statistics of pictures taken together, in the order of layers."""
+        found = [None] * len(self._layers)
+
+        def listen(index, x):
+            found[index] = _moments(x, [0, 1, 2])
+            return found[index]
+
+        self._run(inputs, listen)
+        return found
+
+    def apply(self, inputs, found):
+        """Runs the network with such statistics."""
+        return self._run(inputs, lambda index, _: found[index])
+
+    def _run(self, inputs, statistics):
+        for index, layer in enumerate(self._layers):
+            layer.statistics = functools.partial(statistics, index)
+        try:
+            return self._network(inputs)
+        finally:
+            for layer in self._layers:
+                layer.statistics = None
 
 
 def build(dtype="float32", start="he_normal"):
@@ -96,7 +140,7 @@ def build(dtype="float32", start="he_normal"):
     x = convolve(paint(x, 32), 12)
     x = keras.layers.Activation("sigmoid", dtype="float32")(x)
     x = keras.layers.Lambda(lambda p: tf.nn.depth_to_space(p, 2))(x)
-    x = keras.layers.Lambda(_match_colours)([x, style])
+    x = keras.layers.Lambda(match_colours)([x, style])
     return keras.Model([colours, half, quarter, eighth, *noises, style], x)
 
 
@@ -106,7 +150,11 @@ def read(network, path):
         network.set_weights([held[key].astype(np.float32) for key in held.files])
 
 
-def _match_colours(parts):
+def _moments(x, axes=(1, 2)):
+    return tf.nn.moments(tf.cast(x, tf.float32), axes, keepdims=True)
+
+
+def match_colours(parts):
     """Gives a picture the means and deviations of colours that the style has."""
     picture, style = parts
     mean, deviation = tf.split(style[:, None, None, : 2 * CHANNELS[0]], 2, -1)

@@ -37,7 +37,7 @@ def _gaussian(second):
     return mean, products - tf.matmul(mean, mean, transpose_a=True)
 
 
-def transport(values, target, ridge):
+def transport(values, target, ridge, own=None):
     """Moves activations to the target's mean and covariance by the shortest way.
 
     Lu et al. (2019), eq. 9, with a ridge under both covariances. A picture's own
@@ -47,12 +47,13 @@ def transport(values, target, ridge):
         values: [B, H, W, C].
         target: moments to reach, [B, C + 1, C + 1].
         ridge: variance to add, relative to the target's mean one.
+        own: moments of the picture that `values` are a part of; None: the whole.
 
     Returns:
         [B, H, W, C].
     """
     channels = values.shape[-1]
-    mean, covariance = _gaussian(second(values))
+    mean, covariance = _gaussian(second(values) if own is None else own)
     target_mean, target_covariance = _gaussian(target)
     floor = ridge * tf.linalg.trace(target_covariance) / channels + 1e-8
     floor = floor[:, None, None] * tf.eye(channels)

@@ -1,0 +1,76 @@
+"""Forecasts and dry runs: what would be done, and how long it would take."""
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tf_style import forecast, images, run
+from tf_style.config import GatysConfig, HubConfig, Job
+
+
+def task(mode, height, width, **gatys):
+    """A task as far as forecasts look at it."""
+    photo = np.zeros((1, height, width, 3), np.float32)
+    gatys = GatysConfig(backbone="builtin", **gatys)
+    job = Job(("c.png",), ("s.png",), mode=mode, gatys=gatys)
+    picture = SimpleNamespace(pixels=photo)
+    return SimpleNamespace(job=job, content=picture, styles=[picture], seconds=7.0)
+
+
+@pytest.fixture
+def rates(monkeypatch):
+    """Makes a pixel take a millisecond in one pass, and 2 in a step."""
+    trials = []
+    for name, rate in (("_try_hub", 1e-3), ("_try_gatys", 2e-3)):
+        monkeypatch.setattr(
+            forecast, name, lambda *_, n=name, r=rate: trials.append(n) or r
+        )
+    return trials
+
+
+def test_one_pass_takes_as_long_as_it_has_pixels_and_one_trial_serves_all(rates):
+    found = forecast.Forecast()
+    assert found.seconds(task("hub", 10, 20), tuple) == pytest.approx(0.2)
+    assert found.seconds(task("hub", 30, 40), tuple) == pytest.approx(1.2)
+    assert rates == ["_try_hub"]
+
+
+def test_optimising_takes_as_long_as_its_scales_have_pixels(rates):
+    found = forecast.Forecast()
+    # 3 steps of 32x32 and 3 of 64x64 pixels.
+    seconds = found.seconds(task("gatys", 64, 64, steps=6, scales=2), tuple)
+    assert seconds == pytest.approx(2e-3 * 3 * (32 * 32 + 64 * 64))
+
+
+def test_comparing_takes_both(rates):
+    seconds = forecast.Forecast().seconds(task("compare", 64, 64, steps=1), tuple)
+    assert seconds == pytest.approx((1e-3 + 2e-3) * 64 * 64)
+
+
+def test_a_time_budget_is_its_own_forecast(rates):
+    assert forecast.Forecast().seconds(task("gatys", 9, 9, time_budget=60), tuple) == 7
+
+
+@pytest.mark.parametrize("mode", ["hub", "gatys"])
+def test_a_dry_run_writes_nothing_and_names_what_it_would(
+    mode, content, style, shallow, stub_model, tmp_path
+):
+    images.save_image(tmp_path / "photo.png", content)
+    images.save_image(tmp_path / "painting.png", style)
+    job = Job(
+        contents=(str(tmp_path / "photo.png"),),
+        styles=(str(tmp_path / "painting.png"),),
+        output=str(tmp_path / "deep" / "out.png"),
+        mode=mode,
+        gatys=GatysConfig(steps=2, **shallow),
+        hub=HubConfig(model=str(stub_model)),
+        dry_run=True,
+    )
+    [event] = run.run(job)
+    assert event.path == Path(job.output) and event.seconds > 0
+    assert not (tmp_path / "deep").exists()
+    list(run.run(dataclasses.replace(job, dry_run=False)))
+    assert list(run.run(job)) == [run.Kept(Path(job.output))]

@@ -1,0 +1,247 @@
+"""Sweeps: which pictures are meant, and that each has the settings it is named for."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from tf_style import images, manifest, plan, run, sheet, sweep
+from tf_style.config import GatysConfig, HubConfig, Job
+
+
+def make_job(*texts, **values):
+    return Job(("a.jpg",), ("b.jpg",), sweep=texts, **{"mode": "gatys"} | values)
+
+
+def test_without_a_sweep_nothing_is_changed():
+    assert sweep.variations(make_job()) == [()]
+
+
+def test_one_setting_has_a_variation_for_each_value_in_order():
+    assert sweep.variations(make_job("style_weight=1e-2,0.5,1e-3")) == [
+        (("style_weight", "1e-2"),),
+        (("style_weight", "0.5"),),
+        (("style_weight", "1e-3"),),
+    ]
+
+
+def test_two_settings_meet_the_first_outermost():
+    assert sweep.variations(make_job("steps=5,9", "optimizer=adam,lbfgs")) == [
+        (("steps", "5"), ("optimizer", "adam")),
+        (("steps", "5"), ("optimizer", "lbfgs")),
+        (("steps", "9"), ("optimizer", "adam")),
+        (("steps", "9"), ("optimizer", "lbfgs")),
+    ]
+
+
+def test_a_value_that_comes_twice_is_tried_once():
+    assert len(sweep.variations(make_job("steps=5,9,5"))) == 2
+
+
+@pytest.mark.parametrize(
+    "texts, values, reason",
+    [
+        (("stile_weight=1",), {}, "mode gatys has no setting 'stile_weight'"),
+        (("strength=0,1",), {}, "mode gatys has no setting 'strength'"),
+        (("steps=5",), {"mode": "hub"}, "mode hub has no setting 'steps'"),
+        (("max_side=5",), {}, "mode gatys has no setting 'max_side'"),
+        (("steps=5,0",), {}, "steps is 0; it must be from 1"),
+        (("steps=5,many",), {}, "steps is 'many'; it must be a whole number"),
+        (("steps=1.5",), {}, "steps is '1.5'; it must be a whole number"),
+        (("tv_weight=x",), {}, "tv_weight is 'x'; it must be a number"),
+        (("tv_weight=nan",), {}, "tv_weight is nan; it must be from 0"),
+        (("deterministic=1",), {}, "deterministic is '1'; it must be true or false"),
+        (("optimizer=sgd",), {}, "optimizer is 'sgd'; it must be lbfgs or adam"),
+        (("style_layer_weights=1+x",), {}, "style_layer_weights is 'x'; it must be a"),
+        (("steps",), {}, "sweep is 'steps'; it must be like style_weight=1e-3"),
+        (("steps=",), {}, "sweep is 'steps='; it must be like"),
+        (("steps=5,,9",), {}, "sweep is 'steps=5,,9'; it must be like"),
+        (("=5",), {}, "mode gatys has no setting ''"),
+        (("",), {}, "sweep is ''; it must be like"),
+        (("steps=5", "steps=9"), {}, "sweep has the same setting twice"),
+        (("steps=5", "seed=1", "beta1=0"), {}, "of 3 settings; it must be 1 or 2"),
+        # The fast path takes no such size, and comparisons are of both.
+        (("style_size=20",), {"mode": "compare"}, "style_size is 20; it must be 0 or"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_one_line(texts, values, reason):
+    with pytest.raises(ValueError) as caught:
+        sweep.variations(make_job(*texts, **values))
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name, text, value",
+    [
+        ("steps", "7", 7),
+        ("style_weight", "3e-2", 0.03),
+        ("pooling", "average", "average"),
+        ("deterministic", "true", True),
+        ("deterministic", "false", False),
+        ("content_layers", "conv4_1+conv4_2", ("conv4_1", "conv4_2")),
+        ("style_layers", "conv1_1", ("conv1_1",)),
+        ("style_layer_weights", "1+2+3+4+0.5", (1.0, 2.0, 3.0, 4.0, 0.5)),
+    ],
+)
+def test_text_becomes_a_value_of_the_settings_kind(name, text, value):
+    job = sweep.vary(make_job(), [(name, text)])
+    assert job.gatys == GatysConfig(**{name: value})
+    assert type(getattr(job.gatys, name)) is type(value)
+
+
+def test_a_setting_of_both_engines_changes_in_both_that_paint():
+    changes = [("style_scale", "2"), ("steps", "9")]
+    both, slow = (sweep.vary(make_job(mode=m), changes) for m in ("compare", "gatys"))
+    assert both.hub == HubConfig(style_scale=2.0)
+    assert both.gatys == slow.gatys == GatysConfig(style_scale=2.0, steps=9)
+    assert slow.hub == HubConfig()
+
+
+def test_what_is_not_swept_stays(tmp_path):
+    job = make_job("steps=5", gatys=GatysConfig(seed=4), output=str(tmp_path))
+    varied = sweep.vary(job, [("steps", "5")])
+    assert varied == dataclasses.replace(job, gatys=GatysConfig(seed=4, steps=5))
+
+
+@pytest.fixture
+def job(tmp_path, content, style, shallow):
+    images.save_image(tmp_path / "photo.png", content)
+    images.save_image(tmp_path / "painting.png", style)
+    return Job(
+        contents=(str(tmp_path / "photo.png"),),
+        styles=(str(tmp_path / "painting.png"),),
+        output=str(tmp_path / "out"),
+        mode="gatys",
+        gatys=GatysConfig(**shallow | {"scales": 1}, steps=2),
+    )
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The contact sheets that are drawn, each a list of rows of `sheet.Cell`."""
+    sheets, draw = [], sheet.draw
+    monkeypatch.setattr(sheet, "draw", lambda rows: sheets.append(rows) or draw(rows))
+    return sheets
+
+
+def settings_in(folder):
+    """Returns {name of the picture: settings of the slow path} from manifests."""
+    return {
+        path.stem: json.loads(path.read_text())["settings"]["gatys"]
+        for path in folder.glob("*.json")
+    }
+
+
+def test_pictures_are_named_by_their_settings_and_have_them(job, drawn, tmp_path):
+    job = dataclasses.replace(
+        job, sweep=("style_weight=1e-4,10", "optimizer=adam,lbfgs")
+    )
+    events = list(run.run(job))
+    assert not [event for event in events if isinstance(event, run.Failed)]
+    out = tmp_path / "out"
+    names = [
+        f"photo_painting_style_weight={weight}_optimizer={optimizer}"
+        for weight in ("1e-4", "10")
+        for optimizer in ("adam", "lbfgs")
+    ]
+    found = settings_in(out)
+    assert list(found) and found.keys() == set(names)
+    for name in names:
+        config = found[name]
+        assert f"optimizer={config['optimizer']}" in name
+        assert ("style_weight=10_" in name) == (config["style_weight"] == 10)
+        assert config["steps"] == 2
+    pictures = [images.load_image(out / f"{name}.png") for name in names]
+    for index, picture in enumerate(pictures):
+        for other in pictures[:index]:
+            assert np.abs(picture - other).max() > 1 / 255
+    # The first setting leads to the right, the second down.
+    [rows] = drawn
+    assert [[cell.caption for cell in row] for row in rows] == [
+        ["photo", "style_weight=1e-4", "style_weight=10"],
+        ["optimizer=adam", "", ""],
+        ["optimizer=lbfgs", "", ""],
+    ]
+    np.testing.assert_allclose(
+        rows[0][0].picture, images.load_image(job.contents[0]), atol=1e-6
+    )
+    for row, column, name in ((1, 1, 0), (2, 1, 1), (1, 2, 2), (2, 2, 3)):
+        np.testing.assert_array_equal(rows[row][column].picture, pictures[name])
+
+
+def test_a_sweep_of_one_setting_is_a_row(job, drawn, stub_model, tmp_path):
+    job = dataclasses.replace(
+        job,
+        mode="hub",
+        hub=HubConfig(model=str(stub_model)),
+        sweep=("strength=0,0.5,1",),
+    )
+    list(run.run(job))
+    [rows] = drawn
+    assert [[cell.caption for cell in row] for row in rows] == [
+        ["painting", "strength=0", "strength=0.5", "strength=1"],
+        ["photo", "", "", ""],
+    ]
+    photo, *pictures = (cell.picture for cell in rows[1])
+    np.testing.assert_allclose(pictures[0], photo, atol=1e-6)
+    np.testing.assert_allclose(
+        pictures[1], (pictures[0] + pictures[2]) / 2, atol=1.1 / 255
+    )
+    assert (tmp_path / "out" / "contact_sheet.png").is_file()
+
+
+def test_a_swept_picture_is_repeated_by_its_manifest(job, stub_model, tmp_path):
+    config = HubConfig(model=str(stub_model))
+    swept = {"mode": "hub", "hub": config, "sweep": ("strength=0.25,1",)}
+    list(run.run(dataclasses.replace(job, **swept)))
+    [path] = (tmp_path / "out").glob("*strength=0.25.json")
+    again = manifest.read(path, str(tmp_path / "again.png"))
+    assert (again.hub.strength, again.sweep) == (0.25, ())
+    list(run.run(again))
+    picture = path.with_suffix(".png").read_bytes()
+    assert (tmp_path / "again.png").read_bytes() == picture
+
+
+@pytest.mark.parametrize(
+    "contents, styles, reason",
+    [
+        (("a.jpg", "c.jpg"), ("b.jpg",), "there are 2 contents and 1 styles"),
+        (("a.jpg",), ("b.jpg", "c.jpg"), "there are 1 contents and 2 styles"),
+    ],
+)
+def test_a_sweep_is_for_one_picture(tmp_path, contents, styles, reason):
+    job = Job(contents, styles, str(tmp_path), mode="gatys", sweep=("steps=1,2",))
+    with pytest.raises(ValueError, match=f"sweep is for one picture, but {reason}"):
+        plan.assign(job, contents, styles)
+
+
+def test_a_blend_may_be_swept(tmp_path):
+    styles = ("b.jpg", "c.jpg")
+    job = Job(
+        ("a.jpg",),
+        styles,
+        str(tmp_path),
+        mode="gatys",
+        style_blend=True,
+        sweep=("style_weights=1+0,1+1",),
+    )
+    pairs = plan.assign(job, job.contents, styles)
+    assert [pair.styles for pair in pairs] == [styles] * 2
+    assert [pair.output.name for pair in pairs] == [
+        "a_b_c_style_weights=1+0.png",
+        "a_b_c_style_weights=1+1.png",
+    ]
+
+
+def test_several_values_need_a_folder(tmp_path):
+    job = make_job("steps=1,2", output=str(tmp_path / "one.png"))
+    with pytest.raises(ValueError, match="one file, but there are 2 pictures"):
+        plan.assign(job, job.contents, job.styles)
+
+
+def test_values_with_slashes_make_no_folders(tmp_path):
+    job = make_job("backbone=deep/a.h5,b.h5", output=str(tmp_path / "out"))
+    names = [p.output.name for p in plan.assign(job, job.contents, job.styles)]
+    assert names == ["a_b_backbone=deep_a.h5.png", "a_b_backbone=b.h5.png"]

@@ -1,0 +1,92 @@
+"""Keeping the photo's colours.
+
+Gatys et al. (2016), "Preserving Color in Neural Artistic Style Transfer",
+https://arxiv.org/abs/1606.05897: the style is given the photo's colours before it is
+imitated, or only its luminance is. Where we differ: the result is brought to the
+photo's colours once more, so that they hold exactly; covariances are matched by the
+linear transport that moves colours least; luminance comes from a result in colour.
+"""
+
+import numpy as np
+
+from tf_style.builtin import moments
+
+# Y of YIQ, as in the paper.
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+# Least variance of any direction of colours, relative to the mean one: a picture that
+# is nearly grey, or of one colour, has its noise enlarged 30 times at most.
+RIDGE = 1e-3
+
+
+def prepare(style, content, config):
+    """Gives a style the colours of the photo, as far as `config` wants them kept.
+
+    Args:
+        style: painting, [1, H', W', 3] in [0, 1].
+        content: photo, [1, H, W, 3] in [0, 1].
+        config: a `GatysConfig` or `HubConfig`.
+
+    Returns:
+        float32 [1, H', W', 3] in [0, 1].
+    """
+    matched = {
+        "luminance": _match_luminance,
+        "covariance": _match_covariance,
+        "histogram": _match_histogram,
+    }
+    return _blend(style, content, matched, config)
+
+
+def restore(picture, content, config):
+    """Gives a stylized picture the colours of its photo; arguments as for `prepare`."""
+    matched = {
+        "luminance": _take_luminance,
+        "covariance": _match_covariance,
+        "histogram": _match_histogram,
+    }
+    return _blend(picture, content, matched, config)
+
+
+def _blend(picture, content, ways, config):
+    if config.preserve_color == "none" or config.color_strength == 0:
+        return picture
+    picture = np.asarray(picture, np.float32)
+    matched = ways[config.preserve_color](picture, np.asarray(content, np.float32))
+    return picture + np.float32(config.color_strength) * (
+        np.clip(matched, 0, 1) - picture
+    )
+
+
+def luminance(picture):
+    """Returns the luminance of [1, H, W, 3], [1, H, W, 1]."""
+    return (picture @ LUMINANCE)[..., None]
+
+
+def _match_luminance(style, content):
+    """Moves luminance to the mean and deviation of the photo's."""
+    own, aim = luminance(style), luminance(content)
+    matched = (own - own.mean()) * aim.std() / max(own.std(), 1e-6) + aim.mean()
+    return style + matched - own
+
+
+def _take_luminance(picture, content):
+    """Takes luminance from the picture and chroma from the photo."""
+    return content + luminance(picture) - luminance(content)
+
+
+def _match_covariance(picture, content):
+    """Moves colours to the mean and covariance of the photo's."""
+    aim = moments.second(content)
+    return moments.transport(picture, aim, RIDGE).numpy()
+
+
+def _match_histogram(picture, content):
+    """Gives each channel the photo's distribution: its values, in the same order."""
+    channels = []
+    for own, aim in zip(picture.reshape(-1, 3).T, content.reshape(-1, 3).T):
+        # Equal values stay equal, at the middle of their ranks.
+        values, place, counts = np.unique(own, return_inverse=True, return_counts=True)
+        ranks = (np.cumsum(counts) - counts / 2) / own.size
+        levels = (np.arange(aim.size) + 0.5) / aim.size
+        channels.append(np.interp(ranks, levels, np.sort(aim))[place])
+    return np.stack(channels, -1).reshape(picture.shape).astype(np.float32)

@@ -1,0 +1,52 @@
+"""The pictures that go into a job: read, held to their checksums, encoded once."""
+
+import functools
+
+from tf_style import hub, images, manifest
+from tf_style.events import Failed
+
+# Decoded styles that are kept while the contents go by.
+STYLES_IN_MEMORY = 8
+
+
+def read(job, name, source, max_side=0):
+    """Reads a picture and holds it to the checksum of a repeated run."""
+    picture = images.load_picture(source, max_side)
+    manifest.check(job, name, source, picture.sha256)
+    return picture
+
+
+def attempt(read, *arguments):
+    """Returns what `read` does, or None after saying why there is nothing."""
+    try:
+        return read(*arguments)
+    except (ValueError, OSError) as error:
+        yield Failed(str(error))
+
+
+class Paintings:
+    """The styles of a job, read and encoded once; the last few are remembered.
+
+    Attributes:
+        readable: sources of those that could be read; to be filled by `attempt`.
+    """
+
+    def __init__(self, job, sources):
+        self._job = job
+        self._names = dict(zip(sources, manifest.numbered("style", len(sources))))
+        self.read = functools.lru_cache(STYLES_IN_MEMORY)(self._read)
+        self._known = functools.lru_cache(STYLES_IN_MEMORY)(self._encode)
+        self.readable = set()
+
+    def encode(self, sources, config, content):
+        """Returns the `hub.StyleCode` of styles for a photo [1, H, W, 3]."""
+        if config.preserve_color == "none":
+            return self._known(sources, config)
+        return self._encode(sources, config, content)
+
+    def _read(self, source):
+        # Engines scale the style themselves, and by its shorter side at that.
+        return read(self._job, self._names[source], source)
+
+    def _encode(self, sources, config, content=None):
+        return hub.encode([self.read(s).pixels for s in sources], config, content)

@@ -1,0 +1,104 @@
+"""Where in a picture a style goes: masks [1, H, W, 1], from 0, the photo, to 1.
+
+One mask is for whatever is painted; of several, each is for a style of its own.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_style import images
+
+
+def fit(masks, content, styles):
+    """Brings masks to the size of the photo.
+
+    Args:
+        masks: none, one, or one for each style; [1, H', W', 1] in [0, 1] or, as read
+            from a file, [1, H', W', 3], whose channels are averaged.
+        content: photo, [1, H, W, 3].
+        styles: how many.
+
+    Returns:
+        A list of float32 [1, H, W, 1].
+
+    Raises:
+        ValueError: a mask has other proportions, or their number fits neither.
+    """
+    if len(masks) not in (0, 1, styles):
+        raise ValueError(
+            f"{len(masks)} masks for {styles} styles; give one mask, or one for each"
+        )
+    height, width = content.shape[1:3]
+    fitted = []
+    for mask in masks:
+        rows, columns = mask.shape[1:3]
+        # Sides are whole numbers, so that proportions hold to half a pixel.
+        if 2 * abs(rows * width - columns * height) > rows + columns + height + width:
+            raise ValueError(
+                f"a mask of {columns}x{rows} pixels has other proportions than the "
+                f"content's {width}x{height}"
+            )
+        grey = np.asarray(mask, np.float32).mean(-1, keepdims=True)
+        fitted.append(images.resize(grey, height, width))
+    return fitted
+
+
+def mix(pictures, masks, shares):
+    """Mixes pictures [1, H, W, 3] by their masks, and by their shares where they meet.
+
+    Where there is no mask, it is their mean.
+    """
+    # Least weight; the masks have 256 levels.
+    weights = [share * np.maximum(m, 1e-6) for m, share in zip(masks, shares)]
+    total = sum(weights)
+    return sum(picture * weight / total for picture, weight in zip(pictures, weights))
+
+
+def compose(content, picture, masks):
+    """Puts what was painted into the photo, where the masks say; no mask: everywhere.
+
+    Args:
+        content, picture: [1, H, W, 3].
+        masks: as from `fit`.
+    """
+    if not masks:
+        return picture
+    covered = np.minimum(sum(masks), 1)
+    return content + covered * (picture - content)
+
+
+def factors(masks, shares):
+    """Returns by what each region's Gram matrix is multiplied, to weigh its loss.
+
+    A loss that is a mean over positions acts on a small region as strongly as on a
+    large one, and so on each of its pixels more; by areas, all pixels count alike.
+
+    Args:
+        masks: one for each region, [1, H, W, 1].
+        shares: of each region's style, all together 1.
+    """
+    # Losses square what is multiplied, and take the mean over regions.
+    weights = [share * len(masks) * mask.mean() for mask, share in zip(masks, shares)]
+    return [float(np.sqrt(weight * len(masks))) for weight in weights]
+
+
+def guide(masks, scales, halvings):
+    """Returns what activations are multiplied with, so that Gram matrices are regions'.
+
+    Gatys et al. (2017), "Controlling Perceptual Factors in Neural Style Transfer",
+    https://arxiv.org/abs/1611.07865, spatial control by guided Gram matrices.
+
+    Args:
+        masks: one for each of R regions, [1, H, W, 1].
+        scales: of their Gram matrices, as from `factors`.
+        halvings: how often pooling halved the picture before these activations.
+
+    Returns:
+        float32 [R, H', W', 1]; its square has the mean `scales`.
+    """
+    guides = tf.concat(masks, 0)
+    for _ in range(halvings):
+        guides = tf.nn.avg_pool2d(guides, 2, 2, "VALID")
+    mean = tf.reduce_mean(guides, [1, 2], keepdims=True)
+    scales = tf.reshape(tf.constant(scales, tf.float32), [-1, 1, 1, 1])
+    return tf.sqrt(tf.math.divide_no_nan(guides * scales, mean))

@@ -1,0 +1,215 @@
+"""The workplace of a job: models, masks and styles at hand, picture after picture."""
+
+import dataclasses
+import functools
+import time
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_style import forecast, gatys, hub, images, manifest, paint, plan, sweep, trail
+from tf_style.config import INITS, Job
+from tf_style.events import Kept, Planned, Started
+from tf_style.inputs import attempt, read
+
+# Seconds of a time budget that are kept for writing a picture, and for the end.
+WRITING_S = 1.0
+WRITING_S_PER_MEGAPIXEL = 0.5
+# A job of fewer pictures is done before a model is ready for several at once.
+BATCHES_FROM = 100
+
+
+class Studio:
+    """Makes pictures, several of one size at once where that is faster.
+
+    Args:
+        job: a `Job` whose models are settled.
+        paintings: its styles.
+        writer: the `pipeline.Writer` of what is painted.
+        count: of all pictures of the job.
+        began: when its time budget began.
+
+    Raises:
+        ValueError, OSError: a model, a mask or the first picture cannot be had.
+    """
+
+    def __init__(self, job, paintings, writer, count, began):
+        self._job = job
+        self._paintings = paintings
+        self._writer = writer
+        self._count = count
+        self._began = began
+        self._forecast = forecast.Forecast()
+        self._furniture = _furnish(job)
+        names = manifest.numbered("mask", len(job.masks))
+        self._masks = [read(job, *mask) for mask in zip(names, job.masks)]
+        self._batch_pixels = 0
+        alike = job.hub.preserve_color == "none" and not job.masks and not job.sweep
+        if job.mode == "hub" and alike and count >= BATCHES_FROM:
+            self._batch_pixels = self._furniture.models["hub"].batch_pixels
+
+    def room_for(self, content):
+        """Returns how many photos of the size of this one to paint at once."""
+        height, width = content.pixels.shape[1:3]
+        return max(1, self._batch_pixels // (height * width))
+
+    def make(self, batch):
+        """Makes all pictures of some photos of one size.
+
+        Args:
+            batch: for each, its `plan.Pair`s and the `images.Picture`.
+
+        Yields:
+            What happens.
+
+        Raises:
+            KeyboardInterrupt: after the best picture so far is written.
+        """
+        for column in zip(*(pairs for pairs, _ in batch), strict=True):
+            tasks = []
+            for pair, (_, content) in zip(column, batch):
+                task = yield from self._prepare(pair, content)
+                tasks += [task] if task else []
+            if self._job.dry_run:
+                yield from map(self._plan, tasks)
+                continue
+            together = self._paint_together(tasks)
+            for task in tasks:
+                yield from self._make(task, together.get(task.pair.output))
+
+    def _prepare(self, pair, content):
+        """Returns the `paint.Task` of a pair, or None if there is nothing to do."""
+        if not self._paintings.readable >= {*pair.styles}:
+            return None
+        styles = []
+        for source in pair.styles:
+            if not (style := (yield from attempt(self._paintings.read, source))):
+                return None
+            styles.append(style)
+        furniture = self._furniture
+        if pair.changes:
+            furniture = yield from attempt(_furnish, self._job, pair.changes)
+            if not furniture:
+                return None
+        job, models, init = furniture
+        seconds = self._seconds_for(job, content, self._count - pair.index)
+        task = paint.Task(
+            job, pair, content, styles, self._masks, init, models, seconds
+        )
+        task = task._replace(account=task.describe())
+        # Who repeats a manifest, or asks for frames, wants it made.
+        anew = (job.checksums or job.save_every or job.timelapse) and not job.resume
+        if not anew and _is_done(task):
+            self._writer.written.add(pair.output)
+            yield Kept(pair.output)
+            return None
+        if not job.dry_run:
+            yield _started(task, self._count)
+        return task
+
+    def _plan(self, task):
+        seconds = self._forecast.seconds(task, self._encoder_of(task))
+        return Planned(task.pair.output, seconds)
+
+    def _paint_together(self, tasks):
+        """Returns {output: `paint.Painted`}, empty where each is painted alone."""
+        if len(tasks) < 2:
+            return {}
+        try:
+            code = self._paintings.encode(tasks[0].pair.styles, self._job.hub, None)
+            painted = paint.paint_batch(tasks, code)
+        except (ValueError, OSError, MemoryError, tf.errors.OpError):
+            return {}  # Alone, the one that fails does not harm the others.
+        return {task.pair.output: found for task, found in zip(tasks, painted)}
+
+    def _make(self, task, painted):
+        job, pair, content = task.job, task.pair, task.content.pixels
+        way = trail.Trail(job, pair.output, content.shape[1:3], task.account)
+        code = self._encoder_of(task)
+        painted = painted or (yield from paint.paint(task, code, way))
+        if painted:
+            yield from self._writer.add(paint.write, task, painted, way)
+            if painted.interrupted:
+                raise KeyboardInterrupt
+
+    def _encoder_of(self, task):
+        """Returns a function that returns the `hub.StyleCode` of a task."""
+        encode, photo = self._paintings.encode, task.content.pixels
+        return functools.partial(encode, task.pair.styles, task.job.hub, photo)
+
+    def _seconds_for(self, job, content, pictures):
+        """Returns the part of the time budget that one of so many pictures gets."""
+        if not job.gatys.time_budget:
+            return 0.0
+        left = self._began + job.gatys.time_budget - time.monotonic()
+        megapixels = content.pixels.size / 3e6
+        # Who is late already gets one step.
+        writing = WRITING_S + WRITING_S_PER_MEGAPIXEL * megapixels
+        return max(1e-3, left / pictures - writing)
+
+
+def _is_done(task):
+    """Tells whether a picture is there already, with all that comes with it."""
+    files = plan.files_of(task.pair.output, task.job.mode)
+    there = all(path.is_file() for path in files)
+    return there and manifest.is_done(task.pair.output, task.account)
+
+
+def settle(job):
+    """Chooses where the job leaves a model open.
+
+    Returns:
+        The job so, and notes on what was chosen and why.
+    """
+    choices, notes = {}, []
+    for engine in job.engines:
+        choose = {"hub": hub.choose, "gatys": gatys.choose}[engine]
+        choices[engine], note = choose(getattr(job, engine))
+        notes += [note] if note else []
+    return dataclasses.replace(job, **choices), notes
+
+
+class _Furniture(NamedTuple):
+    """What the pictures of the same settings share."""
+
+    job: Job
+    models: dict  # the loaded model of each engine that the mode needs
+    init: images.Picture | None
+
+
+def _furnish(job, changes=()):
+    """Returns the `_Furniture` of a job, or of one of its sweep's variations.
+
+    Raises:
+        ValueError, OSError: a model or the first picture cannot be had.
+    """
+    job, _ = settle(sweep.vary(job, changes))
+    init = None
+    if "gatys" in job.engines and job.gatys.init not in INITS:
+        init = read(job, "init", job.gatys.init, job.max_side)
+    return _Furniture(job, _load_models(job), init)
+
+
+def _load_models(job):
+    """Returns the model of each engine that the mode needs; loaded once per process."""
+    load = {
+        "hub": lambda: hub.load_model(job.hub.model),
+        "gatys": lambda: gatys.load_backbone(job.gatys),
+    }
+    models = {engine: load[engine]() for engine in job.engines}
+    for engine, model in models.items():
+        manifest.check(job, engine, model.source, model.checksum)
+    return models
+
+
+def _started(task, count):
+    """Returns the event of a picture that is taken up."""
+    job, pair = task.job, task.pair
+    started = Started(pair.index, count, pair.output.name, 0)
+    if "gatys" not in job.engines:
+        return started
+    content = task.content.pixels
+    return started._replace(
+        steps=None if job.gatys.time_budget else job.gatys.steps,
+        memory=gatys.estimate_memory(task.models["gatys"], content, job.gatys),
+    )

@@ -1,0 +1,66 @@
+"""Sweeps: the same picture with one setting or two at several values."""
+
+import dataclasses
+import itertools
+import typing
+
+
+def variations(job):
+    """Returns the changes of each picture: tuples of (setting, value as text).
+
+    Args:
+        job: a `config.Job`; its sweep is of texts like "style_weight=1e-3,1e-2".
+
+    Raises:
+        ValueError: a text is not like this, its setting is none of the mode's engines,
+            or a value is not allowed.
+    """
+    if len(job.sweep) > 2:
+        raise ValueError(f"sweep is of {len(job.sweep)} settings; it must be 1 or 2")
+    axes = []
+    for text in job.sweep:
+        name, equals, values = text.partition("=")
+        if not (equals and all(values.split(","))):
+            raise ValueError(
+                f"sweep is {text!r}; it must be like style_weight=1e-3,1e-2,1e-1"
+            )
+        axes.append([(name, value) for value in dict.fromkeys(values.split(","))])
+    if len({name for name, _ in itertools.chain(*axes)}) < len(axes):
+        raise ValueError("sweep has the same setting twice")
+    found = list(itertools.product(*axes))
+    for changes in found:
+        vary(job, changes)
+    return found
+
+
+def vary(job, changes):
+    """Returns a job with other settings, in all engines that have them.
+
+    Raises:
+        ValueError: none has, or a value is not allowed.
+    """
+    for name, text in changes:
+        configs = {engine: getattr(job, engine) for engine in job.engines}
+        varied = {
+            engine: dataclasses.replace(config, **{name: _parse(name, kind, text)})
+            for engine, config in configs.items()
+            if (kind := typing.get_type_hints(type(config)).get(name))
+        }
+        if not varied:
+            raise ValueError(f"sweep: mode {job.mode} has no setting {name!r}")
+        job = dataclasses.replace(job, **varied)
+    return job
+
+
+def _parse(name, kind, text):
+    """Turns text into a setting's value; a tuple's items are joined by +."""
+    if typing.get_origin(kind) is tuple:
+        item, _ = typing.get_args(kind)
+        return tuple(_parse(name, item, part) for part in text.split("+"))
+    if kind is bool and text in ("true", "false"):
+        return text == "true"
+    try:
+        return {str: str, int: int, float: float}[kind](text)
+    except (KeyError, ValueError):
+        wanted = {int: "a whole number", float: "a number", bool: "true or false"}
+        raise ValueError(f"{name} is {text!r}; it must be {wanted[kind]}") from None
