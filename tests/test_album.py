@@ -178,6 +178,14 @@ def test_of_too_many_rows_or_columns_there_is_no_sheet(tmp_path, count, kind):
         assert list(shown.write({pair.output for pair in pairs})) == []
 
 
+def test_a_sweep_of_many_values_in_both_directions_has_a_sheet(tmp_path):
+    values = [",".join(f"0.{n:03}" for n in range(count)) for count in (11, 10)]
+    sweep = (f"strength={values[0]}", f"color_strength={values[1]}")
+    job = make_job(tmp_path, contents=("a.png",), styles=("b.png",), sweep=sweep)
+    pairs = plan.assign(job, job.contents, job.styles)
+    assert len(pairs) == 110 and plan.sheet_path(pairs)
+
+
 @pytest.mark.parametrize("size", [(400, 600), (600, 400)])
 def test_pictures_are_shown_small(made, drawn, tmp_path, size):
     shown, outputs = made(make_job(tmp_path))

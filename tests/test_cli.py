@@ -385,6 +385,10 @@ def test_failed_pictures_give_status_2_and_the_others_are_written(
     assert second == f"tf_style: {tmp_path / 'empty.png'} is empty (0 bytes)"
     assert last == "tf_style: 1 written, 2 failed"
     assert (out / "photo_painting.png").is_file()
+    # What was there before counts as well.
+    again = tf_style(*pair[1:], f"--content={content}", f"--output={out}")
+    assert again.status == 2
+    assert f"kept {out / 'photo_painting.png'}" in again.out
 
 
 def test_nothing_written_gives_status_1(tf_style, pair, tmp_path):

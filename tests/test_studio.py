@@ -216,6 +216,15 @@ def test_one_that_cannot_be_painted_fails_alone(
     assert together == [[(37, 50)] * 2] * 2
 
 
+def test_a_style_that_cannot_be_encoded_fails_alone(job, paintings, tmp_path):
+    images.save_image(paintings / "ink.png", noise(400, 16, 5))  # too elongated
+    events = list(run.run(job))
+    failed = of_kind(events, run.Failed)
+    assert len(failed) == 5
+    assert all("too elongated" in event.reason for event in failed)
+    assert len(pictures_in(tmp_path / "out")) == 5  # in the other style
+
+
 def test_one_that_cannot_be_read_leaves_the_others_together(job, photos, together):
     (photos / "b.png").write_bytes(b"no picture")
     images.save_image(photos / "b2.png", noise(37, 50, 8))
@@ -336,6 +345,16 @@ def test_a_picture_that_is_there_is_kept(slow, mode, tmp_path):
     assert is_kept(job)
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert len(before) == (5 if mode == "compare" else 2)
+
+
+def test_what_was_changed_or_is_incomplete_is_painted_again(slow, tmp_path):
+    job = dataclasses.replace(slow, mode="compare")
+    list(run.run(job))
+    (tmp_path / "picture_gatys.png").unlink()
+    assert not is_kept(job)
+    images.save_image(tmp_path / "picture.png", noise(5, 5, 1))
+    assert not is_kept(job)
+    assert is_kept(job)
 
 
 def test_whatever_a_picture_depends_on_has_it_painted_again(

@@ -192,6 +192,46 @@ def test_a_sweep_of_one_setting_is_a_row(job, drawn, stub_model, tmp_path):
     assert (tmp_path / "out" / "contact_sheet.png").is_file()
 
 
+def test_each_value_of_a_sweep_is_settled_and_read_on_its_own(job, stub_model):
+    photo = job.contents[0]
+    job = dataclasses.replace(
+        job,
+        hub=HubConfig(model=str(stub_model)),
+        sweep=(f"init=content,hub,{photo},nowhere.png",),
+    )
+    events = list(run.run(job))
+    failed = [event for event in events if isinstance(event, run.Failed)]
+    assert [event.reason for event in failed] == ["nowhere.png does not exist"]
+    pictures = [e for e in events if isinstance(e, run.Written) and e.seconds]
+    assert len(pictures) == 3
+
+
+def test_a_model_that_is_missing_fails_alone(job, stub_model):
+    job = dataclasses.replace(
+        job,
+        mode="hub",
+        sweep=(f"model=nowhere,{stub_model}",),
+        hub=HubConfig(model="builtin"),
+    )
+    events = list(run.run(job))
+    [failed] = [event for event in events if isinstance(event, run.Failed)]
+    assert "model nowhere is not the folder of a SavedModel" in failed.reason
+    assert [e.seconds is None for e in events if isinstance(e, run.Written)] == [
+        False,
+        True,
+    ]
+
+
+def test_a_swept_time_budget_is_kept_to(job):
+    job = dataclasses.replace(
+        job,
+        gatys=dataclasses.replace(job.gatys, steps=10_000),
+        sweep=("time_budget=0.5,1",),
+    )
+    steps = [event for event in run.run(job) if isinstance(event, run.gatys.Step)]
+    assert len(steps) < 10_000
+
+
 def test_a_swept_picture_is_repeated_by_its_manifest(job, stub_model, tmp_path):
     config = HubConfig(model=str(stub_model))
     swept = {"mode": "hub", "hub": config, "sweep": ("strength=0.25,1",)}
