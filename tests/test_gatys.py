@@ -539,3 +539,18 @@ def test_a_deterministic_run_is_repeated_bit_for_bit(content, style, monkeypatch
     )
     assert asked == [True, True]
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    "backbone, asked, pooling",
+    [
+        ("builtin", "auto", "average"),
+        ("vgg19", "auto", "max"),
+        ("weights.h5", "auto", "max"),
+        ("builtin", "max", "max"),
+        ("vgg19", "average", "average"),
+    ],
+)
+def test_pooling_is_what_suits_the_backbone_unless_told(backbone, asked, pooling):
+    config, note = gatys.choose(GatysConfig(backbone=backbone, pooling=asked))
+    assert (config.pooling, note) == (pooling, "")

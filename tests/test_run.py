@@ -334,7 +334,7 @@ def test_a_manifest_tells_inputs_models_settings_and_versions(single, stub_model
 
 @pytest.mark.parametrize("mode", ["hub", "gatys"])
 def test_a_manifest_gives_the_same_picture_again(single, mode, tmp_path):
-    noise = {"init": "noise", "seed": 11, "precision": "float32"}
+    noise = {"init": "noise", "seed": 11, "precision": "float32", "pooling": "max"}
     config = dataclasses.replace(single.gatys, **noise)
     job = dataclasses.replace(single, mode=mode, gatys=config, max_side=40)
     [first] = of_kind(run.run(job), run.Written)
@@ -346,13 +346,13 @@ def test_a_manifest_gives_the_same_picture_again(single, mode, tmp_path):
     assert second.path.read_bytes() == first.path.read_bytes()
 
 
-def test_the_manifest_names_the_precision_that_auto_came_to(single, monkeypatch):
+def test_the_manifest_names_what_auto_came_to(single, monkeypatch):
     monkeypatch.setattr(hardware, "fastest_dtype", lambda: "bfloat16")
     job = dataclasses.replace(single, mode="gatys")
-    assert job.gatys.precision == "auto"
+    assert job.gatys.precision == job.gatys.pooling == "auto"
     [written] = of_kind(run.run(job), run.Written)
     again = manifest.read(written.path.with_suffix(".json"))
-    assert again.gatys.precision == "bfloat16"
+    assert (again.gatys.precision, again.gatys.pooling) == ("bfloat16", "max")
 
 
 def test_the_slow_path_starts_from_the_fast_picture(single, stub_model):

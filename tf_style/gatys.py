@@ -161,6 +161,7 @@ def _descend(state, targets, goal, config, scale, clock):
     """
     image = tf.Variable(state.image)
     index, _, rate, best, best_terms, failures, known = state
+    best = best if best is None else tf.constant(best)
     optimizer, update = _compile(image, config, rate, known)
     start, took, slowest, next_scale = index, 0.0, 0.0, 0.0
 
