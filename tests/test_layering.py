@@ -16,7 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ROWS = (
     ("__main__",),
     ("cli",),
-    ("display",),
+    ("display", "app"),
     ("run",),
     ("studio", "album", "pipeline"),
     ("inputs",),
@@ -60,6 +60,8 @@ KEPT_TO = {
         "hardware",
     },
     "av": {"film"},
+    "gradio": {"app"},
+    "starlette": {"app"},
     "PIL": {"decode", "images", "sheet", "film"},
 }
 

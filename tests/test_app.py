@@ -1,0 +1,576 @@
+"""The page in the browser: its parts, and all of it in a real headless Chromium."""
+
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import types
+import urllib.error
+import urllib.request
+import zipfile
+from urllib.parse import urlparse
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_style import images, manifest
+from tf_style.app import bundle, chart, guard, line, sessions
+from tf_style.app.wish import MOST_SIDE, MOST_STYLES, Wish
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Milliseconds that anything may take on a machine that others use too.
+PATIENCE = 60_000
+
+
+# Its parts, without a browser.
+
+
+@pytest.mark.parametrize(
+    "changes, line",
+    [
+        ({"photo": None}, "Choose a photo first"),
+        ({"styles": ()}, "Choose a style first"),
+        ({"styles": ("a.png",) * 5}, "5 styles are too many; mix at most 4"),
+        ({"side": 4096}, "size is 4096; it must be from 128 to 2048"),
+        ({"mode": "gatys", "side": 2048}, "it must be from 128 to 1024"),
+        ({"steps": 0}, "steps is 0; it must be from 1 to 1000"),
+        ({"strength": "1"}, "strength is 1; it must be from 0 to 1"),
+        ({"seed": None}, "seed is None"),
+        ({"mode": "magic"}, "mode is 'magic'; it must be one of hub, gatys, compare"),
+    ],
+)
+def test_wish_out_of_bounds_is_refused(changes, line):
+    with pytest.raises(ValueError, match=re.escape(line)):
+        Wish(**{"photo": "a.png", "styles": ("b.png",), "mode": "hub"} | changes)
+
+
+def test_wish_becomes_a_job():
+    wish = Wish("a.png", ("b.png", "c.png"), "gatys", 0.5, "luminance", 256, 9, "noise")
+    job = wish.to_job("gatys", "/tmp/there")
+    assert (job.contents, job.styles) == (("a.png",), ("b.png", "c.png"))
+    assert (job.output, job.max_side, job.style_blend) == ("/tmp/there/", 256, True)
+    assert (job.gatys.steps, job.gatys.init) == (9, "noise")
+    assert job.gatys.style_weight == pytest.approx(1e-3 * 1e-3**0.5)
+    assert job.hub.strength == 0.5
+    assert job.gatys.preserve_color == job.hub.preserve_color == "luminance"
+
+
+class _Task:
+    abandoned = False
+
+
+def test_line_is_served_in_order():
+    queue, first, second = line.Line(1), _Task(), _Task()
+    with queue.place(first) as before_first, queue.place(second) as before_second:
+        assert (before_first(), before_second()) == (0, 1)
+        first.abandoned = True
+        assert before_second() == 0
+
+
+def test_full_line_is_refused():
+    queue = line.Line(1)
+    with queue.place(_Task()), queue.place(_Task()):
+        with pytest.raises(ValueError, match="1 pictures are waiting already"):
+            with queue.place(_Task()):
+                pass
+    with queue.place(_Task()) as before:
+        assert before() == 0
+
+
+def test_closed_page_leaves_no_files(tmp_path):
+    opened = sessions.Sessions(tmp_path)
+    session = opened.find("../name")
+    (tmp_path / "hash").mkdir()
+    (tmp_path / "hash" / "upload.png").write_bytes(b"data")
+    adopted = session.adopt(tmp_path / "hash" / "upload.png")
+    task = session.begin("one")
+    assert session.owns(adopted) and not session.owns(tmp_path / "other.png")
+    opened.close("../name")
+    assert task.abandoned and task.stop.is_set()
+    assert list(tmp_path.iterdir()) == []
+    task.folder.mkdir(parents=True)  # written by what had not ended yet
+    task.end()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_new_task_takes_the_place_of_the_last(tmp_path):
+    session = sessions.Sessions(tmp_path).find("name")
+    first, other, second = map(session.begin, ("one", "pair", "one"))
+    assert first.stop.is_set() and not first.folder.exists()
+    assert other.folder.exists() and not other.stop.is_set()
+    assert second.folder != first.folder
+
+
+def test_too_many_pages_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sessions, "MOST_PAGES", 1)
+    opened = sessions.Sessions(tmp_path)
+    assert opened.find("a") is opened.find("a")
+    with pytest.raises(ValueError, match="1 pages are open already"):
+        opened.find("b")
+
+
+def test_errors_name_files_as_the_user_does(tmp_path):
+    opened = sessions.Sessions(tmp_path)
+    error = ValueError(f"{tmp_path}/page-1/upload-2/my photo.jpg is\nempty")
+    assert opened.plain(error) == "my photo.jpg is empty"
+
+
+def test_chart_breaks_the_line_where_the_size_changes():
+    losses = {"style": 100.0, "content": 1.0, "total": 101.0}
+    sizes = [(64, 48)] * 2 + [(128, 96)] * 2
+    points = [chart.Point(i, size, losses) for i, size in enumerate(sizes)]
+    drawing = chart.draw(points, 10)
+    assert drawing.count("<polyline") == 2 * len(chart.COLOURS)
+    assert "128 px" in drawing and "10²" in drawing
+
+
+@pytest.mark.parametrize("losses", [{}, {"style": np.nan, "content": 0.0}])
+def test_chart_of_nothing_is_empty(losses):
+    points = [chart.Point(i, (8, 8), losses) for i in range(2 if losses else 0)]
+    assert chart.draw(points, 10) == ""
+
+
+def test_bundle_can_be_repeated_where_it_is_unpacked(tmp_path, monkeypatch):
+    photo, style = tmp_path / "in" / "photo.JPG", tmp_path / "in" / "paint.png"
+    for path in (photo, style, tmp_path / "out.png"):
+        images.save_image(path.with_suffix(path.suffix.lower()), np.ones((1, 8, 8, 3)))
+    photo.with_suffix(".jpg").rename(photo)
+    job = Wish(str(photo), (str(style),), "hub").to_job("hub", tmp_path)
+    inputs = {"content": (str(photo), "1"), "style": (str(style), "2")}
+    model = types.SimpleNamespace(name="builtin", source="here", checksum="3")
+    account = manifest.describe(job, inputs, {"hub": model})
+    manifest.write(account, tmp_path / "out.png", {})
+    bundle.write(tmp_path / "out.zip", [tmp_path / "out.png"])
+    there = tmp_path / "there"
+    zipfile.ZipFile(tmp_path / "out.zip").extractall(there)
+    assert sorted(path.name for path in there.iterdir()) == [
+        "content.jpg",
+        "out.json",
+        "out.png",
+        "style.png",
+    ]
+    monkeypatch.chdir(there)
+    again = manifest.read("out.json")
+    assert (again.contents, again.styles) == (("content.jpg",), ("style.png",))
+
+
+@pytest.mark.parametrize(
+    "host, path, welcome",
+    [
+        ("127.0.0.1:7860", "/", True),
+        ("localhost", "/gradio_api/file=/tmp/a.png", True),
+        ("elsewhere.example:7860", "/", False),
+        ("", "/", False),
+        ("127.0.0.1", "/gradio_api/file=https://example.com/a.png", False),
+        ("127.0.0.1", "//gradio_api/file=HTTP://example.com/a.png", False),
+        ("127.0.0.1", "/gradio_api/proxy=https://example.com", False),
+    ],
+)
+def test_guard(host, path, welcome):
+    scope = {"headers": [(b"host", host.encode())], "path": path}
+    assert guard.is_welcome(scope) is welcome
+
+
+def test_without_gradio_one_line_says_what_to_install():
+    code = (
+        "import sys; sys.modules['gradio'] = None; "
+        "from tf_style.app.__main__ import main; sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    said = "tf_style: the page needs Gradio: pip install 'tf_style[app]'\n"
+    assert done.stderr == said
+
+
+# All of it, in a browser.
+
+
+def _until(done):
+    """Waits until `done()`."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not done():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.05)
+
+
+def _free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless Chromium."""
+    api = pytest.importorskip(
+        "playwright.sync_api", reason="no Playwright: pip install '.[browser]'"
+    )
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not path:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    """The running program: its `url`, its `port`, and its `folder` of files."""
+    pytest.importorskip("gradio", reason="no Gradio: pip install '.[app]'")
+    folder = tmp_path_factory.mktemp("app")
+    nowhere = "http://127.0.0.1:9"
+    environment = os.environ | {
+        "TMPDIR": str(folder),
+        "TF_STYLE_CACHE": str(folder / "cache"),
+        "TFHUB_CACHE_DIR": str(folder / "cache"),
+        "KERAS_HOME": str(folder / "keras"),
+        # As on a machine without a network.
+        "http_proxy": nowhere,
+        "https_proxy": nowhere,
+        "no_proxy": "127.0.0.1",
+        "NO_PROXY": "127.0.0.1",
+    }
+    port = _free_port()
+    arguments = [sys.executable, "-m", "tf_style.app", "--no_browser"]
+    with open(folder / "errors", "w") as errors:
+        process = subprocess.Popen(
+            [*arguments, f"--port={port}"],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    said = process.stdout.readline()
+    url = f"http://127.0.0.1:{port}/"
+    ready = f"tf_style: the page is at {url}; Ctrl-C ends it\n"
+    assert said == ready, (folder / "errors").read_text()
+    (files,) = folder.glob("tf_style_app-*")
+    yield types.SimpleNamespace(url=url, port=port, folder=files)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE / 1000) == 130
+    assert (folder / "errors").read_text() == ""
+    assert {path.name for path in folder.iterdir()} == {"errors", "keras"}
+
+
+@pytest.fixture
+def open_page(chromium, app):
+    """A function that opens the page in a new tab; nothing may come from elsewhere.
+
+    Chromium opens 6 connections to a host at a time, of which a tab that paints holds
+    2. So more than two that paint shall be `apart`, as if in other browsers.
+    """
+    requested, complaints, contexts = set(), [], []
+
+    def open_page(apart=False):
+        if apart or not contexts:
+            context = chromium.new_context(viewport={"width": 1280, "height": 900})
+            context.set_default_timeout(PATIENCE)
+            context.on("request", lambda request: requested.add(request.url))
+            context.on("console", lambda message: complaints.append(message.text))
+            contexts.append(context)
+        page = contexts[-1].new_page()
+        page.goto(app.url)
+        page.get_by_text("Optimising with our built-in backbone").wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    places = {urlparse(url)[:2] for url in requested if not url.startswith("data:")}
+    assert {host for scheme, host in places if scheme != "blob"} == {
+        f"127.0.0.1:{app.port}"
+    }
+    assert not [text for text in complaints if "Content Security Policy" in text]
+
+
+@pytest.fixture
+def page(open_page):
+    return open_page()
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A photo of 150x100 pixels, transparent at an edge."""
+    path, pixels = tmp_path / "photo.png", np.random.default_rng(1).random(
+        (100, 150, 4)
+    )
+    pixels[:, 10:, 3] = 1
+    Image.fromarray(images.to_uint8(pixels)).save(path)
+    return path
+
+
+@pytest.fixture
+def painting(tmp_path):
+    path = tmp_path / "painting.jpg"
+    images.save_image(path, np.random.default_rng(2).random((120, 90, 3)))
+    return path
+
+
+def _upload(page, where, path):
+    with page.expect_response(lambda answer: "/upload?" in answer.url):
+        page.locator(f"{where} input[type=file]").first.set_input_files(path)
+
+
+def _choose(page, photo, painting):
+    """Uploads a photo and a style in place of what is there."""
+    _upload(page, "#photo", photo)
+    _shows(page, "#photo img", photo.name)
+    page.locator("#styles").get_by_label("Clear").click()
+    _upload(page, "#styles", painting)
+    _shows(page, "#styles img", painting.name)
+
+
+def _shows(page, where, name):
+    """Waits until the server has taken over an upload that is to be seen somewhere."""
+    page.locator(f"{where}[src*='upload-'][src$='{name}']").wait_for()
+
+
+def _set(page, **numbers):
+    if not page.locator("#side").is_visible():
+        page.get_by_role("button", name="Settings").click()
+    for name, number in numbers.items():
+        # A field that has just appeared may take its old value once more.
+        field, slider = (
+            page.locator(f"#{name} input[type={kind}]") for kind in ("number", "range")
+        )
+        _until(lambda: _fill(field, number) or slider.input_value() == str(number))
+
+
+def _fill(field, number):
+    field.fill(str(number))
+    field.blur()
+
+
+def _says(page, kind, text):
+    page.locator(f"#{kind}-status").get_by_text(text).wait_for()
+
+
+def _paint_slowly(page, steps, side=128):
+    _set(page, side=side, steps=steps)
+    page.get_by_label("Slow: optimise the picture").check()
+    page.locator("#one-paint").click()
+
+
+def _paint_for_long(page):
+    _paint_slowly(page, 1000, 512)
+
+
+def _take(page, button, tmp_path):
+    """Downloads; returns the path."""
+    with page.expect_download() as download:
+        page.locator(button).click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def _unpack(path):
+    """Returns the names in a ZIP, its manifest, and the size of its picture."""
+    with zipfile.ZipFile(path) as archive:
+        account = json.loads(archive.read(f"{path.stem}.json"))
+        picture = Image.open(io.BytesIO(archive.read(f"{path.stem}.png")))
+        return sorted(archive.namelist()), account, picture.size
+
+
+def test_fast_path_from_upload_to_download(page, photo, painting, tmp_path):
+    _choose(page, photo, painting)
+    page.locator("#one-paint").click()
+    _says(page, "one", "Done in")
+    picture = images.load_picture(_take(page, "#one-picture", tmp_path))
+    assert picture.pixels.shape == (1, 100, 150, 3)
+    assert picture.alpha is not None
+    names, account, size = _unpack(_take(page, "#one-bundle", tmp_path))
+    assert names == [
+        "content.png",
+        "photo_painting.json",
+        "photo_painting.png",
+        "style.jpg",
+    ]
+    assert (account["settings"]["mode"], size) == ("hub", (150, 100))
+    assert account["sha256"] == picture.sha256
+    assert account["models"]["hub"]["name"] == "builtin"
+    before, after = page.locator("#slider img").all()
+    assert before.get_attribute("src").endswith("before.jpg")
+    assert after.get_attribute("src").endswith("photo_painting.png")
+
+
+def test_slow_path_shows_the_fast_picture_and_the_losses(page, photo, painting):
+    _choose(page, photo, painting)
+    _paint_slowly(page, 3)
+    page.locator("#slider img[src*='/fast/']").wait_for()
+    _says(page, "one", "Done in")
+    page.locator("#slider img[src*='/slow/']").wait_for()
+    assert page.locator("#one-chart polyline").count() == 2
+    assert page.locator("#one-paint").is_enabled()
+
+
+def test_stop_keeps_the_best_picture(page, tmp_path):
+    _paint_slowly(page, 1000)
+    _says(page, "one", re.compile("Step [1-9]"))
+    page.locator("#one-stop").click()
+    _says(page, "one", "Stopped at step")
+    names, account, size = _unpack(_take(page, "#one-bundle", tmp_path))
+    assert (account["interrupted"], account["settings"]["mode"]) == (True, "gatys")
+    assert 0 < account["steps"] < 1000 and size == (128, 96)
+    page.locator("#one-stop").wait_for(state="hidden")
+
+
+def test_side_by_side(page, tmp_path):
+    _set(page, side=128, steps=3)
+    page.get_by_role("tab", name="Side by side").click()
+    page.locator("#pair-paint").click()
+    _says(page, "pair", "Done in")
+    for path in ("hub", "gatys"):
+        page.locator(f"img[src$='harbor_swirls_{path}.png']").wait_for()
+    assert page.locator("#pair-chart td").count() == 6
+    names, account, _ = _unpack(_take(page, "#pair-bundle", tmp_path))
+    assert {"harbor_swirls_hub.png", "harbor_swirls_gatys.png"} < {*names}
+    assert account["fast"]["losses"].keys() == account["slow"]["losses"].keys()
+
+
+def test_ours_are_picked_by_a_click(page):
+    page.locator("#photos button").nth(1).click()
+    page.locator("#photo img[src$='still_life.webp']").wait_for()
+    page.locator("#paintings button").nth(1).click()
+    page.locator("#styles img[src$='mosaic.webp']").wait_for()
+    page.locator("#paintings button").nth(0).click()
+    page.locator("#styles img[src$='swirls.webp']").wait_for(state="detached")
+
+
+@pytest.mark.parametrize(
+    "make, line",
+    [
+        (lambda: b"no picture at all", "is not a picture that can be read"),
+        (lambda: _png()[:-30], "cannot be decoded"),
+        (lambda: b"", "is empty"),
+        (lambda: _png(10_000, 9_000), "has more than 89 million pixels"),
+        (lambda: bytes(33 << 20), "exceed the maximum allowed size of 32"),
+    ],
+    ids=["text", "cut off", "empty", "pixels", "bytes"],
+)
+def test_bad_upload_is_refused(page, tmp_path, make, line):
+    path = tmp_path / "photo.png"
+    path.write_bytes(make())
+    page.locator("#photo input[type=file]").first.set_input_files(path)
+    page.get_by_test_id("toast-body").get_by_text(line).wait_for()
+    assert str(tmp_path) not in page.content()
+
+
+def _png(width=60, height=50):
+    stream = io.BytesIO()
+    Image.new("1", (width, height)).save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
+
+
+def test_bad_style_is_refused_and_the_others_stay(page, tmp_path):
+    (tmp_path / "bad.png").write_bytes(_png()[:-30])
+    _upload(page, "#styles", tmp_path / "bad.png")
+    page.get_by_test_id("toast-body").get_by_text(
+        "bad.png cannot be decoded"
+    ).wait_for()
+    page.locator("#styles img[src$='bad.png']").wait_for(state="detached")
+    assert page.locator("#styles img[src$='swirls.webp']").count() == 1
+
+
+def test_wishes_out_of_bounds_are_refused(page):
+    _set(page, side=MOST_SIDE["gatys"] + 32)
+    page.get_by_label("Slow: optimise the picture").check()
+    page.locator("#one-paint").click()
+    _says(page, "one", "size is 1056; it must be from 128 to 1024")
+    page.locator("#photo").get_by_label("Remove Image").click()
+    page.locator("#one-paint").click()
+    _says(page, "one", "Choose a photo first")
+    for number in range(1, 5):
+        page.locator("#paintings button").nth(number).click()
+        if number < MOST_STYLES:
+            page.locator("#styles img").nth(number).wait_for()
+    page.get_by_text("At most 4 styles can be mixed").first.wait_for()
+    assert page.locator("#styles img").count() == MOST_STYLES
+
+
+def test_one_slow_picture_at_a_time(open_page, app):
+    first, second = open_page(), open_page()
+    _paint_for_long(first)
+    _says(first, "one", "Step")
+    _paint_for_long(second)
+    _says(second, "one", "Waiting for 1 other picture")
+    third = open_page()
+    third.locator("#one-paint").click()
+    _says(third, "one", "Done in")
+    # An abandoned one ends, and leaves nothing.
+    pages = len([*app.folder.glob("page-*")])
+    first.close()
+    _says(second, "one", "Step")
+    _until(lambda: len([*app.folder.glob("page-*")]) < pages)
+    second.close()
+    third.close()
+    _until(lambda: not [*app.folder.glob("page-*")])
+
+
+def test_who_waits_can_stop(open_page):
+    first, second = open_page(), open_page()
+    _paint_for_long(first)
+    _says(first, "one", "Step")
+    _paint_for_long(second)
+    _says(second, "one", "Waiting for 1 other picture")
+    second.locator("#one-stop").click()
+    _says(second, "one", "Stopped before its turn")
+    assert second.locator("#one-picture").is_enabled()
+
+
+def test_no_more_than_a_few_wait(open_page):
+    pages = [open_page(apart=True) for _ in range(3)]
+    for number, page in enumerate(pages):
+        _paint_for_long(page)
+        _says(
+            page, "one", re.compile(f"Waiting for {2 * number}" if number else "Step")
+        )
+        page.get_by_role("tab", name="Side by side").click()
+        page.locator("#pair-paint").click()
+        if page is not pages[-1]:
+            _says(page, "pair", f"Waiting for {2 * number + 1}")
+    _says(page, "pair", "4 pictures are waiting already, and no more may")
+    page.locator("#pair-fast img").wait_for()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "file=/etc/passwd",
+        "file={folder}/../../../../../../etc/passwd",
+        "file={folder}/%2e%2e/%2e%2e/errors",
+        "file=../../../../../../etc/passwd",
+        "file=file:///etc/passwd",
+        "file={folder}",
+        "file/etc/passwd",
+        "file=http://127.0.0.1:9/",
+        "proxy=http://127.0.0.1:9/",
+    ],
+)
+def test_nothing_else_can_be_read(app, path):
+    url = f"{app.url}gradio_api/{path.format(folder=app.folder)}"
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(url)
+    assert refused.value.code in (403, 404)
+
+
+def test_port_that_is_taken_is_one_line(app):
+    done = subprocess.run(
+        [sys.executable, "-m", "tf_style.app", "--no_browser", f"--port={app.port}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"tf_style: .*port.*\n", done.stderr)

@@ -1,0 +1,29 @@
+"""A picture to take away, with all that it takes to make it again."""
+
+import json
+import zipfile
+
+from tf_style import manifest
+
+
+def write(path, pictures):
+    """Writes a ZIP of pictures, their manifest and its inputs.
+
+    The manifest in it names the inputs beside it, so that `--from_manifest` works in
+    the folder where the ZIP is unpacked.
+
+    Args:
+        path: of the ZIP.
+        pictures: paths; the first has the manifest.
+    """
+    account = manifest.path_of(pictures[0])
+    facts = json.loads(account.read_text("utf-8"))
+    # Pictures do not get smaller.
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for picture in pictures:
+            archive.write(picture, picture.name)
+        for name, entry in facts["inputs"].items():
+            source = entry["source"]
+            entry["source"] = name + source[source.rindex(".") :].lower()
+            archive.write(source, entry["source"])
+        archive.writestr(account.name, json.dumps(facts, indent=2) + "\n")
