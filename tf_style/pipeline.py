@@ -3,6 +3,9 @@
 import collections
 import concurrent.futures
 import contextlib
+import os
+import sys
+import threading
 
 from tf_style.events import Written
 
@@ -10,10 +13,20 @@ from tf_style.events import Written
 AHEAD = 2
 
 
+def _yield_to_others():
+    """Lets this thread run when others wait, where Linux has niceness for threads.
+
+    A convolution that shares its cores with it would wait for its slower half.
+    """
+    with contextlib.suppress(OSError):
+        if sys.platform == "linux":
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+
+
 @contextlib.contextmanager
 def read_ahead(read, sources):
     """Gives an iterator of (source, function that returns what `read(source)` gave)."""
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+    with concurrent.futures.ThreadPoolExecutor(1, initializer=_yield_to_others) as pool:
 
         def found():
             waiting = collections.deque()
@@ -40,7 +53,8 @@ class Writer(contextlib.AbstractContextManager):
     """
 
     def __init__(self, behind):
-        self._pool = concurrent.futures.ThreadPoolExecutor(1)
+        pool = concurrent.futures.ThreadPoolExecutor
+        self._pool = pool(1, initializer=_yield_to_others)
         self._waiting = collections.deque()
         self._behind = behind
         self.written = set()
