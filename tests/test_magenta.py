@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_hub
 
-from tf_style import files, hub, magenta
+from tf_style import files, hardware, hub, magenta
 from tf_style.config import HubConfig
 
 PICTURES = tf.TensorSpec([None, None, None, 3], tf.float32)
@@ -128,6 +128,21 @@ def test_an_answer_a_little_out_of_range_is_clipped(tmp_path, content, style):
     picture = hub.stylize(content, style, HubConfig(model=str(folder)))
     expected = np.clip(1.5 * content - 0.25, 0, 1)
     np.testing.assert_allclose(picture, expected, atol=1e-6)
+
+
+def test_a_photo_that_would_not_fit_is_refused_with_a_size_that_would(
+    stub_model, style, monkeypatch
+):
+    model = magenta.load(str(stub_model))
+    photo = np.zeros((1, 300, 1000, 3), np.float32)
+    monkeypatch.setattr(hardware, "free_memory", lambda: 45_000_000)
+    # 300 bytes for each of 300000 pixels are twice of what is free: 1000 / sqrt(2).
+    with pytest.raises(ValueError, match="1000x300 pixels .*--max_side=700, or --model"):
+        model.paint(photo, [style], [1], 1.0)
+    monkeypatch.setattr(hardware, "free_memory", lambda: 90_000_000)
+    assert model.paint(photo, [style], [1], 1.0).shape == photo.shape
+    monkeypatch.setattr(hardware, "free_memory", lambda: None)
+    assert model.paint(photo, [style], [1], 1.0).shape == photo.shape
 
 
 @pytest.mark.parametrize("exists", [False, True])
