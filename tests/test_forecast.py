@@ -74,3 +74,21 @@ def test_a_dry_run_writes_nothing_and_names_what_it_would(
     assert not (tmp_path / "deep").exists()
     list(run.run(dataclasses.replace(job, dry_run=False)))
     assert list(run.run(job)) == [run.Kept(Path(job.output))]
+
+
+def test_a_picture_that_cannot_be_foretold_does_not_hide_the_others(
+    content, stub_model, tmp_path
+):
+    images.save_image(tmp_path / "photo.png", content)
+    long = np.zeros((1, 400, 16, 3), np.float32)  # too elongated
+    for name, painting in (("long", long), ("short", long[:, :50])):
+        images.save_image(tmp_path / f"{name}.png", painting)
+    job = Job(
+        contents=(str(tmp_path / "photo.png"),),
+        styles=tuple(str(tmp_path / f"{name}.png") for name in ("long", "short")),
+        hub=HubConfig(model=str(stub_model)),
+        dry_run=True,
+    )
+    failed, planned = run.run(job)
+    assert "too elongated" in failed.reason
+    assert planned.path.name == "photo_short.png"

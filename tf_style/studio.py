@@ -71,7 +71,8 @@ class Studio:
                 task = yield from self._prepare(pair, content)
                 tasks += [task] if task else []
             if self._job.dry_run:
-                yield from map(self._plan, tasks)
+                for task in tasks:
+                    yield from self._plan(task)
                 continue
             together = self._paint_together(tasks)
             for task in tasks:
@@ -108,8 +109,10 @@ class Studio:
         return task
 
     def _plan(self, task):
-        seconds = self._forecast.seconds(task, self._encoder_of(task))
-        return Planned(task.pair.output, seconds)
+        code = self._encoder_of(task)
+        seconds = yield from attempt(self._forecast.seconds, task, code)
+        if seconds is not None:
+            yield Planned(task.pair.output, seconds)
 
     def _paint_together(self, tasks):
         """Returns {output: `paint.Painted`}, empty where each is painted alone."""
