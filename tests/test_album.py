@@ -118,7 +118,7 @@ def test_a_sweep_has_the_painting_in_its_corner(made, drawn, tmp_path):
     shown, outputs = made(make_job(tmp_path, **one, sweep=("steps=1,2",)))
     list(shown.write({*outputs}))
     [rows] = drawn
-    assert captions(rows) == [["ink", "steps=1", "steps=2"], ["cat", "", ""]]
+    assert captions(rows) == [["ink", "", ""], ["cat", "steps=1", "steps=2"]]
     assert greys(rows) == [[11, False, False], [1, 21, 22]]
 
 

@@ -137,7 +137,9 @@ def test_a_photo_that_would_not_fit_is_refused_with_a_size_that_would(
     photo = np.zeros((1, 300, 1000, 3), np.float32)
     monkeypatch.setattr(hardware, "free_memory", lambda: 45_000_000)
     # 300 bytes for each of 300000 pixels are twice of what is free: 1000 / sqrt(2).
-    with pytest.raises(ValueError, match="1000x300 pixels .*--max_side=700, or --model"):
+    with pytest.raises(
+        ValueError, match="1000x300 pixels .*--max_side=700, or --model"
+    ):
         model.paint(photo, [style], [1], 1.0)
     monkeypatch.setattr(hardware, "free_memory", lambda: 90_000_000)
     assert model.paint(photo, [style], [1], 1.0).shape == photo.shape

@@ -181,8 +181,8 @@ def test_a_sweep_of_one_setting_is_a_row(job, drawn, stub_model, tmp_path):
     list(run.run(job))
     [rows] = drawn
     assert [[cell.caption for cell in row] for row in rows] == [
-        ["painting", "strength=0", "strength=0.5", "strength=1"],
-        ["photo", "", "", ""],
+        ["painting", "", "", ""],
+        ["photo", "strength=0", "strength=0.5", "strength=1"],
     ]
     photo, *pictures = (cell.picture for cell in rows[1])
     np.testing.assert_allclose(pictures[0], photo, atol=1e-6)

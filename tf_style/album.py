@@ -53,10 +53,17 @@ class Album:
             corner = self._head((self._pairs[0].content,))
         elif self._job.sweep:
             corner = self._head(self._pairs[0].styles)
-        yield [corner, *map(self._head, self._columns)]
+        # What a single setting is stands above each picture, not above the style.
+        single = len(self._job.sweep) == 1
+        empty = sheet.Cell(None)
+        yield [corner, *(empty if single else self._head(c) for c in self._columns)]
         for row in self._rows:
             pairs = [made[row, column] for column in self._columns]
-            yield [self._head(row), *(self._cell(pair, written) for pair in pairs)]
+            cells = [self._cell(pair, written) for pair in pairs]
+            if single:
+                heads = map(self._head, self._columns)
+                cells = [c._replace(caption=h.caption) for c, h in zip(cells, heads)]
+            yield [self._head(row), *cells]
 
     def _head(self, what):
         """Heads a row or column: with names of pictures, or a changed setting."""

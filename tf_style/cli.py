@@ -262,7 +262,7 @@ def _run(job):
         shown.sum_up()
     if not shown.failed:
         return 0
-    return 2 if shown.written or shown.kept else 1
+    return 2 if shown.written or shown.kept or shown.planned else 1
 
 
 class _Signals:

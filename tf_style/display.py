@@ -20,6 +20,7 @@ class Display:
     Attributes:
         written: pictures painted and written.
         kept: pictures that were there.
+        planned: seconds of each picture of a dry run.
         failed: inputs and pictures that failed.
     """
 
@@ -29,7 +30,7 @@ class Display:
         self._picture = None
         self._last_line = time.monotonic()
         self._first_step = None  # its index, its progress, and when it was there
-        self._planned = []  # seconds of each picture of a dry run
+        self.planned = []
         self.written = self.kept = self.failed = 0
 
     def show(self, event):
@@ -50,7 +51,7 @@ class Display:
             if isinstance(event, run.Noted):
                 self._print(f"tf_style: {event.note}", sys.stderr)
             elif isinstance(event, run.Planned):
-                self._planned.append(event.seconds)
+                self.planned.append(event.seconds)
                 duration = _duration(event.seconds)
                 self._print(f"would write {event.path} ({duration})", sys.stdout)
             elif isinstance(event, run.Started):
@@ -60,8 +61,8 @@ class Display:
 
     def sum_up(self):
         """Says how much there is, or went wrong, which scrolls out of sight."""
-        if self._planned:
-            total, count = _duration(sum(self._planned)), len(self._planned)
+        if self.planned:
+            total, count = _duration(sum(self.planned)), len(self.planned)
             self._print(f"{count} to paint, about {total} in all", sys.stdout)
         if self.failed and self.written:
             self._print(

@@ -66,9 +66,10 @@ def paint(task, code, way):
         images.writing_format(task.pair.output, size)
         return (yield from _paint(task, code, way))
     except (MemoryError, tf.errors.ResourceExhaustedError):
+        pieces = ", or work on pieces with --tile=256"
         yield Failed(
             f"{task.pair.content}: not enough memory for {size[1]}x{size[0]} pixels; "
-            "make it smaller with --max_side, or work on pieces with --tile=256"
+            f"make it smaller with --max_side{'' if task.job.mode == 'hub' else pieces}"
         )
     except (ValueError, OSError, tf.errors.OpError) as error:
         yield _failed(task, error)
