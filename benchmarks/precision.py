@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_style import gatys, images
+from tf_style import compare, gatys, images
 from tf_style.config import GatysConfig
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -39,10 +39,13 @@ def main():
             images.load_image(EXAMPLES / f"{name}.jpg", options.max_side)
             for name in pair
         )
-        measure = _measurer(content, style, exact)
+        measure = compare.measurer(content, style, exact)
         ways = ((exact, exact), (coarse, coarse), (coarse, exact))
         losses = [
-            [measure(_paint(content, style, *way, start)) for start in range(STARTS)]
+            [
+                measure(_paint(content, style, *way, start))["total"]
+                for start in range(STARTS)
+            ]
             for way in ways
         ]
         base = np.mean(losses[0])
@@ -65,13 +68,6 @@ def _paint(content, style, config, last, start):
                 pass
             break
     return step.best
-
-
-def _measurer(content, style, config):
-    size = content.shape[1:3]
-    goal = gatys.load_objective(config, size)
-    targets = goal.measure_targets(content, style, size)
-    return lambda picture: float(goal.measure_losses(picture, targets)["total"])
 
 
 if __name__ == "__main__":

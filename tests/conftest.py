@@ -53,6 +53,23 @@ def shallow():
     }
 
 
+@pytest.fixture
+def slow_job(tmp_path, content, style, shallow):
+    """One photo in one painting on the slow path, as it is settled by `shallow`."""
+    from tf_style import images
+    from tf_style.config import GatysConfig, Job
+
+    images.save_image(tmp_path / "photo.png", content)
+    images.save_image(tmp_path / "painting.png", style)
+    return Job(
+        contents=(str(tmp_path / "photo.png"),),
+        styles=(str(tmp_path / "painting.png"),),
+        output=str(tmp_path / "out"),
+        mode="gatys",
+        gatys=GatysConfig(**shallow),
+    )
+
+
 @pytest.fixture(scope="session")
 def vgg19(tmp_path_factory):
     """The path of a weights file of VGG-19 with seeded values."""

@@ -391,6 +391,10 @@ def test_failed_pictures_give_status_2_and_the_others_are_written(
     assert f"kept {out / 'photo_painting.png'}" in again.out
     planned = tf_style(*pair[1:], f"--content={content}", "--output=new/", "--dry_run")
     assert planned.status == 2
+    quiet = tf_style(
+        *pair[1:], f"--content={content}", "--output=new/", "--dry_run", "--quiet"
+    )
+    assert (quiet.status, quiet.out) == (2, "")
 
 
 def test_nothing_written_gives_status_1(tf_style, pair, tmp_path):

@@ -30,6 +30,7 @@ ROWS = (
     ("backbone",),
     ("builtin", "memory"),
     ("images", "losses", "lbfgs", "pieces"),
+    ("startup",),
     ("decode", "files", "config", "hardware", "events"),
     ("__init__",),
 )
@@ -43,6 +44,7 @@ KEPT_TO = {
     "tensorflow_hub": {"magenta"},
     "keras": {"gatys", "features", "backbone", "builtin"},
     "tensorflow": {
+        "startup",
         "studio",
         "paint",
         "checkpoint",

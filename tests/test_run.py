@@ -445,15 +445,6 @@ def blend(single, paintings):
     return dataclasses.replace(single, styles=styles, hub=config)
 
 
-def test_styles_are_blended_by_their_weights(blend, photos, paintings):
-    list(run.run(blend))
-    photo = images.load_image(photos / "cat.png")
-    styles = [images.load_image(paintings / n) for n in ("ink.png", "wax.png")]
-    expected = hub.stylize(photo, styles, blend.hub)
-    found = images.load_image(blend.output)
-    np.testing.assert_allclose(found, expected, atol=0.5 / 255 + 1e-6)
-
-
 def test_a_manifest_repeats_a_blend(blend, paintings):
     list(run.run(blend))
     path = files.local(blend.output)
@@ -476,14 +467,16 @@ def slow_blend(blend):
     return dataclasses.replace(blend, mode="gatys", gatys=config)
 
 
-def test_styles_are_blended_by_their_weights_on_the_slow_path(
-    slow_blend, photos, paintings
-):
-    list(run.run(slow_blend))
+@pytest.mark.parametrize(
+    "which, engine", [("blend", hub), ("slow_blend", gatys)], ids=["hub", "gatys"]
+)
+def test_styles_are_blended_by_their_weights(which, engine, photos, paintings, request):
+    job = request.getfixturevalue(which)
+    list(run.run(job))
     photo = images.load_image(photos / "cat.png")
     styles = [images.load_image(paintings / n) for n in ("ink.png", "wax.png")]
-    expected = gatys.stylize(photo, styles, slow_blend.gatys)
-    found = images.load_image(slow_blend.output)
+    expected = engine.stylize(photo, styles, getattr(job, job.mode))
+    found = images.load_image(job.output)
     np.testing.assert_allclose(found, expected, atol=0.5 / 255 + 1e-6)
 
 

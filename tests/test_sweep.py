@@ -106,16 +106,9 @@ def test_what_is_not_swept_stays(tmp_path):
 
 
 @pytest.fixture
-def job(tmp_path, content, style, shallow):
-    images.save_image(tmp_path / "photo.png", content)
-    images.save_image(tmp_path / "painting.png", style)
-    return Job(
-        contents=(str(tmp_path / "photo.png"),),
-        styles=(str(tmp_path / "painting.png"),),
-        output=str(tmp_path / "out"),
-        mode="gatys",
-        gatys=GatysConfig(**shallow | {"scales": 1}, steps=2),
-    )
+def job(slow_job):
+    config = dataclasses.replace(slow_job.gatys, scales=1, steps=2)
+    return dataclasses.replace(slow_job, gatys=config)
 
 
 @pytest.fixture

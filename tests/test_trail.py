@@ -9,21 +9,16 @@ import pytest
 from PIL import Image
 
 from tf_style import checkpoint, gatys, images, run
-from tf_style.config import GatysConfig, Job
 
 
 @pytest.fixture
-def job(tmp_path, content, style, shallow):
+def job(slow_job):
     """One picture on the slow path, that checkpoints every step."""
-    images.save_image(tmp_path / "photo.png", content)
-    images.save_image(tmp_path / "painting.png", style)
-    return Job(
-        contents=(str(tmp_path / "photo.png"),),
-        styles=(str(tmp_path / "painting.png"),),
-        output=str(tmp_path / "out" / "picture.png"),
-        mode="gatys",
+    return dataclasses.replace(
+        slow_job,
+        output=f"{slow_job.output}/picture.png",
         checkpoint_every=1e-9,
-        gatys=GatysConfig(**shallow, steps=6),
+        gatys=dataclasses.replace(slow_job.gatys, steps=6),
     )
 
 

@@ -48,21 +48,19 @@ class Album:
 
     def _grid(self, written):
         made = {(plan.row_of(pair), plan.column_of(pair)): pair for pair in self._pairs}
-        corner = sheet.Cell(None)
+        heads = [self._head(column) for column in self._columns]
+        corner, captions = sheet.Cell(None), [""] * len(heads)
         if len(self._job.sweep) == 2:
             corner = self._head((self._pairs[0].content,))
         elif self._job.sweep:
             corner = self._head(self._pairs[0].styles)
-        # What a single setting is stands above each picture, not above the style.
-        single = len(self._job.sweep) == 1
-        empty = sheet.Cell(None)
-        yield [corner, *(empty if single else self._head(c) for c in self._columns)]
+            # Above each picture; up there it would stand beside the style.
+            captions = [head.caption for head in heads]
+            heads = [sheet.Cell(None)] * len(heads)
+        yield [corner, *heads]
         for row in self._rows:
             pairs = [made[row, column] for column in self._columns]
-            cells = [self._cell(pair, written) for pair in pairs]
-            if single:
-                heads = map(self._head, self._columns)
-                cells = [c._replace(caption=h.caption) for c, h in zip(cells, heads)]
+            cells = [self._cell(*cell, written) for cell in zip(pairs, captions)]
             yield [self._head(row), *cells]
 
     def _head(self, what):
@@ -75,8 +73,8 @@ class Album:
         picture = self._thumbnails.get(what[0]) if len(what) == 1 else None
         return sheet.Cell(picture, caption)
 
-    def _cell(self, pair, written):
+    def _cell(self, pair, caption, written):
         if pair.output not in written:
-            return sheet.Cell(None)
+            return sheet.Cell(None, caption)
         picture = images.load_image(plan.picture_path(pair.output, self._job.mode))
-        return sheet.Cell(sheet.thumbnail(picture, self._side))
+        return sheet.Cell(sheet.thumbnail(picture, self._side), caption)

@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 
 from absl import app, flags, logging
 
-from tf_style import files
+from tf_style import files, startup
 from tf_style.config import (
     INITS,
     MAX_SIDE,
@@ -112,7 +112,6 @@ flags.DEFINE_string(
     "a model like Magenta's",
 )
 flags.DEFINE_float("strength", _HUB.strength, "hub: from 0, the photo, to 1, the style")
-
 flags.DEFINE_integer(
     "style_size",
     None,
@@ -293,33 +292,17 @@ def _fail(reason):
 
 def _import_engines():
     """Imports what needs TensorFlow, without its start-up messages."""
-    os.environ["KERAS_BACKEND"] = "tensorflow"
     if not FLAGS.verbose:
         logging.set_verbosity(logging.WARNING)
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if not FLAGS.quiet:
         os.environ.setdefault("TFHUB_DOWNLOAD_PROGRESS", "1")
-    with contextlib.nullcontext() if FLAGS.verbose else _silenced():
+
+    def load():
         from tf_style import display, run
 
-        # The search for graphics cards prints too, at the first use of TensorFlow.
-        run.gatys.tf.config.list_physical_devices()
-    if not FLAGS.verbose:
-        run.gatys.tf.get_logger().setLevel("ERROR")
-    return run, display
+        return run, display
 
-
-@contextlib.contextmanager
-def _silenced():
-    """Closes stderr even for C++ code, which knows nothing of `sys.stderr`."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    files.discard_output(2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+    return startup.import_quietly(load, FLAGS.verbose)
 
 
 def _make_job():

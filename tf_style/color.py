@@ -29,32 +29,25 @@ def prepare(style, content, config):
     Returns:
         float32 [1, H', W', 3] in [0, 1].
     """
-    matched = {
-        "luminance": _match_luminance,
-        "covariance": _match_covariance,
-        "histogram": _match_histogram,
-    }
-    return _blend(style, content, matched, config)
+    return _blend(style, content, config, _match_luminance)
 
 
 def restore(picture, content, config):
     """Gives a stylized picture the colours of its photo; arguments as for `prepare`."""
-    matched = {
-        "luminance": _take_luminance,
-        "covariance": _match_covariance,
-        "histogram": _match_histogram,
-    }
-    return _blend(picture, content, matched, config)
+    return _blend(picture, content, config, _take_luminance)
 
 
-def _blend(picture, content, ways, config):
+def _blend(picture, content, config, match_luminance):
     if config.preserve_color == "none" or config.color_strength == 0:
         return picture
+    match = {
+        "luminance": match_luminance,
+        "covariance": _match_covariance,
+        "histogram": _match_histogram,
+    }[config.preserve_color]
     picture = np.asarray(picture, np.float32)
-    matched = ways[config.preserve_color](picture, np.asarray(content, np.float32))
-    return picture + np.float32(config.color_strength) * (
-        np.clip(matched, 0, 1) - picture
-    )
+    matched = np.clip(match(picture, np.asarray(content, np.float32)), 0, 1)
+    return picture + np.float32(config.color_strength) * (matched - picture)
 
 
 def luminance(picture):

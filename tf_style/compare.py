@@ -81,7 +81,7 @@ def iterate(
     regions = masks.fit(regions, content, len(images.several(style)))
     hub_config, _ = hub.choose(hub_config)
     hub.load_model(hub_config.model)
-    measure = _measurer(content, style, gatys_config, regions)
+    measure = measurer(content, style, gatys_config, regions)
 
     with _Stage() as fast_stage:
         fast = hub.stylize(content, style, hub_config, regions)
@@ -191,12 +191,12 @@ def _caption(result):
     )
 
 
-def _measurer(content, style, config, regions):
-    """Returns a function from a picture of the content's size to its losses."""
+def measurer(content, style, config, regions=()):
+    """Returns a function from a picture of the content's size to float32 losses."""
     config = dataclasses.replace(config, precision="float32")
     size = tuple(content.shape[1:3])
     goal = gatys.load_objective(config, size, regions=regions)
-    targets = goal.measure_targets(content, images.several(style), size)
+    targets = goal.measure_targets(content, style, size)
 
     def measure(picture):
         terms = goal.measure_losses(picture, targets)

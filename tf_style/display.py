@@ -47,13 +47,14 @@ class Display:
             self.kept += 1
             if not self._quiet:
                 self._print(f"kept {event.path}", sys.stdout)
+        elif isinstance(event, run.Planned):
+            self.planned.append(event.seconds)
+            if not self._quiet:
+                duration = _duration(event.seconds)
+                self._print(f"would write {event.path} ({duration})", sys.stdout)
         elif not self._quiet:
             if isinstance(event, run.Noted):
                 self._print(f"tf_style: {event.note}", sys.stderr)
-            elif isinstance(event, run.Planned):
-                self.planned.append(event.seconds)
-                duration = _duration(event.seconds)
-                self._print(f"would write {event.path} ({duration})", sys.stdout)
             elif isinstance(event, run.Started):
                 self._start(event)
             elif isinstance(event, gatys.Step):
@@ -61,7 +62,7 @@ class Display:
 
     def sum_up(self):
         """Says how much there is, or went wrong, which scrolls out of sight."""
-        if self.planned:
+        if self.planned and not self._quiet:
             total, count = _duration(sum(self.planned)), len(self.planned)
             self._print(f"{count} to paint, about {total} in all", sys.stdout)
         if self.failed and self.written:

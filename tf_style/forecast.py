@@ -58,7 +58,7 @@ def _try_gatys(content, styles, config):
 def _work(content, styles, config):
     """Returns pixels times steps, over all scales."""
     extract = gatys.load_backbone(config)
-    scales = schedule.plan(content, images.several(styles), extract, config)
+    scales = schedule.plan(content, styles, extract, config)
     return sum((s.stop - s.start) * s.size[0] * s.size[1] for s in scales)
 
 

@@ -23,12 +23,15 @@ class Piece(NamedTuple):
         """Cuts out all that it sees."""
         return whole[:, self.seen_rows, self.seen_columns]
 
+    def shrunk(self, factor):
+        """Returns the same part of a whole that is so many times smaller."""
+        *places, share = self
+        shrunk = [slice(s.start // factor, s.stop // factor) for s in places]
+        return Piece(*shrunk, share)
+
     def passed_on(self, whole):
         """Cuts out what becomes of its own positions after pooling."""
-        rows, columns = (
-            slice(s.start // 2, s.stop // 2) for s in (self.rows, self.columns)
-        )
-        return whole[:, rows, columns]
+        return self.shrunk(2).own(whole)
 
     @property
     def inside(self):

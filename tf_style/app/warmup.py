@@ -1,13 +1,10 @@
 """Imports TensorFlow and loads the models while the page is up already."""
 
-import contextlib
 import importlib
-import os
-import sys
 import threading
 from concurrent.futures import Future
 
-from tf_style import files
+from tf_style import startup
 
 # Seconds that a page may take to open.
 BEGIN_AFTER = 5.0
@@ -41,7 +38,7 @@ class Warmup:
             # What comes first to be seen has the processor to itself.
             self._wanted.wait(BEGIN_AFTER)
             try:
-                self.work.set_result(_import_work())
+                self.work.set_result(startup.import_quietly(_import_work))
                 self.notes.set_result(self.work.result().warm(photo, style, folder))
             except BaseException as error:
                 for future in (self.work, self.notes):
@@ -53,25 +50,4 @@ class Warmup:
 
 
 def _import_work():
-    """Imports what needs TensorFlow, without its start-up messages."""
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silenced():
-        work = importlib.import_module("tf_style.app.work")
-        # The search for graphics cards prints too, at the first use of TensorFlow.
-        work.gatys.tf.config.list_physical_devices()
-    work.gatys.tf.get_logger().setLevel("ERROR")
-    return work
-
-
-@contextlib.contextmanager
-def _silenced():
-    """Closes stderr even for C++ code, which knows nothing of `sys.stderr`."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    files.discard_output(2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+    return importlib.import_module("tf_style.app.work")

@@ -37,9 +37,8 @@ class Modulate(keras.layers.Layer):
     def call(self, x, known):
         """Maps x [B, H, W, C] and known [B, K] to [B, H, W, C]."""
         scale, shift = tf.split(self.affine(known), 2, -1)
-        if (
-            x.shape[0] == 1 and not self.statistics
-        ):  # Batch normalisation is the same, and has a fast kernel.
+        if x.shape[0] == 1 and not self.statistics:
+            # Batch normalisation is the same, and has a fast kernel.
             picture = tf.raw_ops.FusedBatchNormV3(
                 x=x,
                 scale=1 + scale[0],

@@ -11,8 +11,9 @@ from tf_style.builtin import moments, vgg
 
 # What is transported: colours, and the activations of these layers.
 LAYERS = ("block2_conv1", "block3_conv1", "block4_conv1")
-# Pixels a side that one position of the deepest layer stands for.
-STRIDE = 8
+# Pixels a side that one position of each stands for.
+STRIDES = (2, 4, 8)
+STRIDE = STRIDES[-1]
 # Root mean squares of activations over paintings: the decoder sees about unit size.
 SCALES = (1.0, 250.0, 250.0, 250.0)
 
@@ -46,8 +47,7 @@ def encode(encoder, image):
     It holds the means of colours and activations and of all their products. Being means
     over positions, codes of several styles may be mixed like their pixels.
     """
-    parts = [moments.second(values) for values in measure(encoder, image)]
-    return tf.concat([tf.reshape(p, [tf.shape(p)[0], -1]) for p in parts], -1)
+    return moments.join([moments.second(v) for v in measure(encoder, image)])
 
 
 def prepare(encoder, photo, code):
@@ -58,11 +58,31 @@ def prepare(encoder, photo, code):
         photo: [B, H, W, 3] in [0, 1], each side a multiple of `STRIDE`, at least two.
         code: moments to reach, [B, CODE_SIZE].
     """
-    (colour, *deeper), (faint, *faints) = moments.split(code), moments.RIDGES
-    colours = moments.transport(photo, colour, faint)
+    colours = recolour(photo, code)
+    return [colours, *transport(encoder, colours, code)], moments.statistics(code)
+
+
+def recolour(photo, code):
+    """Moves the colours of a photo [B, H, W, 3] to those of a code."""
+    return moments.transport(photo, moments.split(code)[0], moments.RIDGES[0])
+
+
+def transport(encoder, colours, code, own=None):
+    """Moves the activations of a recoloured photo to those of a code.
+
+    Args:
+        encoder, code: as for `prepare`.
+        colours: as from `recolour`.
+        own: second moments of the activations, where `colours` are tiles of the photo.
+
+    Returns:
+        Activations of `LAYERS`, a list.
+    """
     _, *activations = measure(encoder, tf.clip_by_value(colours, 0, 1))
-    moved = [moments.transport(*task) for task in zip(activations, deeper, faints)]
-    return [colours, *moved], moments.statistics(code)
+    targets, ridges = moments.split(code)[1:], moments.RIDGES[1:]
+    own = own or [None] * len(activations)
+    tasks = zip(activations, targets, ridges, own, strict=True)
+    return [moments.transport(*task) for task in tasks]
 
 
 def noise(shape, seed=0):
@@ -74,5 +94,5 @@ def noise(shape, seed=0):
         tf.random.stateless_normal(
             [shape[0], shape[1] // scale, shape[2] // scale, 1], [scale, seed]
         )
-        for scale in (2, 4, 8)
+        for scale in STRIDES
     ]

@@ -45,8 +45,7 @@ class Large:
 
     def encode(self, photo):
         """Returns the code of a photo [1, H, W, 3], as `encoder.encode`."""
-        seconds = [moments.second(photo), *self._add_up(photo)]
-        return tf.concat([tf.reshape(second, [1, -1]) for second in seconds], -1)
+        return moments.join([moments.second(photo), *self._add_up(photo)])
 
     def paint(self, photo, code):
         """Repaints a photo.
@@ -58,35 +57,33 @@ class Large:
         Returns:
             float32 [1, H, W, 3] in [0, 1].
         """
-        colour, *targets = moments.split(code)
-        faint, *_ = moments.RIDGES
-        colours = moments.transport(photo, colour, faint).numpy()
+        colours = encoder.recolour(photo, code).numpy()
         own = self._add_up(np.clip(colours, 0, 1))
         noises = [level.numpy() for level in encoder.noise(photo.shape)]
-        known = moments.statistics(code)
 
         def look(piece):
-            cut = [piece.seen(colours)]
-            return cut + [_seen(level, piece, s) for level, s in zip(noises, (2, 4, 8))]
+            levels = zip(encoder.STRIDES, noises)
+            seen = [piece.shrunk(stride).seen(noise) for stride, noise in levels]
+            return [piece.seen(colours), *seen]
 
         height, width = photo.shape[1:3]
         sample = map(look, _sample(height, width))
         stacked = [np.concatenate(parts) for parts in zip(*sample)]
-        shared = self._sample(stacked, own, targets, known)
+        shared = self._sample(stacked, own, code)
         painted = np.empty_like(colours)
         for piece in pieces.pieces(height, width, SIDE, REACH):
-            tile = self._paint_tile(look(piece), own, targets, known, shared)
+            tile = self._paint_tile(look(piece), own, code, shared)
             top, left, rows, columns = piece.inside.numpy()
             inside = tile[:, top : top + rows, left : left + columns]
             piece.own(painted)[:] = inside.numpy()
-        return decoder.match_colours([painted, known]).numpy()
+        return decoder.match_colours([painted, moments.statistics(code)]).numpy()
 
     def _add_up(self, picture):
         """Returns second moments of the activations of a picture, [1, C + 1, C + 1]."""
         sums = [0.0] * len(encoder.LAYERS)
         for piece in pieces.pieces(*picture.shape[1:3], SIDE, REACH):
             activations = self._encode_tile(piece.seen(picture))
-            for index, (layer, scale) in enumerate(zip(activations, (2, 4, 8))):
+            for index, (layer, scale) in enumerate(zip(activations, encoder.STRIDES)):
                 inside = piece.inside // scale
                 own = tf.slice(layer, [0, *inside[:2], 0], [1, *inside[2:], -1])
                 sums[index] += piece.share * moments.second(own)
@@ -96,22 +93,18 @@ class Large:
         _, *activations = encoder.measure(self._encoder, picture)
         return activations
 
-    def _show(self, tiles, own, targets, known):
-        """Returns what the decoder is shown of tiles: [colours, *noises]."""
+    def _show(self, tiles, own, code):
+        """Returns what the decoder is shown of tiles [colours, *noises]."""
         colours, *noises = tiles
-        activations = self._measure(tf.clip_by_value(colours, 0, 1))
-        _, *ridges = moments.RIDGES
-        moved = [
-            moments.transport(*task)
-            for task in zip(activations, targets, ridges, own, strict=True)
-        ]
-        return [colours, *moved, *noises, tf.repeat(known, tf.shape(colours)[0], 0)]
+        moved = encoder.transport(self._encoder, colours, code, own)
+        known = tf.repeat(moments.statistics(code), tf.shape(colours)[0], 0)
+        return [colours, *moved, *noises, known]
 
-    def _sample_tiles(self, tiles, own, targets, known):
-        return self._statistics.measure(self._show(tiles, own, targets, known))
+    def _sample_tiles(self, tiles, own, code):
+        return self._statistics.measure(self._show(tiles, own, code))
 
-    def _paint(self, tile, own, targets, known, shared):
-        return self._statistics.apply(self._show(tile, own, targets, known), shared)
+    def _paint(self, tile, own, code, shared):
+        return self._statistics.apply(self._show(tile, own, code), shared)
 
 
 def _sample(height, width):
@@ -128,12 +121,3 @@ def _sample(height, width):
     for corner in itertools.product(*starts):
         rows, columns = (slice(a, a + s) for a, s in zip(corner, sides))
         yield pieces.Piece(rows, columns, rows, columns, 0.0)
-
-
-def _seen(level, piece, scale):
-    """Cuts what a piece sees out of an array of a smaller scale."""
-    rows, columns = (
-        slice(s.start // scale, s.stop // scale)
-        for s in (piece.seen_rows, piece.seen_columns)
-    )
-    return level[:, rows, columns]

@@ -31,6 +31,11 @@ def split(code):
     return [tf.reshape(part, [-1, c + 1, c + 1]) for part, c in parts]
 
 
+def join(seconds):
+    """Joins second moments [B, C + 1, C + 1], a list, into codes [B, CODE_SIZE]."""
+    return tf.concat([tf.reshape(s, [tf.shape(s)[0], -1]) for s in seconds], -1)
+
+
 def _gaussian(second):
     """Mean [B, 1, C] and covariance [B, C, C] of second moments [B, C + 1, C + 1]."""
     mean, products = second[:, -1:, :-1], second[:, :-1, :-1]
