@@ -22,6 +22,7 @@ from PIL import Image
 
 from tf_style import images, manifest
 from tf_style.app import bundle, chart, guard, line, sessions
+from tf_style.app.__main__ import main
 from tf_style.app.wish import MOST_SIDE, MOST_STYLES, Wish
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -187,6 +188,16 @@ def test_without_gradio_one_line_says_what_to_install():
     assert (done.returncode, done.stdout) == (1, "")
     said = "tf_style: the page needs Gradio: pip install 'tf_style[app]'\n"
     assert done.stderr == said
+
+
+@pytest.mark.parametrize("argument", ["--port=99999", "--port=x", "--nonsense"])
+def test_bad_usage_is_one_line(argument, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["tf_style.app", argument])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, said = capsys.readouterr()
+    assert (ended.value.code, out) == (1, "")
+    assert re.fullmatch(r"tf_style: .*; see --help\n", said)
 
 
 # All of it, in a browser.
