@@ -1,0 +1,61 @@
+"""The local engine: paints in this process, and reads and writes beside that."""
+
+import collections
+import functools
+
+from tf_style import pipeline
+from tf_style.events import Noted
+from tf_style.inputs import attempt, read
+from tf_style.studio import Studio, settle
+
+
+def paint(job, pairs, paintings, count, began, show):
+    """Makes pictures. While the fast path paints one, the next is read.
+
+    Args:
+        job: a `config.Job`.
+        pairs: the `plan.Pair`s to make, those of one photo together.
+        paintings: its `inputs.Paintings`.
+        count: of all pictures of the job, of which `pairs` may be a part.
+        began: when the job's time budget began, on `time.monotonic`.
+        show: is told the source and the pixels of each photo.
+
+    Yields:
+        What happens.
+
+    Returns:
+        The paths of what was written, or is there already; the value of `yield from`.
+
+    Raises:
+        ValueError, OSError, KeyboardInterrupt: as `run.run`.
+    """
+    pairs_of = collections.defaultdict(list)
+    for pair in pairs:
+        pairs_of[pair.content].append(pair)
+    read_content = functools.partial(read, job, "content", max_side=job.max_side)
+    behind = pipeline.AHEAD if job.mode == "hub" else 0
+    studio, batch = None, []
+    with (
+        pipeline.read_ahead(read_content, pairs_of) as found,
+        pipeline.Writer(behind) as writer,
+    ):
+        for source, result in found:
+            if not (content := (yield from attempt(result))):
+                continue
+            show(source, content.pixels)
+            # Here and not earlier: who has one bad picture need not wait for a model.
+            if not studio:
+                job, notes = settle(job)
+                yield from map(Noted, notes)
+                studio = Studio(job, paintings, writer, count, began)
+            if batch and batch[0][1].pixels.shape != content.pixels.shape:
+                yield from studio.make(batch)
+                batch = []
+            batch.append((pairs_of[source], content))
+            if len(batch) == studio.room_for(content):
+                yield from studio.make(batch)
+                batch = []
+        if batch:
+            yield from studio.make(batch)
+        yield from writer.finish()
+    return writer.written
