@@ -7,11 +7,11 @@ Draws so many different pictures out of `examples/`, has them painted by one job
 """
 
 import argparse
-import re
 import tempfile
 import time
 from pathlib import Path
 
+import memory
 import numpy as np
 
 from tf_style import hub, images, run
@@ -33,7 +33,7 @@ def main():
     style = EXAMPLES / "swirls.jpg"
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder, "photos")
-        _draw(photos, options)
+        draw(photos, options)
         bare = [_call(config, style, photos)]
         job = Job(
             contents=(str(photos),),
@@ -41,21 +41,21 @@ def main():
             output=str(Path(folder, "out")),
             hub=config,
         )
-        began, written, memory = time.perf_counter(), 0, []
+        began, written, held = time.perf_counter(), 0, []
         for event in run.run(job):
             if isinstance(event, run.Written):
                 written += 1
                 if written % (options.count // 10) == 0:
-                    memory.append(_resident())
+                    held.append(memory.resident())
         ours = (time.perf_counter() - began) / options.count
         bare.append(_call(config, style, photos))
     rates = ", ".join(f"{seconds:.4f}" for seconds in bare)
     print(f"bare call {rates} s a picture, ours {ours:.4f} s")
     print(f"ours runs at {np.mean(bare) / ours:.2f} of the bare model's speed")
-    print("MiB resident, every tenth of the way:", *[m >> 20 for m in memory])
+    print("MiB resident, every tenth of the way:", *held)
 
 
-def _draw(folder, options):
+def draw(folder, options):
     """Writes pictures that all differ: cuts of the examples at seeded places."""
     folder.mkdir()
     sources = [images.load_image(EXAMPLES / f"{n}.jpg") for n in ("harbor", "mosaic")]
@@ -79,11 +79,6 @@ def _call(config, style, photos):
             began = time.perf_counter()
         model.paint(photo, code.parts, code.weights, 1.0)
     return (time.perf_counter() - began) / CALLS
-
-
-def _resident():
-    status = Path("/proc/self/status").read_text()  # Linux has it.
-    return 1024 * int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+import memory
 from playwright.sync_api import sync_playwright
 
 CLICKS = 13
@@ -46,7 +46,7 @@ def _click(url, began, pid):
         print(f"first click answered after {time.perf_counter() - began:.1f} s")
         _wait_for_picture(page)
         print(f"first picture after {time.perf_counter() - began:.1f} s")
-        seconds, memory = [], []
+        seconds, held = [], []
         for _ in range(CLICKS):
             page.wait_for_timeout(300)
             before = page.locator("#slider img").last.get_attribute("src")
@@ -54,11 +54,11 @@ def _click(url, began, pid):
             page.locator("#one-paint").click()
             _wait_for_picture(page, before)
             seconds.append(time.perf_counter() - clicked)
-            memory.append(_resident(pid))
+            held.append(memory.resident(pid))
         browser.close()
     middle, worst = statistics.median(seconds), max(seconds)
     print(f"from click to fast picture: median {middle:.2f} s, worst {worst:.2f} s")
-    print(f"MiB resident: {memory[2]} after 3 clicks, {memory[-1]} after {CLICKS}")
+    print(f"MiB resident: {held[2]} after 3 clicks, {held[-1]} after {CLICKS}")
 
 
 def _wait_for_picture(page, before=None):
@@ -73,11 +73,6 @@ def _wait_for_picture(page, before=None):
         arg=before,
         timeout=60_000,
     )
-
-
-def _resident(pid):
-    status = Path(f"/proc/{pid}/status").read_text()  # Linux has it.
-    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) >> 10
 
 
 if __name__ == "__main__":

@@ -757,6 +757,23 @@ def save(image, path, width):
     picture.resize(size, Image.Resampling.LANCZOS).save(path, quality=88)
 
 
+def save_film(source, path, frames=12, size=(144, 81)):
+    """Writes a GIF that looks to and fro over a picture, nearer and farther."""
+    with Image.open(source) as picture:
+        width, height = picture.size
+        looks = []
+        for turn in np.linspace(0, 2 * np.pi, frames, endpoint=False):
+            wide = width * (0.72 - 0.08 * np.cos(turn))
+            high = wide * size[1] / size[0]
+            left = (width - wide) * (0.5 + 0.45 * np.sin(turn))
+            top = (height - high) * 0.55
+            box = (left, top, left + wide, top + high)
+            looks.append(picture.resize(size, Image.Resampling.LANCZOS, box))
+    palette = Image.fromarray(np.hstack(looks)).quantize(256)
+    first, *others = (look.quantize(palette=palette) for look in looks)
+    first.save(path, save_all=True, append_images=others, duration=150, loop=0)
+
+
 def main():
     """Draws every picture into the chosen folder."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -773,6 +790,8 @@ def main():
         width = 768 if draw is harbor else 640
         save(draw(np.random.default_rng(7)), folder / name, width)
         print(name)
+    save_film(folder / "harbor.jpg", folder / "harbor.gif")
+    print("harbor.gif")
 
 
 if __name__ == "__main__":

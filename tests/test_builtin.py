@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tf_style import features, hardware, images
-from tf_style.builtin import decoder, moments, stylizer, vgg
+from tf_style.builtin import decoder, moments, steady, stylizer, vgg
 from tf_style.config import GatysConfig
 from tf_style.losses import gram_matrix
 
@@ -225,3 +225,79 @@ def test_transport_of_one_channel_is_a_shift_and_a_scale():
 def test_all_that_ships_is_small():
     size = sum(path.stat().st_size for path in (vgg.WEIGHTS, stylizer.WEIGHTS))
     assert size < 6e6
+
+
+def test_a_running_mean_forgets_a_tenth_a_frame():
+    values = np.float32([[1, 5], [1, 5], [0, 5]])
+    found = steady._running_mean(values, np.float32([[0, 5]]))
+    expected = [[0.1, 5], [0.19, 5], [0.171, 5]]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_frames_at_once_have_the_running_means_of_one_after_the_other():
+    values = np.random.default_rng(3).random((7, 5)).astype(np.float32)
+    expected, before = [], values[:1]
+    for value in values:
+        before = steady._running_mean(value[None], before)
+        expected.append(before[0])
+    np.testing.assert_allclose(
+        steady._running_mean(values, values[:1]), expected, rtol=1e-5
+    )
+
+
+def levels_apart(one, other):
+    """Returns the mean difference in levels of 255."""
+    return 255 * np.abs(one - other).mean()
+
+
+def test_frames_that_stay_the_same_are_painted_as_a_picture(painter, harbor, paintings):
+    code, memory = [painter.encode(paintings[0])], {}
+    alone = painter.paint(harbor, code, [1.0], 1.0)
+    for _ in range(3):
+        found = painter.paint(np.repeat(harbor, 2, 0), code, [1.0], 1.0, memory)
+        for picture in found:
+            # Rounding of bfloat16.
+            assert levels_apart(picture[None], alone) < 1
+
+
+def test_frames_at_once_are_painted_as_one_after_the_other(painter, harbor, paintings):
+    code = [painter.encode(paintings[0])]
+    frames = np.concatenate([harbor * share for share in (1, 0.8, 0.7, 0.65, 0.5)])
+    several, one = {}, {}
+    together = [
+        painter.paint(part, code, [1.0], 1.0, several)
+        for part in (frames[:2], frames[2:])
+    ]
+    apart = [painter.paint(f[None], code, [1.0], 1.0, one) for f in frames]
+    together, apart = np.concatenate(together), np.concatenate(apart)
+    assert levels_apart(together, apart) < 1
+    # It does matter.
+    afresh = painter.paint(frames[-1:], code, [1.0], 1.0, {})
+    assert levels_apart(apart[-1:], afresh) > 4
+
+
+def test_something_bright_that_comes_in_changes_the_rest_less(
+    painter, harbor, paintings
+):
+    code, half = [painter.encode(paintings[0])], harbor.shape[2] // 2
+    bright, rest = harbor.copy(), np.s_[:, :, : half - 24]
+    bright[:, :, half:] = 1
+    memory, found, alone = {}, [], []
+    for frame in (harbor, bright):
+        found.append(painter.paint(frame, code, [1.0], 1.0, memory))
+        alone.append(painter.paint(frame, code, [1.0], 1.0))
+    jump = levels_apart(alone[0][rest], alone[1][rest])
+    assert jump > 4
+    assert levels_apart(found[0][rest], found[1][rest]) < 0.75 * jump
+    # In time it gets there.
+    for _ in range(40):
+        last = painter.paint(bright, code, [1.0], 1.0, memory)
+    assert levels_apart(last[rest], alone[1][rest]) < 0.3 * jump
+
+
+def test_a_memory_is_of_no_use_where_the_photo_stays(painter, harbor, paintings):
+    memory = {}
+    code = [painter.encode(paintings[0])]
+    np.testing.assert_array_equal(
+        painter.paint(harbor, code, [1.0], 0.0, memory), harbor
+    )

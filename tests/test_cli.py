@@ -2,6 +2,7 @@
 
 import dataclasses
 import fcntl
+import importlib.util
 import json
 import os
 import pty
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import films
 import numpy as np
 import pytest
 from absl import flags
@@ -116,6 +118,7 @@ def test_every_flag_reaches_its_setting(parsed):
         "--content_weight=2",
         "--style_weight=3e-3",
         "--tv_weight=0.5",
+        "--temporal_weight=7",
         "--init=noise",
         "--steps=7",
         "--scales=3",
@@ -145,12 +148,14 @@ def test_every_flag_reaches_its_setting(parsed):
         "--resume",
         "--save_every=9",
         "--timelapse=film.gif",
+        "--noflow",
     )
     job = cli._make_job()
     assert (job.checkpoint_every, job.resume) == (5.0, True)
     assert (job.save_every, job.timelapse) == (9, "film.gif")
     assert (job.style_blend, job.masks) == (True, ("a.png", "b.png"))
     assert job.sweep == ("steps=5,9", "seed=1,2")
+    assert job.flow is False
     assert (job.contents, job.styles) == (("a.jpg",), ("b.jpg",))
     assert (job.output, job.max_side) == ("folder", 99)
     shared = {
@@ -169,6 +174,7 @@ def test_every_flag_reaches_its_setting(parsed):
         content_weight=2.0,
         style_weight=3e-3,
         tv_weight=0.5,
+        temporal_weight=7.0,
         init="noise",
         steps=7,
         scales=3,
@@ -395,6 +401,39 @@ def test_failed_pictures_give_status_2_and_the_others_are_written(
         *pair[1:], f"--content={content}", "--output=new/", "--dry_run", "--quiet"
     )
     assert (quiet.status, quiet.out) == (2, "")
+
+
+def test_a_film_that_ends_early_gives_status_2_and_one_line(
+    tf_style, pair, stub_model, tmp_path
+):
+    pytest.importorskip("av")
+    pytest.importorskip("cv2")
+    frames = films.pan(5, 48, 64)
+    path, out = tmp_path / "a.mkv", tmp_path / "out.mp4"
+    films.write(path, frames, codec="mjpeg", pix_fmt="yuvj420p", damaged=2)
+    painting = next(a for a in pair if str(a).startswith("--style"))
+    end = tf_style(f"--content={path}", painting, f"--output={out}", "--quiet")
+    assert (end.status, end.out) == (2, "")
+    ended, summed_up = end.err.splitlines()
+    assert ended.startswith(f"tf_style: {path}: frame 2 cannot be decoded: ")
+    assert ended.endswith(f"; {out} ends after 2 frames")
+    assert summed_up == "tf_style: 1 written, 1 failed"
+    assert len(films.read(out)[0]) == 2
+
+
+@pytest.mark.parametrize("lacking, told", [("av", "PyAV"), ("cv2", "--noflow")])
+def test_what_films_need_is_named_in_one_line(
+    tf_style, pair, lacking, told, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == lacking else name
+    )
+    (tmp_path / "a.mp4").write_bytes(b"any")
+    painting = next(a for a in pair if str(a).startswith("--style"))
+    end = tf_style(f"--content={tmp_path / 'a.mp4'}", painting)
+    assert (end.status, end.out) == (1, "")
+    (line,) = end.err.splitlines()
+    assert told in line and "pip install 'tf_style[video]'" in line
 
 
 def test_nothing_written_gives_status_1(tf_style, pair, tmp_path):

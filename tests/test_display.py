@@ -61,8 +61,9 @@ def test_the_time_left_follows_from_the_steps_after_the_first(clock, capsys):
     shown.show(step(0))
     clock.now += 30
     shown.show(step(20))
-    first, second = capsys.readouterr().err.splitlines()
+    first, told, second = capsys.readouterr().err.splitlines()
     assert first.startswith("out.png: step 0 of 100") and "left" not in first
+    assert told == "tf_style: out.png will take about 2 minutes"
     assert second.startswith("out.png: step 20 of 100")
     assert second.endswith("about 120 s left")
 
@@ -189,3 +190,83 @@ def test_a_picture_that_was_there_is_told_and_not_counted(capsys):
     shown.show(run.Kept(Path("a.png")))
     assert capsys.readouterr().out == "kept a.png\n"
     assert (shown.written, shown.failed) == (0, 0)
+
+
+FILM = run.Started(index=1, count=3, name="a_b.mp4", steps=100, film=True)
+
+
+def test_frames_of_a_film_are_counted_and_its_steps_are_not(clock, capsys):
+    shown = display.Display(quiet=False)
+    shown.show(FILM)
+    for _ in range(12):
+        shown.show(step(0))
+        clock.now += 1
+        shown.show(run.Framed())
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "tf_style: a_b.mp4 (2 of 3) will take about 94 seconds"
+    assert second == "a_b.mp4 (2 of 3): frame 10 of 100, about 90 s left"
+
+
+def test_of_frames_that_come_at_once_the_forecast_waits_for_several_lots(clock, capsys):
+    shown = display.Display(quiet=False)
+    shown.show(FILM)
+    clock.now += 8  # loading and compiling
+    for _ in range(3):
+        for _ in range(6):
+            shown.show(run.Framed())
+        clock.now += 3
+    line, forecast = capsys.readouterr().err.splitlines()
+    assert line == "a_b.mp4 (2 of 3): frame 7 of 100, about 46 s left"
+    # It waits for a third batch, whose first frame is after 12 more in 6 seconds.
+    assert forecast == "tf_style: a_b.mp4 (2 of 3) will take about 43 seconds"
+
+
+def test_a_film_of_unknown_length_counts_its_frames(clock, capsys):
+    shown = display.Display(quiet=False)
+    shown.show(FILM._replace(steps=None))
+    for _ in range(12):
+        clock.now += 1
+        shown.show(run.Framed())
+    (line,) = capsys.readouterr().err.splitlines()
+    # Nothing is said of the time left, and nothing stands where it would.
+    assert line == "a_b.mp4 (2 of 3): frame 10"
+
+
+def test_each_film_counts_from_its_first_frame(clock, capsys):
+    shown = display.Display(quiet=False)
+    for index in range(2):
+        shown.show(FILM._replace(index=index))
+        for _ in range(3):
+            shown.show(run.Framed())
+        clock.now += 20
+        shown.show(run.Framed())
+    lines = capsys.readouterr().err.splitlines()
+    frames = [line.split(",")[0] for line in lines if ": frame" in line]
+    assert frames == [
+        "a_b.mp4 (1 of 3): frame 4 of 100",
+        "a_b.mp4 (2 of 3): frame 4 of 100",
+    ]
+
+
+@pytest.mark.parametrize("steps, of", [(100, "2/100"), (None, "2/?")])
+def test_on_a_terminal_the_bar_of_a_film_counts_frames(
+    clock, capsys, monkeypatch, steps, of
+):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    shown = display.Display(quiet=False)
+    shown.show(FILM._replace(steps=steps))
+    for _ in range(2):
+        shown.show(step(3))
+        shown.show(run.Framed())
+    # What tqdm holds back is shown as it is closed.
+    shown._bar.refresh()
+    shown.close()
+    assert of in capsys.readouterr().err
+
+
+def test_quiet_says_nothing_of_frames(clock, capsys):
+    shown = display.Display(quiet=True)
+    for event in (FILM, run.Framed(), step(1), run.Framed()):
+        clock.now += 60
+        shown.show(event)
+    assert capsys.readouterr() == ("", "")

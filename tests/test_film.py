@@ -1,337 +1,389 @@
-"""Films: frames in their order and size, and what a player would show of them."""
+"""Films read: every frame upright, in its time and colours, whatever the file is."""
 
 import importlib.util
+import struct
+from fractions import Fraction
 
+import films
 import numpy as np
 import pytest
 from PIL import Image
 
-from tf_style import film, images
+from tf_style import decode, files, film, images
 
-# Each as the colour of a whole frame.
-COLOURS = [
-    (255, 0, 0),
-    (0, 255, 0),
-    (0, 0, 255),
-    (128, 128, 128),
-    (13, 13, 13),
-    (51, 153, 230),
-]
+H264 = {"codec": "libx264", "pix_fmt": "yuv420p"}
+UNEVEN = [Fraction(n, 1000) for n in (0, 40, 80, 250, 290, 1000)]
 
 
-def _plain(colour, height=6, width=8):
-    pixels = np.full((1, height, width, 3), colour, np.float32)
-    return pixels / 255
+@pytest.fixture
+def av():
+    return pytest.importorskip("av")
 
 
-def _passage(count):
-    """Returns as many colours, no two alike, that pass through `COLOURS`."""
-    places = np.linspace(0, len(COLOURS) - 1, count)
-    channels = zip(*COLOURS)
-    mixed = [np.interp(places, range(len(COLOURS)), values) for values in channels]
-    return np.stack(mixed, -1)
+def read(path, max_side=0):
+    """Returns the `film.Film` of a path, and all of its frames."""
+    with film.opened(path, max_side) as found:
+        return found, list(found.frames)
 
 
-def _frames(folder, count=len(COLOURS), size=(36, 50)):
-    """Writes the frames of such a passage and returns their paths."""
-    frames = film.Frames(folder, size)
-    for index, colour in enumerate(_passage(count)):
-        frames.add(index, _plain(colour))
-    return frames.paths
-
-
-def _shade(height, width):
-    """A picture [1, H, W, 3] of many colours, smooth as far as films need it."""
-    down, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
-    pixels = np.stack([down, across, 1 - down * across], -1)[None]
-    return pixels.astype(np.float32)
-
-
-def _mean_colours(pictures):
-    return [picture.reshape(-1, 3).mean(0) for picture in pictures]
-
-
-def _read_gif(path):
-    """Returns the frames of a GIF, [H, W, 3] in 0..255, and their milliseconds."""
-    pictures, durations = [], []
-    with Image.open(path) as image:
-        for index in range(image.n_frames):
-            image.seek(index)
-            pictures.append(np.asarray(image.convert("RGB"), float))
-            durations.append(image.info["duration"])
-    return pictures, durations
-
-
-def _to_rgb(frame):
-    """Converts as BT.709 says, since older versions of PyAV do not."""
-    planes = frame.to_ndarray().astype(float)
-    height, width = frame.height, frame.width
-    light = (planes[:height] - 16) / 219
-    halves = (planes[height:].reshape(2, height // 2, width // 2) - 128) / 224
-    blue, red = halves.repeat(2, 1).repeat(2, 2)
-    green = -0.187324 * blue - 0.468124 * red
-    pixels = np.stack([light + 1.5748 * red, light + green, light + 1.8556 * blue], -1)
-    return 255 * np.clip(pixels, 0, 1)
-
-
-def _read_mp4(path):
-    """Returns the frames of an MP4, [H, W, 3] in 0..255, and their seconds."""
-    av = pytest.importorskip("av")
-    with av.open(str(path)) as container:
-        frames = list(container.decode(video=0))
-    return [_to_rgb(frame) for frame in frames], [frame.time for frame in frames]
-
-
-def test_frames_are_named_by_step_and_come_in_its_order(tmp_path):
-    frames = film.Frames(tmp_path / "new" / "frames", (36, 50))
-    assert frames.paths == []
-    for index in (1000000, 50, 0, 999999):
-        frames.add(index, _plain(COLOURS[0]))
-    names = ["000000.png", "000050.png", "999999.png", "1000000.png"]
-    assert frames.paths == [tmp_path / "new" / "frames" / name for name in names]
-
-
-def test_frames_have_their_full_size_and_the_colours_of_the_picture(tmp_path):
-    frames = film.Frames(tmp_path, (36, 50))
-    for index, size in enumerate([(9, 12), (18, 25), (36, 50)]):
-        frames.add(index, _shade(*size))
-        read = images.load_image(frames.paths[index])
-        assert read.shape == (1, 36, 50, 3)
-        # The rims of a picture that was scaled up are half an old pixel off.
-        np.testing.assert_allclose(read, _shade(36, 50), atol=0.1)
-    np.testing.assert_allclose(read, _shade(36, 50), atol=0.5 / 255 + 1e-6)
-
-
-def test_values_beyond_the_range_are_clipped(tmp_path):
-    frames = film.Frames(tmp_path, (6, 8))
-    frames.add(0, np.concatenate([_plain(-300), _plain(600)], 2)[:, :, 4:12])
-    read = images.load_image(frames.paths[0])
-    assert (read[:, :, :4] == 0).all() and (read[:, :, 4:] == 1).all()
-
-
-def test_frame_of_the_same_step_is_replaced(tmp_path):
-    frames = film.Frames(tmp_path, (6, 8))
-    frames.add(0, _plain(0))
-    frames.add(0, _plain(255))
-    (path,) = frames.paths
-    assert images.load_image(path).min() == 1
-
-
-def test_remove_deletes_the_frames_and_their_empty_folder(tmp_path):
-    folder = tmp_path / "kept" / "frames"
-    frames = film.Frames(folder, (6, 8))
-    frames.remove()
-    frames.add(0, _plain(0))
-    frames.add(50, _plain(0))
-    frames.remove()
-    assert not folder.exists() and folder.parent.exists()
+def one_line(error):
+    text = str(error.value)
+    assert "\n" not in text
+    return text
 
 
 @pytest.mark.parametrize(
-    "name", ["000050.jpg", "50.png", "result.png", "x000050.png", "000050.png.txt"]
-)
-def test_what_is_no_frame_is_neither_shown_nor_removed(name, tmp_path):
-    foreign = tmp_path / name
-    foreign.write_bytes(b"foreign")
-    frames = film.Frames(tmp_path, (6, 8))
-    frames.add(7, _plain(0))
-    assert frames.paths == [tmp_path / "000007.png"]
-    frames.remove()
-    assert list(tmp_path.iterdir()) == [foreign]
-    assert foreign.read_bytes() == b"foreign"
-
-
-@pytest.mark.parametrize("path", ["a.gif", "b/a.GIF", "a.mp4", "a.Mp4"])
-def test_film_endings_pass_in_any_case(path, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
-    film.check(path)
-
-
-@pytest.mark.parametrize("path", ["a.avi", "a", "gif", "a.gif.png"])
-def test_other_endings_are_refused(path, tmp_path, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
-    for refused in (film.check, lambda path: film.write(path, ["000000.png"])):
-        with pytest.raises(ValueError) as error:
-            refused(tmp_path / path)
-        message = str(error.value)
-        assert str(tmp_path / path) in message and "\n" not in message
-        assert ".gif, .mp4" in message
-
-
-def test_missing_encoder_is_named_with_its_installation(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    film.check("a.gif")
-    with pytest.raises(ImportError) as error:
-        film.check("a.MP4")
-    message = str(error.value)
-    assert "a.MP4" in message and "pip install 'tf_style[video]'" in message
-    assert "\n" not in message
-
-
-@pytest.mark.parametrize("name", ["a.gif", "a.mp4"])
-def test_film_of_no_frames_is_refused(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
-    with pytest.raises(ValueError, match=f"{name}: .* at least one frame"):
-        film.write(tmp_path / name, [])
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "count, milliseconds",
+    "name, options",
     [
-        (2, 200),  # not slower than 5 a second
-        (40, 200),
-        (64, 120),  # 8 a second; GIF has hundredths of a second only
-        (80, 100),
-        (200, 40),
-        (220, 40),  # not faster than 25 a second
+        ("a.mkv", {}),
+        ("a.MKV", {}),
+        ("a.avi", {"codec": "ffv1", "times": None}),
+        ("a.mp4", H264),
+        ("a.m4v", H264),
+        ("a.mov", {"codec": "prores_ks", "pix_fmt": "yuv422p10le"}),
+        ("a.webm", {"codec": "libvpx-vp9", "pix_fmt": "yuv420p"}),
     ],
 )
-def test_gif_lasts_eight_seconds_and_holds_its_last_frame(
-    count, milliseconds, tmp_path
-):
-    path = tmp_path / "film.gif"
-    film.write(path, _frames(tmp_path / "frames", count, (12, 16)))
-    pictures, durations = _read_gif(path)
-    # Pillow makes one of neighbours that the palette has made alike.
-    assert count * 0.9 < len(pictures) <= count
-    assert sum(durations) == milliseconds * (count - 1) + 2000
-    means = np.repeat(_mean_colours(pictures), durations, axis=0)
-    shown = means[milliseconds // 2 :: milliseconds]
-    np.testing.assert_allclose(shown[:count], _passage(count), atol=12)
-    np.testing.assert_allclose(means[-2000:], [COLOURS[-1]] * 2000, atol=12)
-
-
-def test_gif_has_each_frame_in_its_time(tmp_path):
-    path = tmp_path / "film.gif"
-    film.write(path, _frames(tmp_path / "frames"))
-    pictures, durations = _read_gif(path)
-    assert durations == [200] * (len(COLOURS) - 1) + [2000]
-    np.testing.assert_allclose(_mean_colours(pictures), COLOURS, atol=2)
-
-
-def test_gif_loops_for_ever_at_the_size_of_its_frames(tmp_path):
-    path = tmp_path / "film.GIF"
-    film.write(path, _frames(tmp_path / "frames", size=(35, 51)))
-    with Image.open(path) as image:
-        assert (image.format, image.size, image.info["loop"]) == ("GIF", (51, 35), 0)
-
-
-def test_gif_shows_many_colours_as_they_are(tmp_path):
-    frames = film.Frames(tmp_path / "frames", (96, 128))
-    shades = [_shade(96, 128) * factor for factor in (1, 0.6, 0.3)]
-    for index, shade in enumerate(shades):
-        frames.add(index, shade)
-    film.write(tmp_path / "film.gif", frames.paths)
-    for picture, shade in zip(_read_gif(tmp_path / "film.gif")[0], shades):
-        off = picture / 255 - shade[0]
-        # The eye averages what is dithered.
-        blocks = off.reshape(12, 8, 16, 8, 3).mean((1, 3))
-        assert np.abs(blocks).mean() < 0.01 and np.abs(off).mean() > 1e-3
-
-
-def test_gif_keeps_the_colours_of_what_stands_still(tmp_path):
-    """A palette for each frame would follow the half that changes."""
-    rng = np.random.default_rng(0)
-    frames = film.Frames(tmp_path / "frames", (64, 96))
-    for index, colour in enumerate(COLOURS):
-        # Dithering goes on downwards, so what stands still is above.
-        changing = rng.random((1, 32, 96, 3), np.float32) * _plain(colour, 32, 96)
-        frames.add(index, np.concatenate([_shade(32, 96), changing], 1))
-    film.write(tmp_path / "film.gif", frames.paths)
-    pictures, _ = _read_gif(tmp_path / "film.gif")
-    for picture in pictures[1:]:
-        np.testing.assert_array_equal(picture[:31], pictures[0][:31])
-
-
-@pytest.mark.parametrize(
-    "count, rate", [(2, 5), (40, 5), (64, 8), (101, 101 / 8), (220, 25)]
-)
-def test_mp4_lasts_eight_seconds_and_holds_its_last_frame(count, rate, tmp_path):
-    pytest.importorskip("av")
-    path = tmp_path / "film.mp4"
-    film.write(path, _frames(tmp_path / "frames", count, (16, 24)))
-    pictures, seconds = _read_mp4(path)
-    assert len(pictures) == count - 1 + round(2 * rate)
-    np.testing.assert_allclose(seconds, np.arange(len(pictures)) / rate, atol=1e-3)
-    colours = _passage(count)
-    expected = [*colours, *[colours[-1]] * (len(pictures) - count)]
-    np.testing.assert_allclose(_mean_colours(pictures), expected, atol=4)
-
-
-@pytest.mark.parametrize(
-    "size, even", [((36, 50), (36, 50)), ((37, 51), (36, 50)), ((36, 51), (36, 50))]
-)
-def test_mp4_shows_the_colours_of_its_frames_at_even_sides(size, even, tmp_path):
-    pytest.importorskip("av")
-    frames = film.Frames(tmp_path / "frames", size)
-    for index, colour in enumerate(COLOURS):
-        frames.add(index, _plain(colour))
-    frames.add(len(COLOURS), _shade(*size))
-    film.write(tmp_path / "film.mp4", frames.paths)
-    pictures, _ = _read_mp4(tmp_path / "film.mp4")
-    assert {picture.shape for picture in pictures} == {(*even, 3)}
-    np.testing.assert_allclose(_mean_colours(pictures[: len(COLOURS)]), COLOURS, atol=2)
-    shade = 255 * _shade(*size)[0, : even[0], : even[1]]
-    assert np.abs(pictures[-1] - shade).mean() < 3
-    assert np.abs((pictures[-1] - shade).mean((0, 1))).max() < 1
-
-
-def test_mp4_says_what_its_colours_mean_and_starts_at_once(tmp_path):
-    av = pytest.importorskip("av")
-    path = tmp_path / "film.MP4"
-    film.write(path, _frames(tmp_path / "frames"))
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        codec = stream.codec_context
-        assert "mp4" in container.format.name
-        assert (codec.name, codec.pix_fmt) == ("h264", "yuv420p")
-        # By ITU-T H.273: BT.709, the curve of sRGB, BT.709; and the limited range.
-        tags = (codec.color_primaries, codec.color_trc, codec.colorspace)
-        assert (*tags, codec.color_range) == (1, 13, 1, 1)
-    data = path.read_bytes()
-    assert data.index(b"moov") < data.index(b"mdat")
-
-
-@pytest.mark.parametrize("name", ["film.gif", "film.mp4"])
-def test_film_of_one_frame_shows_it(name, tmp_path):
-    if name.endswith("mp4"):
-        pytest.importorskip("av")
+def test_every_kind_of_film_is_read_frame_by_frame(av, tmp_path, name, options):
+    frames = films.pan(5, 48, 64)
     path = tmp_path / name
-    film.write(path, _frames(tmp_path / "frames", 1))
-    read = _read_gif if name.endswith("gif") else _read_mp4
-    for mean in _mean_colours(read(path)[0]):
-        np.testing.assert_allclose(mean, COLOURS[0], atol=2)
+    # AVI has no times of its own.
+    times = films.even_times(5) if name != "a.avi" else None
+    films.write(path, frames, **{"times": times} | options)
+    assert film.is_film(path)
+    _, found = read(path)
+    assert len(found) == 5
+    for index, (image, time, _) in enumerate(found):
+        assert (image.shape, image.dtype) == ((48, 64, 3), np.uint8)
+        off = [np.abs(image.astype(float) - frame).mean() for frame in frames]
+        assert np.argmin(off) == index and off[index] < 8
+        assert float(time) == pytest.approx(index / 25, abs=1e-3)
 
 
-@pytest.mark.parametrize("name", ["film.gif", "film.mp4"])
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, MemoryError])
-def test_interrupted_film_leaves_the_old_one_and_nothing_else(
-    name, error, tmp_path, monkeypatch
+def test_frames_without_loss_are_read_without_loss(av, tmp_path):
+    frames = films.pan(6, 37, 51)
+    films.write(tmp_path / "a.mkv", frames, UNEVEN)
+    found, read_frames = read(tmp_path / "a.mkv")
+    np.testing.assert_array_equal([frame.image for frame in read_frames], frames)
+    assert [frame.time for frame in read_frames] == UNEVEN
+    assert all(frame.duration > 0 for frame in read_frames)
+
+
+def test_time_begins_with_the_first_frame(av, tmp_path):
+    late = [time + 2 for time in UNEVEN]
+    films.write(tmp_path / "a.mkv", films.pan(6, 48, 64), late)
+    _, found = read(tmp_path / "a.mkv")
+    assert [frame.time for frame in found] == UNEVEN
+
+
+def test_a_film_tells_its_rate_and_how_many_frames_it_has(av, tmp_path):
+    times = films.even_times(12, 10)
+    films.write(tmp_path / "a.mp4", films.pan(12, 48, 64), times, **H264)
+    found, _ = read(tmp_path / "a.mp4")
+    assert found.count == 12
+    assert float(found.rate) == pytest.approx(10, rel=0.1)
+    films.write(tmp_path / "a.mkv", films.pan(3, 48, 64))
+    found, _ = read(tmp_path / "a.mkv")
+    assert (found.rate, found.count) == (25, 0)  # Matroska does not say.
+
+
+@pytest.mark.parametrize(
+    "size, max_side, expected",
+    [
+        ((48, 64), 0, (48, 64)),
+        ((48, 64), 64, (48, 64)),
+        ((48, 64), 100, (48, 64)),
+        ((48, 64), 32, (24, 32)),
+        ((64, 48), 32, (32, 24)),
+        ((37, 51), 20, (15, 20)),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.mkv", "a.gif"])
+def test_max_side_shrinks_in_proportion_and_never_enlarges(
+    av, tmp_path, name, size, max_side, expected
 ):
-    if name.endswith("mp4"):
-        pytest.importorskip("av")
-    paths = _frames(tmp_path / "frames")
-    path = tmp_path / "films" / name
-    path.parent.mkdir()
-    path.write_bytes(b"old")
-    read, calls = film._read, []
-
-    def read_some(frame):
-        calls.append(frame)
-        if len(calls) > len(paths):
-            raise error("in the middle")
-        return read(frame)
-
-    monkeypatch.setattr(film, "_read", read_some)
-    with pytest.raises(error, match="in the middle"):
-        film.write(path, paths)
-    assert path.read_bytes() == b"old"
-    assert list(path.parent.iterdir()) == [path]
+    frames = films.pan(2, *size)
+    if name == "a.gif":
+        write_gif(tmp_path / name, frames)
+    else:
+        films.write(tmp_path / name, frames)
+    _, found = read(tmp_path / name, max_side)
+    assert {frame.image.shape for frame in found} == {(*expected, 3)}
+    # As a picture would be shrunk.
+    images.save_image(tmp_path / "a.png", frames[0][None] / 255)
+    still = 255 * images.load_image(tmp_path / "a.png", max_side)[0]
+    assert np.abs(found[0].image - still).mean() < (12 if name == "a.gif" else 2)
 
 
-def test_frame_that_is_gone_is_an_error(tmp_path):
-    path = tmp_path / "film.gif"
-    with pytest.raises(OSError, match=str(path)):
-        film.write(path, [*_frames(tmp_path / "frames"), tmp_path / "gone.png"])
-    assert not path.exists()
+COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (13, 13, 13), (200, 100, 40)]
+
+
+def planes(colours, height, width, matrix, full=False):
+    """Returns a yuv444p frame of stripes of colours, by the numbers of a standard."""
+    red, blue = {"601": (0.299, 0.114), "709": (0.2126, 0.0722)}[matrix]
+    rgb = np.repeat(np.array(colours) / 255, width // len(colours), 0)
+    light = rgb @ [red, 1 - red - blue, blue]
+    cb, cr = ((rgb[:, c] - light) / (2 - 2 * w) for c, w in ((2, blue), (0, red)))
+    if full:
+        rows = [255 * light, 255 * cb + 128, 255 * cr + 128]
+    else:
+        rows = [219 * light + 16, 224 * cb + 128, 224 * cr + 128]
+    planes = np.round(np.stack(rows))[:, None].repeat(height, 1)
+    return np.clip(planes, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "height, matrix, tags",
+    [
+        (48, "601", {}),  # Who does not tell means this one in small films,
+        (720, "709", {}),  # and that one in large ones.
+        (48, "709", {"colorspace": "bt709"}),
+        (48, "601", {"colorspace": "smpte170m"}),
+        (48, "601", {"colorspace": "bt470bg"}),
+        (720, "601", {"colorspace": "smpte170m"}),
+        (720, "709", {"colorspace": "bt709"}),
+        (48, "709", {"colorspace": "bt709", "color_range": "pc"}),
+        (48, "601", {"color_range": "pc"}),
+    ],
+)
+@pytest.mark.parametrize("shrunk", [False, True])
+def test_colours_come_back_as_the_file_means_them(
+    av, tmp_path, height, matrix, tags, shrunk
+):
+    width = 80 if height < 100 else 400
+    pixels = planes(COLOURS, height, width, matrix, tags.get("color_range") == "pc")
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", 25, {"crf": "4", **tags})
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv444p"
+        frame = av.VideoFrame.from_ndarray(pixels, "yuv444p")
+        # What the frame says would be believed instead.
+        for name, value in FRAME_TAGS.items():
+            if tags.get(name) in value:
+                setattr(frame, name, value[tags[name]])
+        container.mux([*stream.encode(frame), *stream.encode()])
+    _, (found,) = read(tmp_path / "a.mp4", max(height, width) // 2 if shrunk else 0)
+    width = found.image.shape[1]
+    middles = found.image[found.image.shape[0] // 2, width // 10 :: width // 5]
+    np.testing.assert_allclose(middles.astype(float), COLOURS, atol=4)
+
+
+FRAME_TAGS = {
+    "colorspace": {"bt709": 1, "bt470bg": 5, "smpte170m": 6},
+    "color_range": {"pc": 2},
+}
+
+
+@pytest.mark.parametrize(
+    "turn, matrix",
+    [
+        (0, (1, 0, 0, 1)),
+        (1, (0, -1, 1, 0)),
+        (2, (-1, 0, 0, -1)),
+        (3, (0, 1, -1, 0)),
+    ],
+)
+@pytest.mark.parametrize("max_side", [0, 32])
+def test_a_film_held_upright_is_shown_upright(av, tmp_path, turn, matrix, max_side):
+    """As telephones write it: the matrix of the track says how it was held."""
+    (frame,) = films.pan(1, 48, 64)
+    path = tmp_path / "a.mp4"
+    films.write(path, [frame] * 2, **H264)
+    turn_track(path, matrix)
+    _, found = read(path, max_side)
+    shown = np.rot90(frame, turn)
+    if max_side:
+        shown = 255 * images.resize(
+            shown[None] / np.float32(255), *np.array(shown.shape[:2]) // 2
+        )
+        shown = shown[0]
+    assert found[0].image.shape == shown.shape
+    assert np.abs(found[0].image - shown.astype(float)).mean() < 8
+    # The first one is what the size of the film is taken from.
+    assert film.load_first(path, max_side).pixels.shape[1:3] == shown.shape[:2]
+
+
+def turn_track(path, matrix):
+    """Overwrites the upper left of the matrix in the header of a film's track.
+
+    ISO/IEC 14496-12, 8.3.2: 40 bytes after the box's name, row by row, 16.16.
+    """
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 40
+    a, b, c, d = (value * 65536 for value in matrix)
+    assert struct.unpack_from(">9i", data, at)[:5] == (65536, 0, 0, 0, 65536)
+    struct.pack_into(">2i", data, at, a, b)
+    struct.pack_into(">2i", data, at + 12, c, d)
+    path.write_bytes(data)
+
+
+def write_gif(path, frames, durations=100, **options):
+    stills = [Image.fromarray(frame) for frame in frames]
+    stills[0].save(
+        path, save_all=True, append_images=stills[1:], duration=durations, **options
+    )
+
+
+@pytest.mark.parametrize("ending", [".gif", ".GIF"])
+def test_a_gif_has_its_frames_each_for_its_time(tmp_path, ending):
+    frames = films.pan(4, 24, 32)
+    write_gif(tmp_path / f"a{ending}", frames, [50, 80, 200, 1000])
+    found, read_frames = read(tmp_path / f"a{ending}")
+    assert [frame.time for frame in read_frames] == [
+        Fraction(n, 1000) for n in (0, 50, 130, 330)
+    ]
+    assert [1000 * frame.duration for frame in read_frames] == [50, 80, 200, 1000]
+    assert (found.rate, found.count) == (Fraction(4000, 1330), 4)
+    off = np.abs(np.float32([frame.image for frame in read_frames]) - frames)
+    assert off.mean() < 8
+
+
+@pytest.mark.parametrize("durations", [0, [0, 0, 0]])
+def test_a_gif_without_times_shows_ten_frames_a_second(tmp_path, durations):
+    write_gif(tmp_path / "a.gif", films.pan(3, 24, 32), durations)
+    found, read_frames = read(tmp_path / "a.gif")
+    assert [frame.time for frame in read_frames] == films.even_times(3, 10)
+    assert {frame.duration for frame in read_frames} == {Fraction(1, 10)}
+    assert found.rate == 10
+
+
+def test_transparent_parts_of_a_gif_are_white_or_what_was_there(tmp_path):
+    red = Image.new("RGBA", (32, 24), (200, 30, 30, 255))
+    red.paste((0, 0, 0, 0), (0, 0, 8, 24))
+    blue = Image.new("RGBA", (32, 24), (0, 0, 0, 0))
+    blue.paste((30, 30, 200, 255), (20, 0, 32, 24))
+    red.save(
+        tmp_path / "a.gif",
+        save_all=True,
+        append_images=[blue],
+        duration=100,
+        disposal=1,  # what was there stays
+    )
+    _, (first, second) = read(tmp_path / "a.gif")
+    for image, right in ((first.image, (200, 30, 30)), (second.image, (30, 30, 200))):
+        np.testing.assert_allclose(image[12, 4], (255, 255, 255))
+        np.testing.assert_allclose(image[12, 14], (200, 30, 30), atol=6)
+        np.testing.assert_allclose(image[12, 28], right, atol=6)
+
+
+def test_a_gif_that_moves_is_a_film_and_another_is_a_picture(tmp_path):
+    write_gif(tmp_path / "moving.gif", films.pan(2, 24, 32))
+    write_gif(tmp_path / "still.gif", films.pan(1, 24, 32))
+    (tmp_path / "broken.gif").write_bytes(b"GIF89a")
+    assert film.is_film(tmp_path / "moving.gif")
+    assert decode.is_animated(tmp_path / "moving.gif")
+    for name in ("still.gif", "broken.gif", "nowhere.gif"):
+        assert not film.is_film(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "source, ending",
+    [
+        ("a.mp4", ".mp4"),
+        ("photos/a.b.MOV", ".mov"),
+        ("https://x.org/a.webm?size=9&name=b.png", ".webm"),
+        ("https://x.org/film?name=a.mp4", ""),
+        ("a", ""),
+    ],
+)
+def test_endings_are_of_the_path_in_small_letters(source, ending):
+    assert film.ending_of(source) == ending
+    assert film.is_film(source) is (ending in film.READABLE)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "mp4", "a.mp4.png"])
+def test_pictures_are_no_films(name, tmp_path):
+    assert not film.is_film(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "name, data, reason",
+    [
+        ("a.mp4", b"no film at all", "is not a film that can be read"),
+        ("a.mp4", b"", "is empty (0 bytes)"),
+        ("a.gif", b"", "is empty (0 bytes)"),
+        ("a.gif", b"no film at all", "is not a picture that can be read"),
+        ("a.gif", b"GIF89a", "a.gif"),
+    ],
+)
+def test_what_is_no_film_is_named_in_one_line(av, tmp_path, name, data, reason):
+    (tmp_path / name).write_bytes(data)
+    for load in (read, film.load_first):
+        with pytest.raises(ValueError) as error:
+            load(tmp_path / name)
+        assert one_line(error).startswith(str(tmp_path / name))
+        assert reason in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+def test_a_film_that_is_not_there_is_named(av, tmp_path, name):
+    with pytest.raises(FileNotFoundError) as error:
+        read(tmp_path / name)
+    assert one_line(error) == f"{tmp_path / name} does not exist"
+
+
+def test_other_endings_are_refused_by_name(tmp_path):
+    (tmp_path / "a.txt").write_text("text")
+    with pytest.raises(ValueError) as error:
+        read(tmp_path / "a.txt")
+    message = one_line(error)
+    assert message.startswith(f"cannot read {tmp_path / 'a.txt'}")
+    assert all(ending in message for ending in film.READABLE)
+
+
+def test_a_film_without_pictures_is_only_sound(av, tmp_path):
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        tone = container.add_stream("aac", rate=48000, layout="mono")
+        container.mux(films.encode_tone(tone, 48000, 0.5))
+    with pytest.raises(ValueError, match="a.mp4 has no picture, only sound$"):
+        read(tmp_path / "a.mp4")
+
+
+def test_frames_before_a_damaged_one_are_read_and_it_is_named(av, tmp_path):
+    path, frames = tmp_path / "a.mkv", films.pan(6, 48, 64)
+    films.write(path, frames, codec="mjpeg", pix_fmt="yuvj420p", damaged=4)
+    found = []
+    with film.opened(path) as opened, pytest.raises(ValueError) as error:
+        for frame in opened.frames:
+            found.append(frame)
+    assert len(found) == 4
+    assert one_line(error).startswith(f"{path}: frame 4 cannot be decoded: ")
+
+
+def test_a_gif_that_is_cut_off_is_named(tmp_path):
+    path = tmp_path / "a.gif"
+    write_gif(path, films.pan(6, 48, 64))
+    path.write_bytes(path.read_bytes()[:-3000])
+    with pytest.raises(ValueError) as error:
+        read(path)
+    assert one_line(error).startswith(f"{path} cannot be decoded: ")
+
+
+def test_only_the_first_frame_is_read_for_a_look(av, tmp_path):
+    path, frames = tmp_path / "a.mkv", films.pan(3, 48, 64)
+    films.write(path, frames, codec="mjpeg", pix_fmt="yuvj420p", damaged=1)
+    picture = film.load_first(path)
+    assert picture.pixels.shape == (1, 48, 64, 3)
+    assert picture.pixels.dtype == np.float32 and picture.alpha is None
+    assert np.abs(255 * picture.pixels[0] - frames[0]).mean() < 8
+    # It stands for the whole film.
+    assert picture.sha256 == files.sha256(path)
+
+
+def test_a_gifs_first_frame_is_that_of_a_picture(tmp_path):
+    write_gif(tmp_path / "a.gif", films.pan(3, 24, 32))
+    first = film.load_first(tmp_path / "a.gif")
+    still = images.load_picture(tmp_path / "a.gif")
+    np.testing.assert_allclose(first.pixels, still.pixels, atol=1e-6)
+    assert first.sha256 == still.sha256
+
+
+def test_without_pyav_only_gif_is_read(tmp_path, monkeypatch):
+    write_gif(tmp_path / "a.gif", films.pan(2, 24, 32))
+    (tmp_path / "a.mp4").write_bytes(b"any")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert len(read(tmp_path / "a.gif")[1]) == 2
+    with pytest.raises(ImportError) as error:
+        read(tmp_path / "a.mp4")
+    message = one_line(error)
+    assert message.startswith(f"cannot read {tmp_path / 'a.mp4'}")
+    assert "pip install 'tf_style[video]'" in message

@@ -554,3 +554,47 @@ def test_a_deterministic_run_is_repeated_bit_for_bit(content, style, monkeypatch
 def test_pooling_is_what_suits_the_backbone_unless_told(backbone, asked, pooling):
     config, note = gatys.choose(GatysConfig(backbone=backbone, pooling=asked))
     assert (config.pooling, note) == (pooling, "")
+
+
+@pytest.fixture
+def prior(content):
+    """A picture of the frame before that is trusted at the left only."""
+    trust = np.zeros((1, 37, 50, 1), np.float32)
+    trust[:, :, :25] = 1
+    return gatys.Prior(1 - content, trust)
+
+
+def test_a_prior_pulls_the_picture_towards_it_where_it_is_trusted(
+    settings, content, style, prior
+):
+    found = {}
+    for weight in (0.0, 1e6):
+        config = settings(temporal_weight=weight, steps=8)
+        *_, last = gatys.iterate(content, style, config, prior=prior)
+        found[weight] = np.abs(gatys.finish(last, content, config) - prior.picture)
+        assert (last.losses["temporal"] == 0) == (weight == 0)
+    left, right = np.s_[:, :, :25], np.s_[:, :, 30:]
+    assert found[1e6][left].mean() < 0.2 * found[0.0][left].mean()
+    assert found[1e6][right].mean() > 0.8 * found[0.0][right].mean()
+
+
+def test_a_prior_is_scaled_as_the_picture_is(settings, content, style, prior):
+    config = settings(temporal_weight=1.0, scales=2, steps=2)
+    for step in gatys.iterate(content, style, config, prior=prior):
+        picture, trust = (images.resize(part, *step.size) for part in prior)
+        expected = np.mean(trust * (step.image.numpy() - picture) ** 2)
+        assert step.losses["temporal"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_frames_share_what_was_traced_for_the_first(settings, content, style, prior):
+    config, known, goals, found = settings(steps=1), {}, [], []
+    photos = [content, content[:, ::-1]]
+    for photo in photos:
+        *_, last = gatys.iterate(photo, style, config, prior=prior, objectives=known)
+        goals.append(known[37, 50])
+        found.append(gatys.finish(last, photo, config))
+    assert list(known) == [(37, 50)] and goals[0] is goals[1]
+    assert goals[0].differentiate.experimental_get_tracing_count() == 1
+    # And a frame has nothing of another.
+    *_, last = gatys.iterate(photos[1], style, config, prior=prior)
+    np.testing.assert_array_equal(gatys.finish(last, photos[1], config), found[1])

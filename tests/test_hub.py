@@ -297,3 +297,57 @@ def test_a_model_that_was_asked_for_is_not_replaced(magentas_home, content, styl
     assert hub.choose(HubConfig(model="magenta")) == (HubConfig(model="magenta"), "")
     with pytest.raises(OSError, match="cannot download"):
         hub.stylize(content, style, HubConfig(model="magenta"))
+
+
+@pytest.fixture
+def halves(content):
+    """Two masks, of the left half and of the right."""
+    left = np.zeros((1, *content.shape[1:3], 1), np.float32)
+    left[:, :, :25] = 1
+    return [left, 1 - left]
+
+
+def frames_of(content):
+    """Two frames whose light is not alike."""
+    return [content, np.clip(0.3 * content + 0.6, 0, 1)]
+
+
+def test_of_frames_each_style_of_a_blend_remembers_its_own(content, style, halves):
+    config, frames = HubConfig(model="builtin", style_size=64), frames_of(content)
+    both = hub.encode([style, RED], config)
+    memory = {}
+    pictures = [
+        hub.stylize_batch([frame], both, config, halves, memory)[0] for frame in frames
+    ]
+    for index, (painting, side) in enumerate(
+        ((style, np.s_[:, :, :25]), (RED, np.s_[:, :, 25:]))
+    ):
+        alone, own = hub.encode(painting, config), {}
+        for frame, picture in zip(frames, pictures):
+            (expected,) = hub.stylize_batch([frame], alone, config, (), own)
+            np.testing.assert_allclose(picture[side], expected[side], atol=1e-5)
+
+
+def test_a_memory_changes_the_frame_after_and_not_the_first(content, style):
+    config, frames = HubConfig(model="builtin", style_size=64), frames_of(content)
+    code, memory = hub.encode(style, config), {}
+    found = [hub.stylize_batch([f], code, config, (), memory)[0] for f in frames]
+    afresh = [hub.stylize_batch([f], code, config, (), {})[0] for f in frames]
+    np.testing.assert_array_equal(found[0], afresh[0])
+    assert np.abs(found[1] - afresh[1]).mean() > 0.02
+
+
+@pytest.mark.parametrize("way", ["none", "covariance"])
+def test_a_picture_of_a_batch_is_finished_to_what_it_is_alone(
+    stub_model, content, style, halves, way
+):
+    config = HubConfig(model=str(stub_model), preserve_color=way)
+    for regions in ((), halves[:1]):
+        code = hub.encode(style, config, content)
+        (raw,) = hub.stylize_batch([content], code, config, regions)
+        picture = hub.finish(raw, content, config, regions)
+        expected = hub.stylize(content, style, config, regions)
+        np.testing.assert_allclose(picture, expected, atol=1e-6)
+        right = np.s_[:, :, 25:]
+        kept = np.array_equal(picture[right], content[right])
+        assert kept == bool(regions)

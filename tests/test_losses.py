@@ -137,3 +137,22 @@ def test_style_loss_refuses_layers_that_do_not_match(targets, weights):
 )
 def test_total_variation_is_the_mean_step_to_the_neighbours(picture, expected):
     assert float(losses.total_variation(picture)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "trust, expected",
+    [
+        ([[1, 1], [1, 1]], (1 + 4 + 0 + 9) / 4),
+        ([[1, 0], [0, 0]], 1 / 4),
+        ([[0, 0.5], [1, 0]], 2 / 4),
+        ([[0, 0], [0, 0]], 0),
+    ],
+)
+def test_temporal_loss_is_the_mean_squared_change_of_what_is_trusted(trust, expected):
+    image = np.float32([[1, 2], [3, 4]]).reshape(1, 2, 2, 1).repeat(3, -1)
+    prior = np.float32([[2, 0], [3, 1]]).reshape(1, 2, 2, 1).repeat(3, -1)
+    trust = np.float32(trust).reshape(1, 2, 2, 1)
+    assert float(losses.temporal_loss(image, prior, trust)) == pytest.approx(expected)
+    # What is not trusted may be anything.
+    image[np.broadcast_to(trust, image.shape) == 0] = 77
+    assert float(losses.temporal_loss(image, prior, trust)) == pytest.approx(expected)

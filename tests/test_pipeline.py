@@ -160,3 +160,56 @@ def test_an_error_of_writing_is_raised_in_its_turn():
         with pytest.raises(MemoryError):
             list(writer.add(write, 2))
         assert list(writer.finish()) == wrote(2)
+
+
+@pytest.mark.parametrize("count", range(pipeline.AHEAD + 3))
+def test_what_is_made_ahead_comes_in_order_and_all_of_it(count):
+    with pipeline.ahead(iter(range(count))) as found:
+        assert list(found) == list(range(count))
+
+
+def test_it_is_made_in_a_thread_of_its_own_while_others_are_used():
+    threads, more = [], threading.Condition()
+
+    def make():
+        for number in range(6):
+            with more:
+                threads.append(threading.get_ident())
+                more.notify_all()
+            yield number
+
+    with pipeline.ahead(make()) as found:
+        for number in found:
+            wanted = min(number + pipeline.AHEAD + 1, 6)
+            with more:
+                assert more.wait_for(lambda: len(threads) >= wanted, PATIENCE)
+    assert len(threads) == 6
+    assert set(threads).isdisjoint([threading.get_ident()]) and len({*threads}) == 1
+
+
+def test_an_error_of_making_comes_after_what_was_made():
+    def make():
+        yield from "ab"
+        raise ValueError("no more")
+
+    found = []
+    with pipeline.ahead(make()) as made, pytest.raises(ValueError, match="no more"):
+        for item in made:
+            found.append(item)
+    assert found == ["a", "b"]
+
+
+def test_who_leaves_early_has_no_more_made():
+    made, before = [], {*threading.enumerate()}
+
+    def make():
+        for number in range(100):
+            made.append(number)
+            yield number
+
+    with pytest.raises(KeyboardInterrupt):
+        with pipeline.ahead(make()) as found:
+            next(found)
+            raise KeyboardInterrupt
+    assert len(made) <= pipeline.AHEAD + 1
+    assert {*threading.enumerate()} <= before

@@ -1,9 +1,11 @@
 """Plans: which pictures are meant, and where each result goes without harm."""
 
+import importlib.util
 import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tf_style import plan
 from tf_style.config import GatysConfig, HubConfig, Job
@@ -220,7 +222,7 @@ def test_names_come_from_the_end_of_a_path_or_url(source, stem):
             ["photos/a.jpg", "photos/b.png"],
             "output o.png is one file, but ther",
         ),
-        ("o.gif", ["photos/b.png"], "cannot write o.gif: its ending must be one of"),
+        ("o.gif", ["photos/b.png"], "output o.gif is a film, but photos/b.png is none"),
         ("s.png", ["photos/b.png"], "output s.png would overwrite an input"),
         ("photos/b.png", ["photos/b.png"], "output photos/b.png would overwrite an in"),
         ("deep/../s.png", ["photos/b.png"], "output deep/../s.png would overwrite an"),
@@ -289,3 +291,133 @@ def test_planning_changes_no_file():
     assert Path("out.png").read_bytes() == b"old"
     names = {str(path) for path in Path().rglob("*") if path.is_file()}
     assert names == {*TREE, "out.png"}
+
+
+@pytest.fixture
+def moving():
+    """A GIF that moves, one that does not, and a film; what is in it nobody asks."""
+    frames = [Image.new("RGB", (4, 3), colour) for colour in ("red", "blue")]
+    frames[0].save("moving.gif", save_all=True, append_images=frames[1:])
+    frames[0].save("still.gif")
+    Path("walk.MOV").write_bytes(b"mine")
+    pytest.importorskip("av")
+    pytest.importorskip("cv2")
+
+
+@pytest.mark.parametrize(
+    "output, content, expected, is_film",
+    [
+        ("", "walk.MOV", "stylized.mp4", True),
+        ("", "moving.gif", "stylized.gif", True),
+        ("", "still.gif", "stylized.png", False),
+        ("out/", "walk.MOV", "out/walk_s.mp4", True),
+        ("out/", "moving.gif", "out/moving_s.gif", True),
+        ("out/", "still.gif", "out/still_s.png", False),
+        ("new.gif", "walk.MOV", "new.gif", True),
+        ("new.MP4", "moving.gif", "new.MP4", True),
+        ("new.jpg", "moving.gif", "new.jpg", False),  # of its first frame
+        ("new.jpg", "still.gif", "new.jpg", False),
+        ("", "https://x.org/walk.webm?size=9", "stylized.mp4", True),
+    ],
+)
+def test_a_film_becomes_a_film(moving, output, content, expected, is_film):
+    (pair,) = _assign(output, [content], ["s.png"])
+    assert (str(pair.output), pair.is_film) == (expected, is_film)
+
+
+def test_films_and_pictures_of_one_name_do_not_share_a_manifest(moving):
+    Path("moving.png").write_bytes(b"mine")
+    sources = ["moving.png", "moving.gif", "walk.MOV", "walk.jpg"]
+    assert _outputs("out/", sources, ["s.png"]) == [
+        "out/moving_s.png",
+        "out/moving_s_2.gif",
+        "out/walk_s.mp4",
+        "out/walk_s_2.png",
+    ]
+
+
+def test_there_is_no_contact_sheet_of_films(moving):
+    pairs = _assign("out/", ["walk.MOV", "photos/b.png"], ["s.png"])
+    assert plan.sheet_path(pairs) is None
+    pairs = _assign("out/", ["photos/a.jpg", "photos/b.png"], ["s.png"])
+    assert plan.sheet_path(pairs) == Path("out/contact_sheet.png")
+
+
+SLOW = {"mode": "gatys"}
+
+
+@pytest.mark.parametrize(
+    "output, content, settings, reason",
+    [
+        ("o.mp4", "s.png", {}, "output o.mp4 is a film, but s.png is none; give one"),
+        ("o.gif", "still.gif", {}, "output o.gif is a film, but still.gif is none"),
+        ("o.png", "walk.MOV", {}, "walk.MOV is a film, and output o.png is none; give"),
+        ("o.avi", "walk.MOV", {}, "walk.MOV is a film, and output o.avi is none; give"),
+        ("o.mp4", "walk.MOV", {"mode": "compare"}, "mode compare is for pictures, and"),
+        (
+            "",
+            "walk.MOV",
+            SLOW | {"sweep": ("steps=1,2",)},
+            "sweep is for pictures, and",
+        ),
+        (
+            "",
+            "walk.MOV",
+            SLOW | {"save_every": 5},
+            "save_every is for pictures, and wa",
+        ),
+        (
+            "",
+            "walk.MOV",
+            SLOW | {"timelapse": "t.gif"},
+            "timelapse is for pictures, an",
+        ),
+        (
+            "",
+            "moving.gif",
+            SLOW | {"gatys": GatysConfig(time_budget=9.0)},
+            "time_budget is for pictures, and moving.gif is a film",
+        ),
+    ],
+)
+def test_what_is_not_for_films_is_refused_in_one_line(
+    moving, output, content, settings, reason
+):
+    with pytest.raises(ValueError) as caught:
+        _assign(output, [content], ["t.png"], **settings)
+    assert str(caught.value).startswith(reason)
+    assert "\n" not in str(caught.value)
+    assert not Path("o.mp4").exists() and not Path("stylized").exists()
+
+
+@pytest.mark.parametrize(
+    "lacking, content, flow, told",
+    [
+        ("av", "walk.MOV", False, "PyAV"),
+        ("av", "moving.gif", True, None),
+        ("cv2", "moving.gif", True, "--noflow"),
+        ("cv2", "walk.MOV", False, None),
+        ("cv2", "photos/b.png", True, None),
+    ],
+)
+def test_what_is_not_installed_is_missed_only_where_it_is_needed(
+    moving, lacking, content, flow, told, monkeypatch
+):
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == lacking else name
+    )
+    if not told:
+        assert len(_assign("", [content], ["s.png"], flow=flow)) == 1
+        return
+    with pytest.raises(ImportError) as caught:
+        _assign("", [content], ["s.png"], flow=flow)
+    assert told in str(caught.value) and "tf_style[video]" in str(caught.value)
+
+
+def test_a_film_is_not_overwritten_by_its_own(moving):
+    Path("walk.mp4").write_bytes(b"mine")
+    for output in ("walk.mp4", "./walk.mp4"):
+        with pytest.raises(ValueError, match="would overwrite an input"):
+            _assign(output, ["walk.mp4"], ["s.png"])
+    with pytest.raises(ValueError, match="moving.gif would overwrite an input"):
+        _assign("moving.gif", ["moving.gif"], ["s.png"])

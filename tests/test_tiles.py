@@ -104,8 +104,28 @@ def test_the_gradient_of_two_styles_everywhere_is_the_wholes(photo, style):
     _compare(config, photo, [style, other], 32)
 
 
-def _compare(config, photo, style, side, regions=()):
-    """Holds losses and gradient of tiles to those of the whole."""
+@pytest.mark.parametrize("smooth", [0.0, 0.1])
+def test_the_gradient_of_a_frame_of_a_film_is_the_wholes(photo, style, smooth):
+    weight = 1e4
+    before = np.random.default_rng(7).random(photo.shape, np.float32)
+    trust = np.random.default_rng(8).random((1, 83, 102, 1), np.float32)
+    trust[:, :30] = 0
+    config = GatysConfig(backbone="builtin", temporal_weight=weight, tv_weight=smooth)
+    prior = [tf.constant(before), tf.constant(trust)]
+    terms, gradient = _compare(config, photo, style, 32, prior=prior)
+    away = photo[:, ::-1] - before
+    assert terms["temporal"] == pytest.approx(weight * np.mean(trust * away**2))
+    # Nothing else depends on it.
+    without, plain = _compare(config, photo, style, 32)
+    slope = 2 * weight * trust * away / photo.size
+    np.testing.assert_allclose(
+        gradient - plain, slope, atol=1e-5 * np.abs(gradient).max()
+    )
+    assert "temporal" not in without
+
+
+def _compare(config, photo, style, side, regions=(), prior=()):
+    """Holds losses and gradient of tiles to those of the whole, and returns these."""
     config = dataclasses.replace(config, precision="float32")
     extract = gatys.load_backbone(config)
     whole = objective.Whole(extract, config, regions)
@@ -114,6 +134,7 @@ def _compare(config, photo, style, side, regions=()):
     found = {}
     for name, goal in (("whole", whole), ("tiled", tiled)):
         targets = goal.measure_targets(photo, style, photo.shape[1:3])
+        targets = targets._replace(prior=list(prior))
         terms, gradient = goal.differentiate(picture, targets)
         measured = goal.measure_losses(picture, targets)
         assert all(
@@ -132,6 +153,7 @@ def _compare(config, photo, style, side, regions=()):
     assert np.linalg.norm(difference) < 1e-5 * np.linalg.norm(exact)
     # At the rims of the picture and of the pieces as well as in between.
     assert np.abs(difference).max() < 1e-5 * np.abs(exact).max()
+    return {name: float(term) for name, term in terms.items()}, exact
 
 
 def test_a_picture_optimised_in_tiles_has_no_seams(photo, style):

@@ -14,6 +14,7 @@ from absl import app, flags, logging
 
 from tf_style import files, startup
 from tf_style.config import (
+    ENGINES,
     INITS,
     MAX_SIDE,
     MODES,
@@ -35,7 +36,7 @@ _JOB = {
     field.name: field.default
     for field in fields(Job)
     if field.name
-    in ("checkpoint_every", "dry_run", "resume", "save_every", "timelapse")
+    in ("checkpoint_every", "dry_run", "engine", "resume", "save_every", "timelapse")
 }
 _SIDES = ", ".join(f"{side} for {mode}" for mode, side in MAX_SIDE.items())
 
@@ -43,7 +44,9 @@ flags.DEFINE_enum(
     "mode", "hub", list(MODES), "hub: one pass; gatys: optimise; compare: both"
 )
 flags.DEFINE_string(
-    "content", None, "photos: files, folders, globs or URLs, separated by commas"
+    "content",
+    None,
+    "photos, or films: files, folders of photos, globs or URLs, separated by commas",
 )
 flags.DEFINE_string("style", None, "paintings, in the same way; every pair is made")
 flags.DEFINE_bool(
@@ -72,7 +75,9 @@ flags.DEFINE_float(
     "color_strength", _HUB.color_strength, "how far preserve_color goes, from 0 to 1"
 )
 flags.DEFINE_string(
-    "output", "", "file or folder [stylized.png; stylized/ for several pictures]"
+    "output",
+    "",
+    "file or folder [stylized.png, .gif or .mp4; stylized/ for several pictures]",
 )
 flags.DEFINE_integer(
     "max_side", None, f"longest side of the result, in pixels; 0 keeps it [{_SIDES}]"
@@ -98,6 +103,16 @@ flags.DEFINE_multi_string(
     "sweep",
     list(Job.sweep),
     "try a setting at several values, as style_weight=1e-4,1e-3; given twice, two",
+)
+flags.DEFINE_bool(
+    "flow", Job.flow, "of a film, paint along with what moves, against flicker"
+)
+flags.DEFINE_enum(
+    "engine",
+    _JOB["engine"],
+    ENGINES,
+    "who paints: this process, or workers of Ray, on this machine or on the cluster "
+    "that RAY_ADDRESS names",
 )
 flags.DEFINE_bool(
     "dry_run", _JOB["dry_run"], "tell what would be painted and how long it would take"
@@ -148,6 +163,11 @@ flags.DEFINE_list(
 flags.DEFINE_float("content_weight", _GATYS.content_weight, "gatys: more keeps more")
 flags.DEFINE_float("style_weight", _GATYS.style_weight, "gatys: more paints more")
 flags.DEFINE_float("tv_weight", _GATYS.tv_weight, "gatys: more is smoother")
+flags.DEFINE_float(
+    "temporal_weight",
+    _GATYS.temporal_weight,
+    "gatys: of a film, more holds a frame more to the one before",
+)
 flags.DEFINE_string(
     "init", _GATYS.init, f"gatys: first picture: {', '.join(INITS)} or a file"
 )
@@ -245,7 +265,9 @@ def _run(job):
         event = next(events, None)
         while event is not None:
             # A step that is cut short can fail in any way, so it is let finish.
-            signals.patient = signals.told or isinstance(event, run.gatys.Step)
+            signals.patient = signals.told or isinstance(
+                event, (run.gatys.Step, run.Framed)
+            )
             shown.show(event)
             if signals.came and not signals.told:
                 signals.told = True
@@ -320,6 +342,7 @@ def _make_job():
         masks=_split(FLAGS.mask) if FLAGS.mask else (),
         sweep=tuple(FLAGS.sweep),
         max_side=FLAGS.max_side,
+        flow=FLAGS.flow,
         gatys=_config(GatysConfig, "gatys"),
         hub=_config(HubConfig, "hub"),
         **_manner(),

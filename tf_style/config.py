@@ -24,6 +24,9 @@ MODELS = ("auto", "magenta", "builtin")
 BACKBONES = ("auto", "vgg19", "builtin")
 INITS = ("content", "noise", "hub")
 
+# Who does a job: this process, or workers of Ray.
+ENGINES = ("local", "ray")
+
 OPTIMIZERS = ("lbfgs", "adam")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 POOLINGS = ("auto", "max", "average")
@@ -126,6 +129,9 @@ class GatysConfig(StyleConfig):
     style_weight: float = 1e-3
     # Larger smooths more; removes speckle first, then fine strokes.
     tv_weight: float = 0.0
+    # Of a film, larger holds a frame more to the one before, moved with what moves.
+    # 1e5 lets strokes follow a change of light sooner.
+    temporal_weight: float = 1e6
     # First picture: "content", "noise", "hub" (what the fast path makes of the pair),
     # or the path of a picture.
     init: str = "content"
@@ -167,8 +173,8 @@ class GatysConfig(StyleConfig):
             _check(self, name, getattr(self, name) != "", "a name or a path")
         for name in ("content_layers", "style_layers"):
             _check(self, name, len(getattr(self, name)) > 0, "at least one layer")
-        for name in ("content_weight", "style_weight", "tv_weight"):
-            _number(self, name, 0, math.inf)
+        for name in ("content", "style", "tv", "temporal"):
+            _number(self, f"{name}_weight", 0, math.inf)
         weights = self.style_layer_weights
         _check(
             self,
@@ -242,6 +248,11 @@ class Job:
     max_side: int | None = None
     # Settings to try at several values, like "style_weight=1e-3,1e-2"; one or two.
     sweep: tuple[str, ...] = ()
+    # Of a film, paints along with what moves, so that strokes do not flicker.
+    flow: bool = True
+    # "local", or "ray": workers of a Ray cluster, of `RAY_ADDRESS` or else on this
+    # machine, one for each core or graphics card.
+    engine: str = "local"
     # Tells what would be painted, and how long it would take, and paints nothing.
     dry_run: bool = False
     # Seconds between checkpoints of mode gatys, which a stopped run goes on from; 0
@@ -262,6 +273,7 @@ class Job:
     def __post_init__(self):
         _check_types(self)
         _choice(self, "mode", MODES)
+        _choice(self, "engine", ENGINES)
         if self.max_side is None:
             object.__setattr__(self, "max_side", MAX_SIDE[self.mode])
         _number(self, "max_side", 0, MOST_SIDE)
@@ -270,6 +282,10 @@ class Job:
         for name in ("save_every", "timelapse"):
             if getattr(self, name) and "gatys" not in MODES[self.mode]:
                 raise ValueError(f"{name} is for modes gatys and compare")
+        if self.engine == "ray" and "gatys" in self.engines and self.gatys.time_budget:
+            raise ValueError(
+                "time_budget is for engine local; workers of ray begin one by one"
+            )
         for name in ("contents", "styles"):
             _check(self, name, len(getattr(self, name)) > 0, "at least one picture")
 

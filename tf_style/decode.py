@@ -29,6 +29,56 @@ def open_srgb(data):
         return _to_srgb(ImageOps.exif_transpose(image))
 
 
+def is_animated(path):
+    """Tells whether a file is an animation; raises nearly anything."""
+    with Image.open(path, formats=FORMATS) as image:
+        return getattr(image, "is_animated", False)
+
+
+@contextlib.contextmanager
+def opened_animation(source, path):
+    """Gives an animation frame by frame.
+
+    Args:
+        source: its name for messages.
+        path: where it is.
+
+    Yields:
+        The milliseconds of each frame, and an iterator of its frames, of mode RGB,
+        transparent parts on white.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    with explained(source):
+        image = Image.open(path, formats=FORMATS)
+    with image:
+        durations, damage = [], None
+        try:
+            with explained(source):
+                for index in range(image.n_frames):
+                    image.seek(index)
+                    # As browsers do where a file says nothing.
+                    durations.append(image.info.get("duration") or 100)
+        except ValueError as error:
+            if not durations:
+                raise
+            damage = error
+
+        def frames():
+            for index in range(len(durations)):
+                with explained(source):
+                    image.seek(index)
+                    frame = image.convert("RGBA")
+                    white = Image.new("RGBA", frame.size, "white")
+                    shown = Image.alpha_composite(white, frame).convert("RGB")
+                yield shown
+            if damage:
+                raise damage
+
+        yield durations, frames()
+
+
 # How warnings are taken is one for the whole process, and threads decode too.
 _WARNINGS = threading.RLock()
 

@@ -11,6 +11,7 @@ from tf_style import files, gatys, run
 LINE_EVERY = 10.0
 # After so many steps a run of more than so many seconds is told to be long.
 FORECAST_STEPS = 4
+FORECAST_S = 5.0  # that frames of a film are watched first
 LONG_S = 30.0
 
 
@@ -28,8 +29,10 @@ class Display:
         self._quiet = quiet
         self._bar = None
         self._picture = None
+        self._frames = 0  # of a film, painted so far
         self._last_line = time.monotonic()
         self._first_step = None  # its index, its progress, and when it was there
+        self._told = False  # that the picture will take long
         self.planned = []
         self.written = self.kept = self.failed = 0
 
@@ -59,6 +62,8 @@ class Display:
                 self._start(event)
             elif isinstance(event, gatys.Step):
                 self._step(event)
+            elif isinstance(event, run.Framed):
+                self._frame()
 
     def sum_up(self):
         """Says how much there is, or went wrong, which scrolls out of sight."""
@@ -77,7 +82,8 @@ class Display:
             self._bar = None
 
     def _start(self, event):
-        self._picture, self._first_step = event, None
+        self._picture, self._first_step, self._frames = event, None, 0
+        self._told = False
         if sys.stderr.isatty():
             self.close()
             # Single passes share one bar, whose steps are the pictures.
@@ -85,7 +91,7 @@ class Display:
                 total=event.count if event.steps == 0 else event.steps,
                 initial=event.index if event.steps == 0 else 0,
                 desc=self._name(),
-                unit="picture" if event.steps == 0 else "step",
+                unit=self._unit(),
                 leave=False,
                 dynamic_ncols=True,
                 # tqdm's own forecast would take every step to be as long as the last.
@@ -99,34 +105,60 @@ class Display:
             self._print(f"tf_style: {step.note}", sys.stderr)
         terms = {name: f"{value:.3g}" for name, value in step.losses.items() if value}
         numbers = ", ".join(f"{name} {value}" for name, value in terms.items())
-        left = self._time_left(step)
+        if self._picture.film:
+            if self._bar is not None:
+                self._bar.set_postfix_str(numbers)
+            return
+        self._advance(step.index, step.progress, numbers)
+
+    def _frame(self):
+        self._frames += 1
+        total = self._picture.steps
+        self._advance(self._frames, self._frames / total if total else 0.0, "")
+
+    def _advance(self, index, progress, numbers):
+        """Shows how far the steps of a picture, or the frames of a film, have come."""
+        left = self._time_left(index, progress)
+        said = [numbers] if numbers else []
         if left is not None:
-            numbers += f", about {left:.0f} s left"
+            said.append(f"about {left:.0f} s left")
         if self._bar is not None:
-            self._bar.set_postfix_str(numbers, refresh=False)
-            self._bar.update(step.index - self._bar.n)
+            self._bar.set_postfix_str(", ".join(said), refresh=False)
+            self._bar.update(index - self._bar.n)
         else:
             total = self._picture.steps
-            steps = f"step {step.index}" + (f" of {total}" if total else "")
-            self._line(f"{self._name()}: {steps}, {numbers}")
+            done = f"{self._unit()} {index}" + (f" of {total}" if total else "")
+            self._line(f"{self._name()}: {', '.join([done, *said])}")
 
-    def _time_left(self, step):
+    def _unit(self):
+        if self._picture.film:
+            return "frame"
+        return "picture" if self._picture.steps == 0 else "step"
+
+    def _time_left(self, index_now, progress_now):
         """Estimates from the steps after the first, which compiles the program."""
         now = time.monotonic()
         if self._first_step is None:
-            self._first_step = (step.index, step.progress, now)
+            self._first_step = (index_now, progress_now, now)
         index, progress, began = self._first_step
-        if step.progress == progress:
+        if progress_now == progress:
             return None
-        left = (now - began) * (1 - step.progress) / (step.progress - progress)
-        if step.index - index == FORECAST_STEPS and left > LONG_S:
-            need = f", and {self._picture.memory / 2**30:.1f} GiB of memory"
-            self._print(
-                f"tf_style: {self._name()} will take about {_duration(left)}"
-                + (need if self._picture.memory else ""),
-                sys.stderr,
-            )
+        left = (now - began) * (1 - progress_now) / (progress_now - progress)
+        # Frames come several at once, and the first of them late.
+        enough = not self._picture.film or now - began >= FORECAST_S
+        if not self._told and enough and index_now - index >= FORECAST_STEPS:
+            self._told = True
+            if left > LONG_S:
+                self._forecast(left)
         return left
+
+    def _forecast(self, seconds):
+        need = f", and {self._picture.memory / 2**30:.1f} GiB of memory"
+        self._print(
+            f"tf_style: {self._name()} will take about {_duration(seconds)}"
+            + (need if self._picture.memory else ""),
+            sys.stderr,
+        )
 
     def _line(self, text):
         if time.monotonic() - self._last_line >= LINE_EVERY:

@@ -18,6 +18,11 @@ class Started(NamedTuple):
     name: str
     steps: int | None  # that it will take; 0: a single pass; None: as time allows
     memory: float = 0.0  # bytes that it will need, as far as that is known
+    film: bool = False  # then its steps are frames
+
+
+class Framed(NamedTuple):
+    """A frame of a film is painted."""
 
 
 class Planned(NamedTuple):

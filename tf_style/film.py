@@ -1,189 +1,202 @@
-"""Frames of a picture on the way, and the film of them.
+"""Films, read frame by frame: any that FFmpeg knows, through PyAV, and moving GIFs.
 
-A film shows the frames within some seconds, however many they are, and then rests on
-the last one. GIF shows everywhere; MP4 has all colours in a fraction of the bytes.
+Times are in seconds.
 """
 
 import contextlib
 import importlib.util
-import itertools
-import re
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from tf_style import files, images
+from tf_style import decode, files, images
 
-# From the first frame to the last one, which is then held.
-SECONDS = 8
-HOLD_S = 2
-# Frames a second. Few frames pass faster than that, and many slower.
-LEAST_RATE, LARGEST_RATE = 5, 25
+# Endings by which films are known; GIF if it moves.
+READABLE = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
+WRITABLE = (".gif", ".mp4")
 
-# The palette of a GIF is taken from so many frames, shrunk to so many pixels a side.
-PALETTE_FRAMES = 32
-PALETTE_SIDE = 128
 
-H264 = {
-    # FFmpeg's guide to H.264 calls it visually lossless, or nearly so.
-    "crf": "18",
-    # Players take small pictures without tags for BT.601, which turns reds and greens.
-    "colorspace": "bt709",
-    "color_range": "tv",
-    "color_primaries": "bt709",
-    # The curve of sRGB, which the frames have; that of BT.709 would lighten shadows in
-    # the players that obey it.
-    "color_trc": "iec61966-2-1",
+# PyAV's names of the matrices of colour that files tell by number (ITU-T H.273, 8.3).
+COLOUR_SPACES = {
+    1: "ITU709",
+    4: "FCC",
+    5: "ITU601",
+    6: "ITU601",
+    7: "SMPTE240M",
+    9: "BT2020",
+    10: "BT2020",
 }
 
 
-class Frames:
-    """A folder of frames, all of one size, as PNG files named by their step."""
+class Frame(NamedTuple):
+    """A frame of a film."""
 
-    def __init__(self, folder, size):
-        """Takes the folder, made when first needed, and (height, width) of a frame."""
-        self._folder = Path(folder)
-        self._size = size
-
-    def add(self, index, picture):
-        """Writes the frame of a step, and replaces one that is there.
-
-        Args:
-            index: number of the step.
-            picture: [1, H, W, 3] in [0, 1], scaled to the size of the frames.
-
-        Raises:
-            ValueError: the picture is not finite.
-            OSError: the file cannot be written.
-        """
-        path = self._folder / f"{index:06d}.png"
-        images.save_image(path, images.resize(picture, *self._size))
-
-    @property
-    def paths(self):
-        """The frames in the folder, in the order of their steps."""
-        found = self._folder.glob("*.png")
-        ours = [path for path in found if re.fullmatch("[0-9]{6,}", path.stem)]
-        return sorted(ours, key=lambda path: int(path.stem))
-
-    def remove(self):
-        """Deletes the frames, and the folder unless it has something else."""
-        for path in self.paths:
-            path.unlink()
-        with contextlib.suppress(OSError):
-            self._folder.rmdir()
+    image: np.ndarray  # uint8 RGB, [H, W, 3]
+    time: Fraction  # since the first
+    duration: Fraction
 
 
-def check(path):
-    """Tells early if no film can be written to a path.
+class Film(NamedTuple):
+    """A film that is being read."""
+
+    rate: Fraction  # frames a second, in the mean
+    count: int  # of frames, as far as the file knows; 0 if it does not
+    duration: float  # in seconds, as the file says; its sound may be longer
+    frames: Iterator[Frame]
+
+
+def is_film(source):
+    """Tells whether a source is a film: by its ending, and a GIF by what is in it."""
+    ending = ending_of(source)
+    if ending != ".gif":
+        return ending in READABLE
+    try:
+        return decode.is_animated(images.fetch(source))
+    except (ValueError, OSError):  # Who reads it will say so.
+        return False
+
+
+def ending_of(source):
+    """Returns the ending of a path or URL in small letters."""
+    return Path(str(source).split("?")[0]).suffix.lower()
+
+
+def check(path, verb="write"):
+    """Tells early if a film cannot be written to a path, or read from it.
 
     Raises:
         ValueError: its ending is that of no film.
-        ImportError: it is an MP4, and the encoder is not installed.
+        ImportError: it is no GIF, and PyAV is not installed.
     """
-    ending = Path(path).suffix.lower()
-    if ending not in WRITERS:
+    endings = WRITABLE if verb == "write" else READABLE
+    ending = ending_of(path)
+    if ending not in endings:
         raise ValueError(
-            f"cannot write {path}: the ending of a film must be one of "
-            f"{', '.join(WRITERS)}"
+            f"cannot {verb} {path}: the ending of a film must be one of "
+            f"{', '.join(endings)}"
         )
-    if ending == ".mp4" and importlib.util.find_spec("av") is None:
+    if ending != ".gif" and importlib.util.find_spec("av") is None:
         raise ImportError(
-            f"cannot write {path}: .mp4 needs the encoder PyAV; get it with "
-            "pip install 'tf_style[video]', or write .gif"
+            f"cannot {verb} {path}: {ending} needs PyAV; get it with "
+            "pip install 'tf_style[video]', or use .gif"
         )
 
 
-def write(path, frames):
-    """Writes a film in the format of the path's ending, all or nothing.
+@contextlib.contextmanager
+def opened(source, max_side=0):
+    """Gives the `Film` of a source, whose frames are read as they are asked for.
+
+    Frames are turned upright and converted to sRGB.
 
     Args:
-        path: file to write or replace, .gif or .mp4.
-        frames: paths of the frames in their order, all of one size. MP4 loses the last
-            row or column where their number is odd.
+        source: path or URL.
+        max_side: longest side in pixels to shrink frames to; 0 keeps the size.
 
     Raises:
-        ValueError: there are no frames, or the ending is that of no film.
-        ImportError: it is an MP4, and the encoder is not installed.
-        OSError: a frame cannot be read or the film not be written; what was there
-            before is untouched.
+        ValueError: it is no film, or, while frames are read, one is damaged.
+        OSError: it cannot be read.
+        ImportError: it is no GIF, and PyAV is not installed.
     """
-    check(path)
-    if not frames:
-        raise ValueError(f"cannot write {path}: a film needs at least one frame")
-    rate = Fraction(len(frames), SECONDS)
-    rate = min(max(rate, Fraction(LEAST_RATE)), Fraction(LARGEST_RATE))
-    with files.replacing(path) as temporary:
-        WRITERS[Path(path).suffix.lower()](temporary, frames, rate)
+    path = images.fetch(source)
+    check(source, "read")
+    if not path.stat().st_size:
+        raise ValueError(f"{source} is empty (0 bytes)")
+    open_it = _opened_gif if ending_of(source) == ".gif" else _opened_by_ffmpeg
+    with open_it(source, path, max_side) as film:
+        yield film
 
 
-def _write_gif(path, frames, rate):
-    # GIF counts in hundredths of a second, Pillow in thousandths.
-    durations = [10 * round(100 / rate)] * (len(frames) - 1) + [1000 * HOLD_S]
-    # With a palette for each frame, even what stands still would change its colours.
-    palette = _palette(frames)
-    indexed = (
-        _read(frame).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
-        for frame in frames
-    )
-    # Of the frames behind the generator Pillow holds one byte a pixel until the end.
-    next(indexed).save(
-        path,
-        format="GIF",
-        save_all=True,
-        append_images=indexed,
-        duration=durations,
-        loop=0,
-    )
+def load_first(source, max_side=0):
+    """Reads the first frame as `images.load_picture`; the checksum is the film's.
+
+    Raises:
+        ValueError, OSError, ImportError: as `opened`.
+    """
+    with opened(source, max_side) as film:
+        first = next(film.frames, None)
+    if first is None:
+        raise ValueError(f"{source} has no frames")
+    pixels = images.to_float(first.image)
+    return images.Picture(pixels, None, files.sha256(images.fetch(source)))
 
 
-def _palette(frames):
-    """Returns a picture with the 256 colours that suit the frames as a whole."""
-    spread = np.linspace(0, len(frames) - 1, PALETTE_FRAMES).astype(int)
-    samples = []
-    for index in sorted(set(spread.tolist())):
-        sample = _read(frames[index])
-        # Averages of pixels would miss the brightest and the most vivid colours.
-        sample.thumbnail((PALETTE_SIDE, PALETTE_SIDE), Image.Resampling.NEAREST)
-        samples.append(np.asarray(sample))
-    # Of Pillow's methods this one misses the colours least once they are dithered.
-    return Image.fromarray(np.concatenate(samples)).quantize(
-        256, Image.Quantize.FASTOCTREE
-    )
+@contextlib.contextmanager
+def _opened_gif(source, path, max_side):
+    with decode.opened_animation(source, path) as (durations, frames):
+
+        def found():
+            time = Fraction(0)
+            for image, milliseconds in zip(frames, durations):
+                duration = Fraction(milliseconds, 1000)
+                if max_side and max(image.size) > max_side:
+                    size = images.fit(image.size, max_side)
+                    image = image.resize(size, Image.Resampling.LANCZOS)
+                yield Frame(np.asarray(image), time, duration)
+                time += duration
+
+        rate = Fraction(1000 * len(durations), sum(durations))
+        yield Film(rate, len(durations), sum(durations) / 1000, found())
 
 
-def _write_mp4(path, frames, rate):
+@contextlib.contextmanager
+def _opened_by_ffmpeg(source, path, max_side):
     import av  # optional, and slow to load
 
-    # Otherwise a player needs the whole file before it can start.
-    options = {"movflags": "+faststart"}
-    with av.open(str(path), "w", format="mp4", options=options) as film:
-        stream = film.add_stream("libx264", rate=rate, options=H264)
-        stream.pix_fmt = "yuv420p"
-        stream.height, stream.width = _even(_read(frames[0])).shape[:2]
-        held = itertools.repeat(frames[-1], round(HOLD_S * rate) - 1)
-        for index, frame in enumerate(itertools.chain(frames, held)):
-            picture = av.VideoFrame.from_ndarray(_even(_read(frame)), "rgb24")
-            picture = picture.reformat(
-                format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
-            )
-            picture.pts, picture.time_base = index, 1 / rate
-            film.mux(stream.encode(picture))
-        film.mux(stream.encode())
+    try:
+        container = av.open(str(path))
+    except (av.error.FFmpegError, ValueError) as error:
+        raise ValueError(f"{source} is not a film that can be read") from error
+    with container:
+        if not container.streams.video:
+            raise ValueError(f"{source} has no picture, only sound")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
+        frames = _decoded(source, container, rate, max_side)
+        yield Film(
+            rate, stream.frames, (container.duration or 0) / av.time_base, frames
+        )
 
 
-def _even(image):
-    """Returns pixels [H, W, 3], cut to the even sides that a colour per 2x2 needs."""
-    height, width = image.height // 2 * 2, image.width // 2 * 2
-    return np.ascontiguousarray(np.asarray(image)[:height, :width])
+def _decoded(source, container, rate, max_side):
+    import av
+
+    decoded, first, time = container.decode(video=0), None, Fraction(-1)
+    size = None
+    for index in range(1 << 62):
+        try:
+            frame = next(decoded, None)
+        except av.error.FFmpegError as error:
+            reason = f"frame {index} cannot be decoded: {error.strerror}"
+            raise ValueError(f"{source}: {reason}") from error
+        if frame is None:
+            return
+        now = None if frame.pts is None else frame.pts * frame.time_base
+        first = now if first is None else first
+        # Some files have frames without a time, or two of the same.
+        later = time + 1 / rate if now is None else now - (first or 0)
+        if index and later <= time:
+            continue
+        time = max(later, Fraction(0))
+        duration = Fraction(frame.duration or 0) * frame.time_base
+        if not size:  # Of all frames, even where the film changes it.
+            size = frame.width, frame.height
+            if max_side and max(size) > max_side:
+                size = images.fit(size, max_side)
+        yield Frame(_upright_rgb(frame, size), time, duration or 1 / rate)
 
 
-def _read(path):
-    with Image.open(path) as image:
-        return image.convert("RGB")
-
-
-# How films are written, by their endings.
-WRITERS = {".gif": _write_gif, ".mp4": _write_mp4}
+def _upright_rgb(frame, size):
+    # Who does not tell means BT.601 in small films, and BT.709 in large ones.
+    untold = "ITU709" if frame.height >= 720 else "ITU601"
+    frame = frame.reformat(
+        *size,
+        "rgb24",
+        src_colorspace=COLOUR_SPACES.get(frame.colorspace, untold),
+        interpolation="LANCZOS",
+    )
+    return np.rot90(frame.to_ndarray(), round(frame.rotation / 90))

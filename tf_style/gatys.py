@@ -49,12 +49,19 @@ class State(NamedTuple):
     known: list[np.ndarray] = []  # by the optimizer; empty: nothing yet
 
 
+class Prior(NamedTuple):
+    """What is known of a frame of a film from the one before."""
+
+    picture: np.ndarray  # [1, H, W, 3], moved to where things are now
+    trust: np.ndarray  # [1, H, W, 1] in [0, 1], 0 where they were not to be seen
+
+
 class Step(NamedTuple):
     """A picture on the way, and how good it is."""
 
     index: int  # updates made before it, over all scales
     size: tuple[int, int]  # height and width at this scale
-    losses: dict[str, float]  # weighted "content", "style", "tv", and their "total"
+    losses: dict[str, float]  # weighted "content", "style", "tv", "temporal", "total"
     image: tf.Tensor  # [1, H, W, 3]; the picture that these losses were measured on
     best: tf.Tensor  # the picture of least total loss so far at this scale
     best_losses: dict[str, float]  # of that picture
@@ -101,19 +108,28 @@ def finish(step, content, config, regions=()):
 
 
 def iterate(
-    content, style, config, init=None, regions=(), state=None
+    content,
+    style,
+    config,
+    init=None,
+    regions=(),
+    state=None,
+    prior=None,
+    objectives=None,
 ) -> Iterator[Step]:
     """Optimises step by step; see `stylize` for the arguments and errors.
 
     Yields `config.steps` + 1 times: the picture before each update, and the last one;
     with a `config.time_budget`, as often as that allows. From a `state`, it goes on as
-    if it had never stopped.
+    if it had never stopped. With a `Prior`, the picture is also held to that, and so
+    many frames are done faster if they share a dict of `objectives`, which is filled.
     """
     clock = schedule.Clock(config.time_budget)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     styles = images.several(style)
     regions = masks.fit(regions, content, len(styles))
+    objectives = {} if objectives is None else objectives
     extract = load_backbone(config)
     scales = schedule.plan(content, styles, extract, config)
     if state is None:
@@ -125,8 +141,14 @@ def iterate(
         if state.image.shape[1:3] != scale.size:
             picture = images.resize(state.best, *scale.size)
             state = State(state.index, picture, config.learning_rate)
-        goal = load_objective(config, scale.size, extract, regions)
+        if scale.size not in objectives:
+            goal = load_objective(config, scale.size, extract, regions)
+            objectives[scale.size] = goal
+        goal = objectives[scale.size]
         targets = goal.measure_targets(content, styles, scale.size)
+        if prior:
+            held = [tf.constant(images.resize(part, *scale.size)) for part in prior]
+            targets = targets._replace(prior=held)
         state, seconds = yield from _descend(state, targets, goal, config, scale, clock)
         if clock.left() < seconds:
             return

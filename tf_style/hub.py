@@ -48,40 +48,56 @@ def stylize(content, style, config, regions=()):
             the model is not called like Magenta's or gives no finite picture.
         OSError: the model cannot be had.
     """
-    config, _ = choose(config)
-    model = load_model(config.model)
     code = style if isinstance(style, StyleCode) else encode(style, config, content)
-    if code.model != model.checksum:
-        raise ValueError(f"the style code is not of model {config.model}; encode again")
-    regions = masks.fit(regions, content, len(code.parts))
-    if len(regions) > 1:
-        # Where only a style of no weight would go, the photo stays.
-        parts, regions, shares = zip(
-            *(found for found in zip(code.parts, regions, code.weights) if found[-1])
-        )
-        each = [model.paint(content, [p], [1], config.strength) for p in parts]
-        picture = masks.mix(each, regions, shares)
-    else:
-        picture = model.paint(content, code.parts, code.weights, config.strength)
+    (picture,) = stylize_batch([content], code, config, regions)
+    return finish(picture, content, config, regions)
+
+
+def finish(picture, content, config, regions=()):
+    """Returns a painted picture as `config` and masks want it.
+
+    Its colours are brought to the photo's as far as those are to be kept, and it is put
+    into the photo where masks say.
+    """
     picture = color.restore(picture, content, config)
-    return masks.compose(content, picture, regions)
+    return masks.compose(content, picture, masks.fit(regions, content, len(regions)))
 
 
-def stylize_batch(contents, code, config):
+def stylize_batch(contents, code, config, regions=(), memory=None):
     """Repaints several photos of one size at once.
 
     Args:
         contents: [1, H, W, 3] in [0, 1] each.
         code: a `StyleCode`.
-        config: a `HubConfig` whose colours are the style's.
+        config: a `HubConfig`.
+        regions: as of `stylize`; each style is painted where its own mask says.
+        memory: of frames that follow each other, a dict that is empty at the first of
+            a scene: what "builtin" measures of them is smoothed over time.
 
     Returns:
-        A list of pictures, each as of `stylize` but for rounding, which in bfloat16
-        comes to a third of an 8-bit level in the mean.
+        A list of pictures for `finish`. They differ from those of one photo at a time
+        by rounding, which in bfloat16 comes to a third of an 8-bit level in the mean.
     """
+    config, _ = choose(config)
     model = load_model(config.model)
+    if code.model != model.checksum:
+        raise ValueError(f"the style code is not of model {config.model}; encode again")
+    regions = masks.fit(regions, contents[0], len(code.parts))
     photos = np.concatenate(contents)
-    pictures = model.paint(photos, code.parts, code.weights, config.strength)
+
+    def paint(parts, weights, index=0):
+        own = None if memory is None else memory.setdefault(index, {})
+        return model.paint(photos, parts, weights, config.strength, own)
+
+    if len(regions) > 1:
+        # Where only a style of no weight would go, the photo stays.
+        parts, regions, shares = zip(
+            *(found for found in zip(code.parts, regions, code.weights) if found[-1])
+        )
+        each = [paint([part], [1], index) for index, part in enumerate(parts)]
+        pictures = masks.mix(each, regions, shares)
+    else:
+        pictures = paint(code.parts, code.weights)
     return np.split(pictures, len(contents))
 
 
@@ -178,7 +194,7 @@ def load_model(name_or_handle):
         It has a name, a source, a checksum, the size at which it wants a style and the
         side by which it measures that, the shortest side that it sees, how many pixels
         are best painted at once, and paints: `encode(style)` and
-        `paint(content, codes, weights, strength)`.
+        `paint(content, codes, weights, strength, memory)`.
 
     Raises:
         OSError: the model does not exist, cannot be downloaded or is damaged.

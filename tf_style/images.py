@@ -67,13 +67,24 @@ def load_picture(source, max_side=0):
             Pillow's `Image.MAX_IMAGE_PIXELS`; one line that names it.
         OSError: the file cannot be read or the URL not be fetched.
     """
-    path = _download(source) if is_url(source) else _existing_file(source)
+    path = fetch(source)
+    if path.stat().st_size > FILE_MAX_BYTES:
+        raise ValueError(f"{source} is larger than {FILE_MAX_BYTES >> 20} MiB")
     try:
         return _decode(source, path.read_bytes(), max_side)
     except ValueError:
         if is_url(source):  # The next try shall ask the server again.
             path.unlink(missing_ok=True)
         raise
+
+
+def fetch(source):
+    """Returns the path of a file, or of what was downloaded from a URL.
+
+    Raises:
+        OSError, ValueError: it is no file, or the URL cannot be fetched.
+    """
+    return _download(source) if is_url(source) else _existing_file(source)
 
 
 def _download(url):
@@ -93,8 +104,6 @@ def _existing_file(source):
         raise FileNotFoundError(f"{source} does not exist")
     if not path.is_file():
         raise ValueError(f"{source} is a device; a picture file is needed here")
-    if path.stat().st_size > FILE_MAX_BYTES:
-        raise ValueError(f"{source} is larger than {FILE_MAX_BYTES >> 20} MiB")
     return path
 
 
@@ -174,6 +183,11 @@ def to_uint8(pixels):
     return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
 
 
+def to_float(image):
+    """Returns uint8 [H, W, C] as float32 [1, H, W, C] in [0, 1]."""
+    return np.asarray(image, np.float32)[None] / 255
+
+
 def resize(pixels, height, width):
     """Resizes [1, H, W, 3] to [1, height, width, 3] with an antialiased Lanczos filter.
 
@@ -213,7 +227,7 @@ def _to_arrays(image):
     if image.mode == "F":
         grey = np.clip(np.asarray(image, np.float32), 0, 1)
         return np.repeat(grey[None, :, :, None], 3, -1), None
-    pixels = np.asarray(image, np.float32)[None] / 255
+    pixels = to_float(image)
     if image.mode == "RGB":
         return pixels, None
     colour, alpha = pixels[..., :3], pixels[..., 3:]

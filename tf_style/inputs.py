@@ -2,7 +2,7 @@
 
 import functools
 
-from tf_style import hub, images, manifest
+from tf_style import film, hub, images, manifest
 from tf_style.events import Failed
 
 # Decoded styles that are kept while the contents go by.
@@ -10,8 +10,9 @@ STYLES_IN_MEMORY = 8
 
 
 def read(job, name, source, max_side=0):
-    """Reads a picture and holds it to the checksum of a repeated run."""
-    picture = images.load_picture(source, max_side)
+    """Reads a picture, or the first of a film, and holds it to a known checksum."""
+    load = film.load_first if film.is_film(source) else images.load_picture
+    picture = load(source, max_side)
     manifest.check(job, name, source, picture.sha256)
     return picture
 

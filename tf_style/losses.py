@@ -95,3 +95,17 @@ def total_variation(image):
     steps = [rows(1) - rows(0), columns(1) - columns(0)]
     total = tf.add_n([tf.reduce_sum(tf.abs(step)) for step in steps])
     return total / tf.cast(batch * height * width, image.dtype)
+
+
+def temporal_loss(image, prior, trust):
+    """Mean squared distance of a frame to the one before, moved, where that is trusted.
+
+    Ruder et al. (2016), "Artistic style transfer for videos", eq. 7,
+    https://arxiv.org/abs/1604.08610.
+
+    Args:
+        image: [1, H, W, 3].
+        prior: the picture of the frame before, moved to where things are now, likewise.
+        trust: [1, H, W, 1] in [0, 1].
+    """
+    return tf.reduce_mean(trust * tf.square(image - prior))

@@ -171,6 +171,7 @@ def read(path, output=""):
             style_blend=len(styles) > 1,
             masks=sources("mask"),
             max_side=settings["max_side"],
+            flow=settings.get("flow", Job.flow),
             gatys=slow,
             hub=from_dict(HubConfig, settings.get("hub", {})),
             checksums=checksums,

@@ -19,6 +19,9 @@ class Targets(NamedTuple):
     # Per style layer, as from `masks.guide`, [R, H', W', 1]; empty without masks, where
     # the picture is one region.
     guides: list[tf.Tensor]
+    # Of a frame of a film: where the one before would have it, [1, H, W, 3], and how
+    # far that is trusted, [1, H, W, 1]; else empty.
+    prior: list[tf.Tensor] = []
 
 
 def scale_style(content, style, size, config):
@@ -120,8 +123,9 @@ class Whole:
             for content, target in zip(contents, targets.content, strict=True)
         ]
         variation = losses.total_variation(image)
+        drift = losses.temporal_loss(image, *targets.prior) if targets.prior else None
         grams = self._grams(activations, targets.guides)
-        return weigh(distances, grams, variation, targets, self._config)
+        return weigh(distances, grams, variation, drift, targets, self._config)
 
     @tf.function
     def differentiate(self, image, targets):
@@ -137,18 +141,19 @@ class Whole:
         return [measure_gram(*pair) for pair in zip(layers, guides, strict=True)]
 
 
-def weigh(distances, grams, variation, targets, config):
+def weigh(distances, grams, variation, drift, targets, config):
     """Weighs what was measured of a picture.
 
     Args:
         distances: content losses, one per content layer.
         grams: Gram matrices, one [R, C, C] per style layer.
         variation: total variation.
+        drift: the temporal loss of a frame of a film, else None.
         targets: the `Targets`.
         config: a `GatysConfig`.
 
     Returns:
-        "content", "style", "tv" and their "total", as scalars.
+        "content", "style", "tv", of a frame "temporal", and their "total", as scalars.
     """
     terms = {
         "content": config.content_weight * tf.add_n(distances) / len(distances),
@@ -156,6 +161,8 @@ def weigh(distances, grams, variation, targets, config):
         * losses.style_loss(grams, targets.grams, config.style_layer_weights),
         "tv": config.tv_weight * variation,
     }
+    if drift is not None:
+        terms["temporal"] = config.temporal_weight * drift
     return terms | {"total": tf.add_n(list(terms.values()))}
 
 

@@ -37,7 +37,10 @@ class Task(NamedTuple):
             names = manifest.numbered(kind, len(pictures))
             sums = [picture.sha256 for picture in pictures]
             inputs |= dict(zip(names, zip(sources, sums)))
-        return manifest.describe(self.job, inputs, self.models)
+        account = manifest.describe(self.job, inputs, self.models)
+        if self.pair.is_film:
+            account["settings"]["flow"] = self.job.flow
+        return account
 
 
 class Painted(NamedTuple):

@@ -3,6 +3,7 @@
 import collections
 import concurrent.futures
 import contextlib
+import itertools
 import os
 import sys
 import threading
@@ -40,6 +41,14 @@ def read_ahead(read, sources):
             yield found()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def ahead(items):
+    """Gives an iterator of what the iterator `items` makes, in a thread."""
+    with read_ahead(lambda _: next(items, None), itertools.repeat(None)) as found:
+        made = (result() for _, result in found)
+        yield itertools.takewhile(lambda item: item is not None, made)
 
 
 class Writer(contextlib.AbstractContextManager):

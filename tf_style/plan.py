@@ -9,11 +9,11 @@ import urllib.parse
 from pathlib import Path
 from typing import NamedTuple
 
-from tf_style import checkpoint, decode, files, film, images, manifest, sweep
+from tf_style import checkpoint, decode, files, film, flow, images, manifest, sweep
 from tf_style.config import BACKBONES, INITS, MODELS, MODES
 
-SINGLE_OUTPUT = "stylized.png"
-FOLDER_OUTPUT = "stylized"
+# Name of what is written, a picture or film, or of the folder of several.
+OUTPUT = "stylized"
 SHEET_NAME = "contact_sheet.png"
 # Rows and columns of the contact sheet; of more nobody would see anything.
 MOST_IN_SHEET = 100
@@ -29,6 +29,11 @@ class Pair(NamedTuple):
     styles: tuple[str, ...]  # more than one if they are blended
     output: Path
     changes: tuple[tuple[str, str], ...] = ()  # as of `sweep.variations`
+
+    @property
+    def is_film(self):
+        """Whether it is a film, rather than a picture."""
+        return film.ending_of(self.output) in film.WRITABLE
 
 
 class Parts(NamedTuple):
@@ -61,8 +66,10 @@ def row_of(pair):
 
 
 def sheet_path(pairs):
-    """Returns where the contact sheet stands; None if there is just one or no room."""
+    """Returns where the contact sheet stands; None for films, for one, for too many."""
     grid = [{row_of(pair) for pair in pairs}, {column_of(pair) for pair in pairs}]
+    if any(pair.is_film for pair in pairs):
+        return None
     if len(pairs) == 1 or max(map(len, grid)) > MOST_IN_SHEET:
         return None
     return pairs[0].output.with_name(SHEET_NAME)
@@ -124,7 +131,9 @@ def assign(job, contents, styles):
             f"sweep is for one picture, but there are {len(contents)} contents and "
             f"{len(columns)} styles"
         )
-    output = job.output or (SINGLE_OUTPUT if len(sources) == 1 else FOLDER_OUTPUT)
+    output = job.output or OUTPUT + (
+        _ending(sources[0][0]) if len(sources) == 1 else ""
+    )
     path = files.local(output)
     if path.is_dir() or output.endswith("/") or not path.suffix:
         folder, names = path, _names(sources, job.mode)
@@ -139,6 +148,8 @@ def assign(job, contents, styles):
         Pair(index, content, column, folder / name, changes)
         for index, ((content, column, changes), name) in enumerate(zip(sources, names))
     ]
+    for pair in pairs:
+        _check_kind(job, pair)
     if job.timelapse:
         film.check(job.timelapse)
         if len(pairs) > 1:
@@ -157,6 +168,38 @@ def assign(job, contents, styles):
     except OSError as error:
         raise OSError(f"cannot write to folder {folder}: {error.strerror}") from error
     return pairs
+
+
+def _check_kind(job, pair):
+    """Raises ValueError or ImportError if a film cannot be made, or not from this."""
+    moves = film.is_film(pair.content)
+    if pair.is_film and not moves:
+        raise ValueError(
+            f"output {pair.output} is a film, but {pair.content} is none; "
+            f"give one of {', '.join(images.WRITABLE)}"
+        )
+    if moves and not pair.is_film:
+        if film.ending_of(pair.content) == ".gif":  # Its first frame is a picture.
+            return
+        raise ValueError(
+            f"{pair.content} is a film, and output {pair.output} is none; give one of "
+            f"{', '.join(film.WRITABLE)}"
+        )
+    if not moves:
+        return
+    film.check(pair.content, "read")
+    film.check(pair.output)
+    if job.flow:
+        flow.check()
+    if len(MODES[job.mode]) > 1:
+        raise ValueError(
+            f"mode {job.mode} is for pictures, and {pair.content} is a film"
+        )
+    for name in ("sweep", "save_every", "timelapse"):
+        if getattr(job, name):
+            raise ValueError(f"{name} is for pictures, and {pair.content} is a film")
+    if job.gatys.time_budget:
+        raise ValueError(f"time_budget is for pictures, and {pair.content} is a film")
 
 
 def _check_harmless(job, pairs):
@@ -180,7 +223,8 @@ def _check_harmless(job, pairs):
             )
     for path in written:
         if path.suffix != ".json":
-            images.writing_format(path)
+            if film.ending_of(path) not in film.WRITABLE:
+                images.writing_format(path)
         elif manifest.is_foreign(path):
             raise ValueError(
                 f"{path} is not ours, and a manifest would overwrite it; "
@@ -217,7 +261,7 @@ def _pictures_in(folder):
 
 
 def _names(sources, mode):
-    """Names each pair CONTENT_STYLE.png, with a number where that is taken.
+    """Names each pair CONTENT_STYLE, with a number where that is taken.
 
     What a sweep changes stands behind.
     """
@@ -227,8 +271,9 @@ def _names(sources, mode):
         parts_of += [re.sub(r"[^\w=.+-]", "_", "=".join(change)) for change in changes]
         stem = "_".join(parts_of)
         stem = os.fsencode(stem)[:STEM_MAX_BYTES].decode(errors="ignore")
+        ending = _ending(content)
         for number in itertools.count(counts.get(stem, 1)):
-            name = Path(f"{stem}_{number}.png" if number > 1 else f"{stem}.png")
+            name = Path(f"{stem}_{number}{ending}" if number > 1 else stem + ending)
             # Some file systems do not tell A from a.
             wanted = {path.name.lower() for path in files_of(name, mode)}
             if not wanted & taken:
@@ -236,6 +281,13 @@ def _names(sources, mode):
         taken |= wanted
         counts[stem] = number + 1
         yield name.name
+
+
+def _ending(content):
+    """Returns the ending of what is made of a photo or film."""
+    if not film.is_film(content):
+        return ".png"
+    return ".gif" if film.ending_of(content) == ".gif" else ".mp4"
 
 
 def stem_of(source):

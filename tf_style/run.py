@@ -8,14 +8,16 @@ others.
 import time
 from collections.abc import Iterator
 
-from tf_style import album, gatys, local, plan
-from tf_style.events import Failed, Kept, Noted, Planned, Started, Written
+from tf_style import album, cluster, gatys, local, plan
+from tf_style.events import Failed, Framed, Kept, Noted, Planned, Started, Written
 from tf_style.inputs import Paintings, attempt
 
 
 def run(
     job, began=None
-) -> Iterator[Noted | Started | gatys.Step | Planned | Written | Kept | Failed]:
+) -> Iterator[
+    Noted | Started | gatys.Step | Framed | Planned | Written | Kept | Failed
+]:
     """Does a `config.Job`.
 
     Args:
@@ -28,6 +30,7 @@ def run(
     Raises:
         ValueError, OSError: nothing can be painted: bad settings, no model, no place
             to write.
+        ImportError: what the settings need is not installed.
         KeyboardInterrupt: after the best picture so far is written.
     """
     began = time.monotonic() if began is None else began
@@ -41,8 +44,10 @@ def run(
             shown.add(style, picture.pixels)
     if not any(paintings.readable >= {*pair.styles} for pair in pairs):
         return
-    written = yield from local.paint(
-        job, pairs, paintings, len(pairs), began, shown.add
-    )
+    if job.engine == "ray" and not job.dry_run:
+        painted = cluster.paint(job, pairs, paintings, shown.add)
+    else:
+        painted = local.paint(job, pairs, paintings, len(pairs), began, shown.add)
+    written = yield from painted
     if not job.dry_run:
         yield from shown.write(written)

@@ -17,7 +17,7 @@ def import_quietly(load, verbose=False):
     os.environ["KERAS_BACKEND"] = "tensorflow"
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with contextlib.nullcontext() if verbose else _silenced():
+    with contextlib.nullcontext() if verbose else silenced():
         loaded = load()
         import tensorflow as tf
 
@@ -29,7 +29,7 @@ def import_quietly(load, verbose=False):
 
 
 @contextlib.contextmanager
-def _silenced():
+def silenced():
     """Closes stderr even for C++ code, which knows nothing of `sys.stderr`."""
     sys.stderr.flush()
     saved = os.dup(2)

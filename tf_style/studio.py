@@ -7,7 +7,18 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_style import forecast, gatys, hub, images, manifest, paint, plan, sweep, trail
+from tf_style import (
+    animate,
+    forecast,
+    gatys,
+    hub,
+    images,
+    manifest,
+    paint,
+    plan,
+    sweep,
+    trail,
+)
 from tf_style.config import INITS, Job
 from tf_style.events import Kept, Planned, Started
 from tf_style.inputs import attempt, read
@@ -104,7 +115,7 @@ class Studio:
             self._writer.written.add(pair.output)
             yield Kept(pair.output)
             return None
-        if not job.dry_run:
+        if not (job.dry_run or pair.is_film):
             yield _started(task, self._count)
         return task
 
@@ -112,10 +123,13 @@ class Studio:
         code = self._encoder_of(task)
         seconds = yield from attempt(self._forecast.seconds, task, code)
         if seconds is not None:
+            if task.pair.is_film:
+                seconds *= animate.count_first_frames(task)
             yield Planned(task.pair.output, seconds)
 
     def _paint_together(self, tasks):
         """Returns {output: `paint.Painted`}, empty where each is painted alone."""
+        tasks = [task for task in tasks if not task.pair.is_film]
         if len(tasks) < 2:
             return {}
         try:
@@ -127,6 +141,9 @@ class Studio:
 
     def _make(self, task, painted):
         job, pair, content = task.job, task.pair, task.content.pixels
+        if pair.is_film:
+            yield from animate.animate(task, self._encoder_of(task), self._count)
+            return
         way = trail.Trail(job, pair.output, content.shape[1:3], task.account)
         code = self._encoder_of(task)
         painted = painted or (yield from paint.paint(task, code, way))

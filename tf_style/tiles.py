@@ -229,7 +229,8 @@ class Tiled:
             entries[-1],
             means,
             self._vary(entries[0]),
-            targets._replace(content=aims),
+            self._drift(entries[0], targets.prior),
+            targets._replace(content=aims, prior=[]),
         )
         return terms, entries, slopes
 
@@ -258,8 +259,16 @@ class Tiled:
             ]
         )
 
-    def _add_slopes(self, image, gradient):
-        """Adds the derivative of the weighted total variation to a gradient."""
+    def _drift(self, image, prior):
+        """Returns the temporal loss of a frame of a film, else None."""
+        return losses.temporal_loss(image, *prior) if prior else None
+
+    def _add_slopes(self, image, prior, gradient):
+        """Adds the derivatives of what the pixels themselves are held to."""
+        if prior:
+            before, trust = prior
+            scale = np.float32(2 * self._config.temporal_weight / image.size)
+            gradient += scale * trust.numpy() * (image - before.numpy())
         if not self._config.tv_weight:
             return
         for rows, share in self._strips(image):
@@ -271,7 +280,7 @@ class Tiled:
             gradient[:, rows] += np.float32(share * self._config.tv_weight) * slope
 
     @tf.function
-    def _finish(self, done, entry, means, variation, targets):
+    def _finish(self, done, entry, means, variation, drift, targets):
         """Runs the blocks after the first `done`, and weighs the means of all.
 
         Returns:
@@ -288,7 +297,9 @@ class Tiled:
                 [values[index] for index in sorted(values)]
                 for values in (means.distances | distances, means.grams | grams)
             )
-            terms = objective.weigh(distances, grams, variation, targets, self._config)
+            terms = objective.weigh(
+                distances, grams, variation, drift, targets, self._config
+            )
         return terms, *tape.gradient(terms["total"], (means, entry))
 
     def _measure_rest(self, done, features, guides):
@@ -323,7 +334,7 @@ class Tiled:
                 # NumPy itself would add bfloat16 one by one.
                 before[:] = (gradient + before).numpy()
         by_entry = np.require(by_entry, requirements="W")
-        self._add_slopes(image, by_entry)
+        self._add_slopes(image, targets.prior, by_entry)
         return by_entry
 
 

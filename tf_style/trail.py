@@ -2,7 +2,7 @@
 
 import time
 
-from tf_style import checkpoint, files, film
+from tf_style import checkpoint, files, timelapse
 
 # Of a film whose steps nobody counted out.
 FILM_FRAMES = 100
@@ -23,7 +23,7 @@ class Trail:
         self._account = account
         self._checkpoint = checkpoint.path_of(output) if job.mode == "gatys" else None
         folder = output.with_name(f"{output.stem}_frames")
-        self._frames = film.Frames(folder, size)
+        self._frames = timelapse.Frames(folder, size)
         self._due = 0  # of `FILM_FRAMES`
         if self._wanted and not job.resume:
             self._frames.remove()
@@ -92,7 +92,7 @@ class Trail:
         if self._wanted:
             self._frames.add(painted.facts["steps"], painted.picture)
         for path in films:
-            film.write(path, self._frames.paths)
+            timelapse.write(path, self._frames.paths)
         if not painted.interrupted:
             if self._checkpoint:
                 self._checkpoint.unlink(missing_ok=True)

@@ -26,7 +26,7 @@ class Modulate(keras.layers.Layer):
     """
 
     # Replaces the picture's own statistics: from [B, H, W, C] to mean and variance,
-    # float32 [1, 1, 1, C].
+    # float32 [B, 1, 1, C] or [1, 1, 1, C].
     statistics = None
 
     def build(self, x_shape, known_shape):
@@ -49,7 +49,7 @@ class Modulate(keras.layers.Layer):
                 is_training=True,
             )
             return tf.nn.leaky_relu(picture.y)
-        mean, variance = (self.statistics or _moments)(x)
+        mean, variance = (self.statistics or measure_moments)(x)
         scale = (1 + scale[:, None, None]) * tf.math.rsqrt(variance + EPSILON)
         shift = shift[:, None, None] - mean * scale
         return tf.nn.leaky_relu(x * tf.cast(scale, x.dtype) + tf.cast(shift, x.dtype))
@@ -60,7 +60,7 @@ class Modulate(keras.layers.Layer):
 
 
 class SharedStatistics:
-    """Runs a decoder with statistics that pictures share.
+    """Runs a decoder with other statistics than each picture's own.
 
     Args:
         network: a model with `Modulate` layers.
@@ -75,17 +75,18 @@ class SharedStatistics:
         found = [None] * len(self._layers)
 
         def listen(index, x):
-            found[index] = _moments(x, [0, 1, 2])
+            found[index] = measure_moments(x, [0, 1, 2])
             return found[index]
 
-        self._run(inputs, listen)
+        self.run(inputs, listen)
         return found
 
     def apply(self, inputs, found):
         """Runs the network with such statistics."""
-        return self._run(inputs, lambda index, _: found[index])
+        return self.run(inputs, lambda index, _: found[index])
 
-    def _run(self, inputs, statistics):
+    def run(self, inputs, statistics):
+        """Runs the network with what `statistics(index of the layer, x)` returns."""
         for index, layer in enumerate(self._layers):
             layer.statistics = functools.partial(statistics, index)
         try:
@@ -143,21 +144,33 @@ def build(dtype="float32", start="he_normal"):
     return keras.Model([colours, half, quarter, eighth, *noises, style], x)
 
 
+def unmatched(network):
+    """Returns a decoder without its last step, `match_colours`."""
+    *_, matching = network.layers
+    return keras.Model(network.inputs, matching.input[0])
+
+
 def read(network, path):
     """Gives the decoder the weights of a file, held as float16 in its own order."""
     with np.load(path) as held:
         network.set_weights([held[key].astype(np.float32) for key in held.files])
 
 
-def _moments(x, axes=(1, 2)):
+def measure_moments(x, axes=(1, 2)):
+    """Returns mean and variance of [B, H, W, C], float32 [B, 1, 1, C] each."""
     return tf.nn.moments(tf.cast(x, tf.float32), axes, keepdims=True)
 
 
-def match_colours(parts):
-    """Gives a picture the means and deviations of colours that the style has."""
+def match_colours(parts, own=None):
+    """Gives a picture the means and deviations of colours that the style has.
+
+    Args:
+        parts: the picture, [B, H, W, 3], and a style's `moments.statistics`.
+        own: its mean and variance, where they are not to be its very own.
+    """
     picture, style = parts
     mean, deviation = tf.split(style[:, None, None, : 2 * CHANNELS[0]], 2, -1)
-    own_mean, own_variance = tf.nn.moments(picture, [1, 2], keepdims=True)
+    own_mean, own_variance = own or measure_moments(picture)
     gain = deviation * tf.math.rsqrt(own_variance + EPSILON)
     return tf.clip_by_value((picture - own_mean) * gain + mean, 0, 1)
 

@@ -79,8 +79,12 @@ def transport(encoder, colours, code, own=None):
         Activations of `LAYERS`, a list.
     """
     _, *activations = measure(encoder, tf.clip_by_value(colours, 0, 1))
+    return move(activations, code, own or [None] * len(activations))
+
+
+def move(activations, code, own):
+    """Moves activations to those of a code; see `transport`."""
     targets, ridges = moments.split(code)[1:], moments.RIDGES[1:]
-    own = own or [None] * len(activations)
     tasks = zip(activations, targets, ridges, own, strict=True)
     return [moments.transport(*task) for task in tasks]
 

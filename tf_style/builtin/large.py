@@ -8,7 +8,6 @@ sees `REACH` pixels at most, which tiles see of their neighbours.
 
 import itertools
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -35,9 +34,7 @@ class Large:
 
     def __init__(self, encoder_network, decoder_network):
         self._encoder = encoder_network
-        *_, matching = decoder_network.layers
-        unmatched = keras.Model(decoder_network.inputs, matching.input[0])
-        self._statistics = decoder.SharedStatistics(unmatched)
+        self._statistics = decoder.SharedStatistics(decoder.unmatched(decoder_network))
         picture = tf.TensorSpec([1, None, None, 3])
         self._encode_tile = tf.function(self._measure, input_signature=[picture])
         self._sample = tf.function(self._sample_tiles, reduce_retracing=True)

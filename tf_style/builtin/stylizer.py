@@ -7,6 +7,7 @@ get the style's means and deviations. The style enters as these moments and noth
 else: they are its code.
 """
 
+import functools
 import hashlib
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_style import files
-from tf_style.builtin import decoder, encoder, large, moments, vgg
+from tf_style.builtin import decoder, encoder, large, moments, steady, vgg
 
 # Weights as float16, in the order of the decoder's.
 WEIGHTS = Path(__file__).with_name("stylizer.npz")
@@ -48,6 +49,7 @@ class Stylizer:
         sums = [files.sha256(path) for path in (vgg.WEIGHTS, WEIGHTS)]
         self.checksum = hashlib.sha256("".join(sums).encode()).hexdigest()
         self._large = large.Large(self._encoder, self._decoder)
+        self._steady = steady.Steady(self._encoder, self._decoder)
         # Of one picture, the network knows a faster way.
         self._one, self._several = self._compile(1), self._compile(None)
 
@@ -65,7 +67,7 @@ class Stylizer:
         encode, _ = self._one
         return encode(tf.constant(style, tf.float32))[0].numpy()
 
-    def paint(self, content, codes, weights, strength):
+    def paint(self, content, codes, weights, strength, memory=None):
         """Repaints `content` in a mixture of styles.
 
         Args:
@@ -74,6 +76,8 @@ class Stylizer:
             weights: a share for each, all together 1.
             strength: 0 gives back the photo, 1 the style; between them the code is
                 mixed with the photo's own.
+            memory: of frames of a film, whose statistics are smoothed over time, a dict
+                that is empty at first. Frames of more than `MOST_PIXELS` go without.
 
         Returns:
             float32 [B, H, W, 3] in [0, 1].
@@ -88,6 +92,8 @@ class Stylizer:
         encode, paint = self._one if len(content) == 1 else self._several
         if height * width > MOST_PIXELS:
             encode, paint = self._large.encode, self._large.paint
+        elif memory is not None:
+            paint = functools.partial(self._steady.paint, memory=memory)
         if strength < 1:
             own = encode(padded)
             code = own + strength * (code - own)

@@ -1,0 +1,60 @@
+"""How fast workers of Ray paint a folder, beside the local engine on as many cores.
+
+    python benchmarks/cluster.py [--model=builtin] [--count=200] [--size=512]
+
+Has the same photos, cut out of `examples/`, painted by both in turns, each time into an
+empty folder. A rate is of the painting, from the moment at which the first picture is
+written to that of the last; the whole time has the start too, of Ray and of TensorFlow
+in every worker.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from folder import EXAMPLES, draw
+
+TURNS = 2
+
+
+def main():
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="builtin")
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--size", type=int, default=512, help="pixels a side")
+    parser.add_argument("--ending", default=".jpg", help="of the photos")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        photos = Path(folder, "photos")
+        draw(photos, options)
+        rates = {"local": [], "ray": []}
+        for turn in range(TURNS):
+            for engine, found in rates.items():
+                out = Path(folder, f"{engine}{turn}")
+                began = time.perf_counter()
+                _paint(engine, photos, out, options.model)
+                whole = time.perf_counter() - began
+                found.append(_rate(out))
+                print(f"{engine}: {found[-1]:.2f} pictures/s, {whole:.1f} s in all")
+    best = {engine: max(found) for engine, found in rates.items()}
+    print(f"Ray paints at {best['ray'] / best['local']:.2f} of the local rate")
+
+
+def _paint(engine, photos, out, model):
+    command = [sys.executable, "-m", "tf_style", f"--engine={engine}", "--quiet"]
+    command += [f"--content={photos}", f"--style={EXAMPLES / 'swirls.jpg'}"]
+    subprocess.run([*command, f"--model={model}", f"--output={out}/"], check=True)
+
+
+def _rate(out):
+    """Returns pictures a second between the first that was written and the last."""
+    times = sorted(path.stat().st_mtime for path in out.glob("*_*.json"))
+    return (len(times) - 1) / (times[-1] - times[0])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,535 @@
+"""Films painted from file to file: frame for frame, in time, without flicker."""
+
+import contextlib
+import dataclasses
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import films
+import numpy as np
+import pytest
+
+from tf_style import (
+    animate,
+    display,
+    flow,
+    forecast,
+    gatys,
+    hub,
+    images,
+    manifest,
+    reel,
+    run,
+)
+from tf_style.config import GatysConfig, HubConfig, Job
+
+pytest.importorskip("av")
+cv2 = pytest.importorskip("cv2")
+
+SIZE = 48, 64
+# What the light scene becomes at night, which is a cut to any viewer.
+NIGHT = np.array([0.2, 0.25, 0.4])
+
+
+def two_scenes(first, second):
+    """Frames of a scene by day, and then of another by night."""
+    night = films.pan(second, *SIZE, seed=1)
+    return films.pan(first, *SIZE) + [(f * NIGHT).astype(np.uint8) for f in night]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A film of two scenes of 3 and 2 frames, unevenly timed, with sound."""
+    path = tmp_path_factory.mktemp("film") / "walk.mkv"
+    films.write(path, two_scenes(3, 2), TIMES, sound=("aac", 48000, 1.0))
+    return path
+
+
+TIMES = [Fraction(n, 100) for n in (0, 4, 8, 20, 36)]
+
+
+@pytest.fixture(scope="module")
+def style_path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("style") / "blots.png"
+    images.save_image(path, films.scene(72, 64, seed=2, contrast=90)[None] / 255)
+    return path
+
+
+SLOW = GatysConfig(
+    backbone="builtin",
+    content_layers=("block1_conv2",),
+    style_layers=("block1_conv1", "block2_conv1"),
+    style_weight=0.01,
+    scales=1,
+    steps=10,
+)
+
+
+def job_of(source, style_path, output, **settings):
+    """Returns the job of a film, by custom on the fast path."""
+    job = Job(
+        contents=(str(source),),
+        styles=(str(style_path),),
+        output=str(output),
+        hub=HubConfig(model="builtin", style_size=64),
+        gatys=SLOW,
+    )
+    return dataclasses.replace(job, **settings)
+
+
+@pytest.fixture
+def make_job(style_path, tmp_path):
+    def make(source, **settings):
+        output = settings.pop("output", tmp_path / "out.mp4")
+        return job_of(source, style_path, output, **settings)
+
+    return make
+
+
+@contextlib.contextmanager
+def taking():
+    """Gives the frames that are written, as they are before they are encoded."""
+    frames, add = [], reel.Take.add
+
+    def keep(self, image, time, duration):
+        add(self, image, time, duration)
+        frames.append(image)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reel.Take, "add", keep)
+        yield frames
+
+
+@pytest.fixture
+def taken():
+    with taking() as frames:
+        yield frames
+
+
+class Done(NamedTuple):
+    """A film that was painted: its job, what happened, and its frames."""
+
+    job: Job
+    events: list
+    frames: list
+
+
+@pytest.fixture(scope="module", params=["hub", "gatys"])
+def painted(request, source, style_path, tmp_path_factory):
+    """The film of the source, on either path."""
+    output = tmp_path_factory.mktemp(request.param) / "out.mp4"
+    job = job_of(source, style_path, output, mode=request.param)
+    with taking() as frames:
+        return Done(job, done(job), frames)
+
+
+def of_kind(events, kind):
+    return [event for event in events if isinstance(event, kind)]
+
+
+def done(job):
+    """Does a job, in which nothing may fail, and returns its events."""
+    events = list(run.run(job))
+    assert not of_kind(events, run.Failed)
+    return events
+
+
+def account_of(job):
+    return json.loads(manifest.path_of(job.output).read_text())
+
+
+def test_a_film_has_the_frames_times_and_sound_of_its_source(painted, source):
+    job, events, _ = painted
+    output = Path(job.output)
+    started = run.Started(0, 1, "out.mp4", None, film=True)
+    assert of_kind(events, run.Started) == [started]
+    assert len(of_kind(events, run.Framed)) == 5
+    [written] = of_kind(events, run.Written)
+    assert written.path == output and written.seconds > 0
+    assert events[-1] == written
+    found, times = films.read(output)
+    assert {image.shape for image in found} == {(*SIZE, 3)}
+    assert times == TIMES
+    sound, when = films.packets_of(output)
+    wanted, _ = films.packets_of(source)
+    # The tone goes on longer than the picture.
+    first = wanted.index(sound[0])
+    assert first < 2 and sound == wanted[first : first + len(sound)]
+    assert 0.3 < when[-1] < 0.4
+    assert {path.name for path in output.parent.iterdir()} == {"out.mp4", "out.json"}
+
+
+def test_what_is_written_is_what_was_painted(painted):
+    found, _ = films.read(painted.job.output)
+    assert np.abs(np.float32(found) - np.float32(painted.frames)).mean() < 12
+    away = np.float32(painted.frames) - two_scenes(3, 2)
+    assert np.abs(away).mean() > 5
+
+
+def test_the_manifest_tells_of_the_film_and_keeps_it(make_job, source, tmp_path):
+    job = make_job(source, flow=False)
+    done(job)
+    account = account_of(job)
+    assert account["frames"] == 5 and account["size"] == [64, 48]
+    assert account["settings"]["flow"] is False
+    assert account["interrupted"] is False
+    before = (tmp_path / "out.mp4").read_bytes()
+    assert list(run.run(job)) == [run.Kept(tmp_path / "out.mp4")]
+    # Whether strokes are carried along is a setting as others are.
+    again = done(dataclasses.replace(job, flow=True))
+    assert len(of_kind(again, run.Framed)) == 5
+    assert (tmp_path / "out.mp4").read_bytes() != before
+    assert account_of(job)["settings"]["flow"] is True
+
+
+@pytest.mark.parametrize("with_flow", [True, False])
+def test_a_manifest_paints_the_same_film_again(
+    make_job, source, taken, with_flow, tmp_path
+):
+    done(make_job(source, flow=with_flow))
+    first = list(taken)
+    taken.clear()
+    again = manifest.read(tmp_path / "out.json", str(tmp_path / "again.mp4"))
+    assert again.flow is with_flow
+    done(again)
+    np.testing.assert_array_equal(taken, first)
+
+
+def test_a_scene_after_a_cut_is_painted_as_if_it_were_alone(painted, taken, tmp_path):
+    films.write(tmp_path / "night.mkv", two_scenes(3, 2)[3:])
+    job = painted.job
+    contents, output = (str(tmp_path / "night.mkv"),), str(tmp_path / "night.mp4")
+    done(dataclasses.replace(job, contents=contents, output=output))
+    np.testing.assert_array_equal(taken, painted.frames[3:])
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory):
+    """A film of one scene that moves by whole pixels, and the noise of a sensor."""
+    path = tmp_path_factory.mktemp("noisy") / "noisy.mkv"
+    rng = np.random.default_rng(5)
+    films.write(
+        path,
+        [
+            np.clip(frame + rng.normal(0, 2, frame.shape), 0, 255).astype(np.uint8)
+            for frame in films.pan(8, 72, 128, STEP)
+        ],
+    )
+    return path
+
+
+STEP = 1, 3
+
+
+def flicker_of(frames):
+    """Returns the mean change of what moves by `STEP` a frame, in levels of 255."""
+    down, across = STEP
+    changes = [
+        np.abs(now[:-down, :-across] - before[down:, across:]).mean()
+        for before, now in zip(frames, frames[1:])
+    ]
+    return np.mean(changes)
+
+
+def sharpness_of(frames):
+    return np.mean([np.abs(cv2.Laplacian(f, cv2.CV_32F)).mean() for f in frames])
+
+
+@pytest.mark.parametrize("mode, count", [("hub", 8), ("gatys", 3)])
+def test_a_film_flickers_half_as_much_as_its_frames_and_is_as_sharp(
+    make_job, noisy, taken, style_path, mode, count, tmp_path
+):
+    frames = films.read(noisy)[0][:count]
+    films.write(tmp_path / "part.mkv", frames)
+    job = make_job(tmp_path / "part.mkv", mode=mode)
+    done(job)
+    style, known = images.load_image(style_path), {}
+    config = getattr(job, mode)
+
+    def paint(photo):
+        if mode == "hub":
+            return hub.stylize(photo, style, config)
+        *_, last = gatys.iterate(photo, style, config, objectives=known)
+        return gatys.finish(last, photo, config)
+
+    photos = [frame[None] / np.float32(255) for frame in frames]
+    alone = [paint(photo)[0] * 255 for photo in photos]
+    filmed = np.float32(taken)
+    assert flicker_of(filmed) < 0.5 * flicker_of(alone)
+    assert sharpness_of(filmed) > 0.9 * sharpness_of(alone)
+    # And it still moves.
+    here, there = (np.abs(filmed[-1] - alone[n]).mean() for n in (-1, 0))
+    assert here < 0.7 * there
+
+
+def test_without_flow_a_film_still_flickers_less_than_its_frames(
+    make_job, noisy, taken, style_path
+):
+    job = make_job(noisy, flow=False)
+    done(job)
+    smooth = list(taken)
+    taken.clear()
+    done(dataclasses.replace(job, flow=True))
+    assert np.abs(np.float32(smooth) - np.float32(taken)).mean() > 1
+    assert flicker_of(np.float32(taken)) < 0.7 * flicker_of(np.float32(smooth))
+
+
+@pytest.mark.parametrize("mode", ["hub", "gatys"])
+def test_a_mask_leaves_the_pixels_of_the_film(make_job, taken, mode, tmp_path):
+    frames = films.pan(2, *SIZE)
+    films.write(tmp_path / "walk.mkv", frames)
+    mask = np.zeros((1, *SIZE, 3), np.float32)
+    mask[:, :, :30] = 1
+    images.save_image(tmp_path / "mask.png", mask)
+    masks = (str(tmp_path / "mask.png"),)
+    done(make_job(tmp_path / "walk.mkv", mode=mode, masks=masks))
+    for painted, frame in zip(taken, frames, strict=True):
+        np.testing.assert_array_equal(painted[:, 30:], frame[:, 30:])
+        assert np.abs(painted[:, :30] - frame[:, :30].astype(float)).mean() > 4
+
+
+def test_every_style_gets_a_film_of_its_own(make_job, source, tmp_path):
+    styles = []
+    for seed, name in ((7, "ink"), (8, "oil")):
+        styles.append(str(tmp_path / f"{name}.png"))
+        picture = films.scene(60, 50, seed)[None] / 255
+        images.save_image(styles[-1], picture * (0.3 if name == "ink" else 1))
+    job = make_job(source, styles=tuple(styles), output=str(tmp_path / "out"))
+    events = done(job)
+    paths = [tmp_path / "out" / f"walk_{name}.mp4" for name in ("ink", "oil")]
+    assert [event.path for event in of_kind(events, run.Written)] == paths
+    ink, oil = (np.float32(films.read(path)[0]) for path in paths)
+    assert len(ink) == len(oil) == 5
+    assert ink.mean() < 0.7 * oil.mean()
+
+
+def test_a_longest_side_shrinks_the_film(make_job, source, tmp_path):
+    done(make_job(source, max_side=32))
+    found, times = films.read(tmp_path / "out.mp4")
+    assert {image.shape for image in found} == {(24, 32, 3)} and times == TIMES
+
+
+def test_a_moving_gif_becomes_one(make_job, source, tmp_path):
+    from PIL import Image
+
+    stills = [Image.fromarray(frame) for frame in films.pan(3, *SIZE)]
+    path = tmp_path / "walk.gif"
+    stills[0].save(path, save_all=True, append_images=stills[1:], duration=[50, 80, 70])
+    job = make_job(path, output=str(tmp_path / "out.gif"))
+    done(job)
+    _, times = films.read(tmp_path / "out.gif")
+    assert times == [0, Fraction(5, 100), Fraction(13, 100)]
+    assert account_of(job)["frames"] == 3
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """A film whose frame 3 of 6 is damaged."""
+    path = tmp_path / "broken.mkv"
+    film_of = films.pan(6, *SIZE)
+    films.write(path, film_of, codec="mjpeg", pix_fmt="yuvj420p", damaged=3)
+    return path
+
+
+def test_a_damaged_frame_ends_the_film_before_it_in_one_line(make_job, broken):
+    job, shown = make_job(broken), display.Display(quiet=True)
+    events = list(run.run(job))
+    for event in events:
+        shown.show(event)
+    [failed] = of_kind(events, run.Failed)
+    assert "\n" not in failed.reason
+    assert failed.reason.startswith(f"{broken}: frame 3 cannot be decoded")
+    assert failed.reason.endswith(f"{job.output} ends after 3 frames")
+    found, times = films.read(job.output)
+    assert len(found) == 3 and times == films.even_times(3)
+    account = account_of(job)
+    assert account["frames"] == 3 and account["interrupted"] is True
+    # Which the program makes status 2.
+    assert (shown.written, shown.failed) == (1, 1)
+    # It may be whole the next time.
+    assert not of_kind(list(run.run(job)), run.Kept)
+
+
+@pytest.mark.parametrize("size", [(60, 80), (32, 40)])
+@pytest.mark.parametrize("with_flow", [True, False])
+def test_a_film_whose_frames_change_their_size_is_a_film_all_the_same(
+    make_job, size, with_flow, tmp_path
+):
+    """As of recorded calls: it may end there, or go on at the size that it began in."""
+    films.write_sizes(tmp_path / "a.mkv", films.pan(3, *SIZE) + films.pan(2, *size))
+    job = make_job(tmp_path / "a.mkv", flow=with_flow)
+    failed = of_kind(list(run.run(job)), run.Failed)
+    assert all("\n" not in event.reason for event in failed)
+    found, times = films.read(job.output)
+    assert {image.shape for image in found} == {(*SIZE, 3)}
+    assert len(found) == (3 if failed else 5)
+    assert times == films.even_times(len(found))
+
+
+def test_a_damaged_film_does_not_harm_the_next(make_job, broken, source, tmp_path):
+    job = make_job(broken, output=str(tmp_path / "out"))
+    job = dataclasses.replace(job, contents=(str(broken), str(source)))
+    events = list(run.run(job))
+    assert len(of_kind(events, run.Failed)) == 1
+    written = [event.path.name for event in of_kind(events, run.Written)]
+    assert written == ["broken_blots.mp4", "walk_blots.mp4"]
+
+
+@pytest.mark.parametrize("mode, kind", [("hub", run.Framed), ("gatys", gatys.Step)])
+def test_an_interrupted_film_is_a_film_and_is_painted_again(
+    make_job, source, mode, kind, tmp_path
+):
+    job = make_job(source, mode=mode)
+    events, count = run.run(job), 0
+    while count < 2:
+        count += isinstance(next(events), run.Framed)
+    while kind is gatys.Step and not isinstance(next(events), kind):
+        pass
+    after = [events.throw(KeyboardInterrupt)]
+    with pytest.raises(KeyboardInterrupt):
+        for event in events:
+            after.append(event)
+    assert [event.path for event in of_kind(after, run.Written)] == [
+        tmp_path / "out.mp4"
+    ]
+    assert not of_kind(after, run.Failed)
+    found, times = films.read(job.output)
+    # Frames that were painted, but not told of yet, are in it too.
+    assert 2 <= len(found) < 5 and times == TIMES[: len(found)]
+    account = account_of(job)
+    assert account["frames"] == len(found) and account["interrupted"] is True
+    assert {path.name for path in tmp_path.iterdir()} == {"out.mp4", "out.json"}
+    again = run.run(job)
+    assert not any(isinstance(next(again), run.Kept) for _ in range(2))
+    again.close()
+
+
+def test_an_interrupt_before_the_first_frame_leaves_what_was_there(
+    make_job, source, tmp_path
+):
+    (tmp_path / "out.mp4").write_bytes(b"old")
+    events = run.run(make_job(source, mode="gatys"))
+    while not isinstance(next(events), gatys.Step):
+        pass
+    with pytest.raises(KeyboardInterrupt):
+        events.throw(KeyboardInterrupt)
+    assert (tmp_path / "out.mp4").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_a_frame_that_is_not_finite_is_not_written(make_job, source, monkeypatch):
+    finish, count = hub.finish, []
+
+    def spoiled(picture, *arguments):
+        count.append(picture)
+        picture = finish(picture, *arguments)
+        return picture * np.nan if len(count) == 3 else picture
+
+    monkeypatch.setattr(hub, "finish", spoiled)
+    job = make_job(source)
+    [failed] = of_kind(list(run.run(job)), run.Failed)
+    assert "a frame has values that are not finite" in failed.reason
+    # Nothing that comes after it is either, for it would come too early.
+    found, times = films.read(job.output)
+    assert (len(found), times) == (2, TIMES[:2])
+    assert failed.reason.endswith("ends after 2 frames")
+
+
+@pytest.mark.parametrize("mode", ["hub", "gatys"])
+def test_a_dry_run_tells_how_long_all_frames_take(
+    make_job, mode, monkeypatch, tmp_path
+):
+    path, h264 = tmp_path / "a.mov", {"codec": "libx264", "pix_fmt": "yuv420p"}
+    films.write(path, films.pan(6, *SIZE), **h264)
+    monkeypatch.setattr(forecast.Forecast, "seconds", lambda *_: 10.0)
+    job = make_job(path, mode=mode, dry_run=True)
+    [planned] = of_kind(done(job), run.Planned)
+    later = {"hub": 1, "gatys": animate.LATER_STEPS}[mode]
+    assert planned.seconds == pytest.approx(10 * (1 + 5 * later))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mov"]
+
+
+def test_later_frames_take_fewer_steps_unless_a_scene_begins(painted):
+    if painted.job.mode == "hub":
+        assert not of_kind(painted.events, gatys.Step)
+        return
+    steps, per_frame = 0, []
+    for event in painted.events:
+        steps += isinstance(event, gatys.Step)
+        if isinstance(event, run.Framed):
+            per_frame.append(steps - 1)  # The last step only measures.
+            steps = 0
+    later = round(10 * animate.LATER_STEPS)
+    assert later < 10 and per_frame == [10, later, later, 10, later]
+
+
+def test_the_slow_path_starts_from_the_fast_picture_where_a_scene_begins(
+    make_job, monkeypatch, tmp_path
+):
+    firsts, iterate = [], gatys.iterate
+
+    def look(photo, styles, config, init, *arguments, **more):
+        firsts.append((photo, init))
+        return iterate(photo, styles, config, init, *arguments, **more)
+
+    monkeypatch.setattr(gatys, "iterate", look)
+    films.write(tmp_path / "cut.mkv", two_scenes(1, 1))
+    config = dataclasses.replace(SLOW, init="hub", steps=1)
+    job = make_job(tmp_path / "cut.mkv", mode="gatys", gatys=config)
+    done(job)
+    style = images.load_image(job.styles[0])
+    assert len(firsts) == 2
+    for photo, init in firsts:
+        np.testing.assert_array_equal(init, hub.stylize(photo, style, job.hub))
+
+
+def test_motion_is_not_measured_across_a_cut_or_without_flow(
+    make_job, source, monkeypatch
+):
+    pairs, measure = [], flow.measure
+
+    def look(before, now):
+        pairs.append((before, now))
+        return measure(before, now)
+
+    monkeypatch.setattr(flow, "measure", look)
+    done(make_job(source))
+    scenes = two_scenes(3, 2)
+    wanted = [(0, 1), (1, 2), (3, 4)]
+    for (before, now), (first, second) in zip(pairs, wanted, strict=True):
+        np.testing.assert_array_equal(before, scenes[first])
+        np.testing.assert_array_equal(now, scenes[second])
+    pairs.clear()
+    done(make_job(source, flow=False))
+    assert pairs == []
+
+
+@pytest.mark.parametrize("model", ["stub", "builtin"])
+def test_frames_are_painted_as_many_at_once_as_there_is_room_for(
+    make_job, source, stub_model, model, taken, monkeypatch
+):
+    name = str(stub_model) if model == "stub" else model
+    job = make_job(source, hub=HubConfig(model=name, style_size=64))
+    loaded, batches, paint = hub.load_model(name), [], hub.stylize_batch
+    together = list(done_frames(job, taken))
+
+    def look(contents, *arguments):
+        batches.append(len(contents))
+        return paint(contents, *arguments)
+
+    monkeypatch.setattr(hub, "stylize_batch", look)
+    monkeypatch.setattr(type(loaded), "batch_pixels", 2 * SIZE[0] * SIZE[1])
+    again = list(done_frames(job, taken))
+    assert batches == [2, 1, 2]
+    off = np.abs(np.float32(again) - np.float32(together))
+    assert off.max() <= 12 and off.mean() < 0.5
+
+
+def done_frames(job, taken):
+    """Does a job anew and returns the frames that were taken."""
+    taken.clear()
+    manifest.path_of(job.output).unlink(missing_ok=True)
+    done(job)
+    return taken

@@ -1,0 +1,272 @@
+"""Motion: found where it is known, doubted where it cannot be, and followed."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import films
+import numpy as np
+import pytest
+
+from tf_style import flow
+
+cv2 = pytest.importorskip("cv2")
+
+ROOT = Path(__file__).resolve().parent.parent
+HEIGHT, WIDTH = 72, 128
+INSIDE = np.s_[12:-12, 12:-12]
+
+
+def grid(height, width):
+    """Returns x and y of each pixel, [H, W, 2]."""
+    return np.stack(np.meshgrid(range(width), range(height)), -1).astype(np.float32)
+
+
+def moved(down, across, trust=1.0, size=(HEIGHT, WIDTH)):
+    """The motion of what was so many pixels further down and right before."""
+    places = grid(*size) + np.float32([across, down])
+    return flow.Motion(places, np.full((*size, 1), trust, np.float32))
+
+
+def still(trust=1.0, size=(HEIGHT, WIDTH)):
+    return moved(0, 0, trust, size)
+
+
+def picture(seed=0, height=HEIGHT, width=WIDTH):
+    return films.scene(height, width, seed)[None] / np.float32(255)
+
+
+@pytest.mark.parametrize("step", [(0, 1), (2, 3), (5, 0), (4, 7)])
+def test_a_move_of_the_camera_is_found_to_a_fraction_of_a_pixel(step):
+    before, now = films.pan(2, HEIGHT, WIDTH, step)
+    motion = flow.measure(before, now)
+    assert motion.places.shape == (HEIGHT, WIDTH, 2)
+    assert motion.trust.shape == (HEIGHT, WIDTH, 1)
+    off = np.linalg.norm(motion.places - moved(*step).places, axis=-1)[INSIDE]
+    assert np.median(off) < 0.1 and (off < 0.5).mean() > 0.99
+    assert motion.trust[INSIDE].mean() > 0.98
+
+
+def test_a_move_by_half_a_pixel_is_found_as_such():
+    twice = films.scene(2 * HEIGHT, 2 * WIDTH + 6)
+    before, now = (
+        cv2.resize(twice[:, first : first + 2 * WIDTH], (WIDTH, HEIGHT), 0, 0, 0, 3)
+        for first in (0, 3)
+    )
+    motion = flow.measure(before, now)
+    off = (motion.places - grid(HEIGHT, WIDTH))[INSIDE]
+    np.testing.assert_allclose(np.median(off, (0, 1)), [1.5, 0], atol=0.15)
+
+
+def test_a_still_camera_has_no_motion_and_is_trusted_inside():
+    (frame,) = films.pan(1, HEIGHT, WIDTH)
+    motion = flow.measure(frame, frame)
+    np.testing.assert_allclose(motion.places, grid(HEIGHT, WIDTH), atol=0.05)
+    assert motion.trust[4:-4, 4:-4].min() > 0.999
+    assert 0 <= motion.trust.min() and motion.trust.max() <= 1 + 1e-6
+
+
+def test_what_comes_into_view_is_not_trusted():
+    before, now = films.pan(2, HEIGHT, WIDTH, (0, 12))
+    trust = flow.measure(before, now).trust[..., 0]
+    assert trust[:, -11:].max() < 0.1
+    assert trust[12:-12, 12:-24].mean() > 0.95
+
+
+def passing(columns, contrast=60):
+    """Frames in which a disc of radius 20, with its middle at some columns, passes."""
+    scene = films.scene(HEIGHT, WIDTH, contrast=contrast)
+    thing = films.scene(HEIGHT, 300, seed=9, contrast=contrast)
+    x, y = np.moveaxis(grid(HEIGHT, WIDTH), -1, 0)
+    for column in columns:
+        disc = np.hypot(x - column, y - 36) < 20
+        shown = thing[:, 150 - column :][:, :WIDTH]
+        yield np.where(disc[..., None], shown, scene).astype(np.uint8)
+
+
+# Of the lower no two colours are too far apart; the way there and back is.
+@pytest.mark.parametrize("contrast, most", [(60, 0.15), (6, 0.35)])
+def test_what_something_uncovers_is_not_trusted_and_the_rest_is(contrast, most):
+    motion = flow.measure(*passing([50, 56], contrast))
+    x, y = np.moveaxis(grid(HEIGHT, WIDTH), -1, 0)
+    was, is_now = (np.hypot(x - column, y - 36) < 20 for column in (50, 56))
+    uncovered = was & ~is_now & (np.abs(y - 36) < 15)
+    assert uncovered.sum() > 100
+    assert motion.trust[uncovered].mean() < most
+    far = np.hypot(x - 53, y - 36) > 32
+    far[:8] = far[-8:] = far[:, :8] = far[:, -8:] = False
+    assert motion.trust[far].mean() > 0.98
+    inside = np.hypot(x - 56, y - 36) < 10
+    off = (motion.places - grid(HEIGHT, WIDTH))[inside]
+    np.testing.assert_allclose(np.median(off, 0), [-6, 0], atol=0.3)
+    assert motion.trust[inside].mean() > 0.9
+
+
+def test_what_has_another_colour_than_where_it_came_from_is_not_trusted():
+    """Even where nothing says that it has moved."""
+    (before,) = films.pan(1, HEIGHT, WIDTH)
+    now = before.astype(int)
+    now[30:50, 40:70] += [flow.MOST_CHANGE + 16, 0, 0]
+    now[30:50, 80:110] += [flow.MOST_CHANGE - 16, 0, 0]
+    before, now = (np.clip(f, 0, 255).astype(np.uint8) for f in (before, now))
+    change = now.astype(int) - before
+    trust = flow.measure(before, now).trust[..., 0]
+    strong = change[..., 0] == flow.MOST_CHANGE + 16
+    assert trust[34:46, 44:66][strong[34:46, 44:66]].mean() < 0.1
+    assert trust[34:46, 84:106].mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 1), (3, 5), (8, 8), (8, 64), (12, 200), (200, 12), (15, 300), (16, 16)]
+)
+def test_frames_of_any_size_are_measured(size):
+    """OpenCV's own method refuses small ones, and reads beyond the ends of narrow ones.
+
+    In a process of its own, for that would end this one.
+    """
+    code = (
+        "import films, numpy; from tf_style import flow; "
+        f"frames = films.pan(2, *{size}, (0, 1)); "
+        "motion = flow.measure(*frames); "
+        f"assert motion.places.shape == (*{size}, 2); "
+        f"assert motion.trust.shape == (*{size}, 1); "
+        "assert numpy.isfinite(motion.places).all(); "
+        "picture = frames[0][None] / numpy.float32(255); "
+        "assert flow.carry(picture, motion).shape == picture.shape"
+    )
+    path = os.pathsep.join([str(ROOT / "tests"), str(ROOT)])
+    end = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert end.returncode == 0, end.stderr
+
+
+def test_cuts_are_told_from_what_moves():
+    frames = films.pan(2, HEIGHT, WIDTH, (6, 12))
+    assert not flow.is_cut(*frames)
+    assert not flow.is_cut(frames[0], frames[0])
+    night = (frames[1] * np.array([0.2, 0.25, 0.4])).astype(np.uint8)
+    assert flow.is_cut(frames[0], night) and flow.is_cut(night, frames[0])
+
+
+@pytest.mark.parametrize("changed, cut", [(0.0, False), (0.45, False), (0.55, True)])
+def test_a_cut_is_where_more_than_half_of_the_colours_change(changed, cut):
+    before, now = (np.full((40, 200, 3), 20, np.uint8) for _ in range(2))
+    now[:, : round(200 * changed)] = (200, 20, 20)
+    assert flow.is_cut(before, now) is np.bool_(cut)
+
+
+def test_a_slow_change_of_light_is_no_cut():
+    (frame,) = films.pan(1, HEIGHT, WIDTH)
+    brighter = np.clip(frame.astype(int) + 12, 0, 255).astype(np.uint8)
+    assert not flow.is_cut(frame, brighter)
+
+
+def test_whole_pixels_are_moved_as_they_are():
+    before = picture()
+    after = flow.warp(before, moved(2, 5))
+    np.testing.assert_allclose(after[:, :-2, :-5], before[:, 2:, 5:], atol=1e-6)
+    # What comes from beyond the rim is what is there.
+    np.testing.assert_allclose(after[:, :-2, -1], before[:, 2:, -1], atol=1e-6)
+    np.testing.assert_allclose(after[:, -1, :-5], before[:, -1, 5:], atol=1e-6)
+
+
+def test_half_pixels_are_between_their_neighbours_and_within_the_range():
+    edge = np.zeros((1, 16, 16, 3), np.float32)
+    edge[:, :, 8:] = 1
+    after = flow.warp(edge, moved(0, 0.5, size=(16, 16)))
+    assert 0 <= after.min() and after.max() <= 1  # though cubic curves go beyond
+    np.testing.assert_allclose(after[:, :, 7], 0.5, atol=1e-5)
+    np.testing.assert_allclose(after[:, :, 3], 0, atol=1e-6)
+    np.testing.assert_allclose(after[:, :, 12], 1, atol=1e-6)
+
+
+def details_of(pixels):
+    """Returns the mean size of what is finer than about two pixels."""
+    smooth = cv2.GaussianBlur(pixels[0], (0, 0), 1)
+    return np.abs(pixels[0] - smooth).mean()
+
+
+def strokes(seed=0):
+    """A picture of fine details, of middle brightness."""
+    noise = np.random.default_rng(seed).random((HEIGHT, WIDTH, 3), np.float32)
+    return (0.3 + 0.4 * cv2.GaussianBlur(noise, (0, 0), 0.7))[None]
+
+
+def test_carried_again_and_again_a_picture_keeps_its_details():
+    carried = warped = strokes()
+    wanted = details_of(carried)
+    for _ in range(6):
+        carried = flow.carry(carried, moved(0, 0.5))
+        warped = flow.warp(warped, moved(0, 0.5))
+    assert details_of(warped) < 0.94 * wanted
+    assert 0.97 * wanted < details_of(carried) < 1.03 * wanted
+
+
+def test_a_picture_that_is_sharp_enough_is_carried_as_it_is():
+    before = strokes()
+    np.testing.assert_allclose(flow.carry(before, still()), before, atol=1e-5)
+
+
+def plain(value):
+    """A picture without details, which need no strengthening."""
+    return np.full((1, HEIGHT, WIDTH, 3), value, np.float32)
+
+
+def test_the_first_frame_and_those_after_a_cut_are_shown_as_they_are_painted():
+    blend = flow.Blend()
+    for seed in range(3):
+        painted = strokes(seed)
+        assert blend.add(painted, None) is painted
+    first = blend.add(plain(0.8), still())
+    assert np.abs(first - 0.8).mean() > 0.1
+
+
+@pytest.mark.parametrize("trust", [1.0, 0.5, 0.0])
+def test_of_a_trusted_frame_four_fifths_are_the_one_before(trust):
+    blend, share = flow.Blend(), 0.8 * trust
+    blend.add(plain(0.0), None)
+    expected = 0.0
+    for _ in range(4):
+        expected = share * expected + (1 - share) * 0.5
+        shown = blend.add(plain(0.5), still(trust))
+        np.testing.assert_allclose(shown, expected, atol=1e-6)
+    # So 0.1, 0.18, 0.244 and 0.2952 where it is fully trusted.
+    if trust == 1:
+        assert expected == pytest.approx(0.2952)
+
+
+def test_what_is_carried_is_where_it_is_now():
+    blend, before = flow.Blend(), picture()
+    blend.add(before, None)
+    now = np.roll(before, (-2, -5), (1, 2))
+    shown = blend.add(now, moved(2, 5))
+    np.testing.assert_allclose(shown[:, 3:-5, 3:-8], now[:, 3:-5, 3:-8], atol=0.02)
+
+
+def test_a_blend_of_strokes_that_do_not_match_is_as_sharp_as_they_are():
+    blend = flow.Blend()
+    blend.add(strokes(0), None)
+    for seed in range(1, 6):
+        painted = strokes(seed)
+        shown = blend.add(painted, still())
+    assert details_of(shown) > 0.95 * details_of(painted)
+    # A mean of them is not.
+    mean = np.mean([strokes(seed) for seed in range(6)], 0)
+    assert details_of(mean) < 0.6 * details_of(painted)
+    assert 0 <= shown.min() and shown.max() <= 1
+
+
+def test_what_is_lacking_is_named_with_its_installation(monkeypatch):
+    flow.check()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError) as error:
+        flow.check()
+    message = str(error.value)
+    assert "pip install 'tf_style[video]'" in message and "--noflow" in message
+    assert "\n" not in message

@@ -1,0 +1,159 @@
+"""Where each pixel of a frame was in the one before, as far as that can be known.
+
+Optical flow by dense inverse search (Kroeger et al. 2016, "Fast Optical Flow using
+Dense Inverse Search", https://arxiv.org/abs/1603.03590), in OpenCV's implementation.
+"""
+
+import importlib.util
+from typing import NamedTuple
+
+import numpy as np
+
+# Of 4x4x4 colours, the share that changes from one frame to the next at a cut.
+CUT = 0.5
+# Levels of 255 by which a colour may differ from where it is said to come from.
+MOST_CHANGE = 24
+# Pixels a side below which OpenCV fails, or falls.
+LEAST_SIDE = 16
+# Most that details are strengthened by.
+MOST_GAIN = 1.5
+
+
+class Motion(NamedTuple):
+    """How a frame came out of the one before."""
+
+    places: np.ndarray  # [H, W, 2], x and y of each pixel in the frame before
+    trust: np.ndarray  # [H, W, 1] in [0, 1], 0 where it was not to be seen there
+
+
+def check():
+    """Tells early if there is no OpenCV.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    if importlib.util.find_spec("cv2") is None:
+        raise ImportError(
+            "optical flow needs OpenCV; get it with pip install 'tf_style[video]', or "
+            "give --noflow"
+        )
+
+
+def is_cut(before, now):
+    """Tells whether a scene ends between two frames, uint8 [H, W, 3]."""
+    counts = [_count_colours(image) for image in (before, now)]
+    return np.abs(counts[0] - counts[1]).sum() / 2 > CUT
+
+
+def _count_colours(image):
+    """Returns the shares of 64 colours."""
+    levels = image[::2, ::2].astype(np.int32) >> 6
+    index = levels @ np.array([16, 4, 1], np.int32)
+    return np.bincount(index.ravel(), minlength=64) / index.size
+
+
+def measure(before, now):
+    """Returns the `Motion` between two frames, uint8 [H, W, 3] of one size.
+
+    It is trusted where the way there and back comes to the same place, as in Ruder et
+    al. (2016), "Artistic style transfer for videos", eq. 5,
+    https://arxiv.org/abs/1604.08610, and to the same colour.
+    """
+    import cv2  # optional, and slow to load
+
+    height, width = now.shape[:2]
+    rims = (0, max(0, LEAST_SIDE - height), 0, max(0, LEAST_SIDE - width))
+    grey = [
+        cv2.copyMakeBorder(
+            cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), *rims, cv2.BORDER_REPLICATE
+        )
+        for image in (before, now)
+    ]
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    # The preset ends at quarters, and misses small things in small films.
+    search.setFinestScale(1)
+    back = search.calc(grey[1], grey[0], None)[:height, :width]
+    forth = search.calc(grey[0], grey[1], None)[:height, :width]
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    places = back + np.stack([columns, rows], -1)
+    forth = cv2.remap(forth, places, None, cv2.INTER_LINEAR)
+
+    def squared(way):
+        return np.einsum("hwc,hwc->hw", way, way)
+
+    allowed = 0.01 * (squared(back) + squared(forth)) + 0.5
+    trusted = squared(back + forth) <= allowed
+    last = np.array([width - 1, height - 1], np.float32)
+    trusted &= ((places >= 0) & (places <= last)).all(-1)
+    # Two ways can agree and both be wrong, if something small has moved far.
+    moved = cv2.remap(before, places, None, cv2.INTER_LINEAR)
+    changed = cv2.blur(cv2.absdiff(moved, now), (3, 3)).max(-1)
+    trusted &= changed <= MOST_CHANGE
+    # The rims of what moves are painted anew, softly.
+    trust = cv2.erode(trusted.astype(np.float32), np.ones((3, 3), np.uint8))
+    return Motion(places, cv2.GaussianBlur(trust, (0, 0), 1)[..., None])
+
+
+def warp(picture, motion):
+    """Moves a picture [1, H, W, 3] of the frame before to where things are now."""
+    import cv2
+
+    moved = cv2.remap(
+        np.ascontiguousarray(picture[0]),
+        motion.places,
+        None,
+        cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.clip(moved, 0, 1)[None]
+
+
+def carry(picture, motion):
+    """Moves a picture as `warp`, and makes up for the interpolation, which blurs."""
+    return _sharpen(warp(picture, motion), _details(picture))
+
+
+class Blend:
+    """Carries what was painted along with what moves, from frame to frame.
+
+    Where the motion is trusted, a picture is mostly the one before, moved. Averages of
+    strokes that do not match are blurred; so the picture is sharpened to what the
+    painted frame has, which also makes up for the interpolation.
+    """
+
+    # Share of the picture before. At 0.9 edges begin to ring.
+    CARRIED = 0.8
+
+    def __init__(self):
+        self._before = None
+
+    def add(self, picture, motion):
+        """Returns the picture to show for a painted frame [1, H, W, 3] in [0, 1].
+
+        Args:
+            picture: the frame, painted by itself.
+            motion: the `Motion` since the frame before, None where a scene begins.
+        """
+        if self._before is not None and motion is not None:
+            share = self.CARRIED * motion.trust
+            mixed = picture + share * (warp(self._before, motion) - picture)
+            picture = _sharpen(mixed, _details(picture))
+        self._before = picture
+        return picture
+
+
+def _details(picture):
+    """Returns what is finer than about two pixels."""
+    import cv2
+
+    return picture - cv2.GaussianBlur(picture[0], (0, 0), 1)[None]
+
+
+def _sharpen(picture, wanted):
+    """Strengthens the details of a picture to the mean size of those `wanted`."""
+    details = _details(picture)
+    size, goal = np.abs(details).mean(), np.abs(wanted).mean()
+    # Details of details are smaller than they are: once more for what is lacking.
+    twice = np.abs(details + _details(details)).mean() - size
+    gain = np.clip((goal - size) / max(twice, 1e-6), 0, MOST_GAIN)
+    return np.clip(picture + gain * details, 0, 1)
