@@ -593,8 +593,20 @@ def test_frames_share_what_was_traced_for_the_first(settings, content, style, pr
         *_, last = gatys.iterate(photo, style, config, prior=prior, objectives=known)
         goals.append(known[37, 50])
         found.append(gatys.finish(last, photo, config))
-    assert list(known) == [(37, 50)] and goals[0] is goals[1]
-    assert goals[0].differentiate.experimental_get_tracing_count() == 1
+    (goal, first), (same, second) = goals
+    assert list(known) == [(37, 50)] and goal is same
+    assert goal.differentiate.experimental_get_tracing_count() == 1
+    # Styles are measured once, photos each.
+    assert first.grams is second.grams and first.content is not second.content
     # And a frame has nothing of another.
     *_, last = gatys.iterate(photos[1], style, config, prior=prior)
     np.testing.assert_array_equal(gatys.finish(last, photos[1], config), found[1])
+
+
+def test_a_frame_gives_styles_its_own_colours(settings, content, style):
+    config, known = settings(steps=1, preserve_color="covariance"), {}
+    brighter = 1 - 0.5 * content
+    list(gatys.iterate(content, style, config, objectives=known))
+    *_, last = gatys.iterate(brighter, style, config, objectives=known)
+    *_, alone = gatys.iterate(brighter, style, config)
+    assert last.losses == alone.losses

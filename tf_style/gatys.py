@@ -121,8 +121,9 @@ def iterate(
 
     Yields `config.steps` + 1 times: the picture before each update, and the last one;
     with a `config.time_budget`, as often as that allows. From a `state`, it goes on as
-    if it had never stopped. With a `Prior`, the picture is also held to that, and so
-    many frames are done faster if they share a dict of `objectives`, which is filled.
+    if it had never stopped. With a `Prior`, the picture is also held to that. Frames of
+    one film, in the same styles and `regions`, share a dict of `objectives`, which is
+    empty at first: styles are then measured, and losses compiled, once.
     """
     clock = schedule.Clock(config.time_budget)
     if config.deterministic:
@@ -141,14 +142,14 @@ def iterate(
         if state.image.shape[1:3] != scale.size:
             picture = images.resize(state.best, *scale.size)
             state = State(state.index, picture, config.learning_rate)
-        if scale.size not in objectives:
-            goal = load_objective(config, scale.size, extract, regions)
-            objectives[scale.size] = goal
-        goal = objectives[scale.size]
-        targets = goal.measure_targets(content, styles, scale.size)
-        if prior:
-            held = [tf.constant(images.resize(part, *scale.size)) for part in prior]
-            targets = targets._replace(prior=held)
+        goal, before = objectives.get(scale.size, (None, None))
+        goal = goal or load_objective(config, scale.size, extract, regions)
+        if config.preserve_color != "none":  # Styles take the colours of each photo.
+            before = None
+        targets = goal.measure_targets(content, styles, scale.size, before)
+        held = [tf.constant(images.resize(part, *scale.size)) for part in prior or ()]
+        targets = targets._replace(prior=held)
+        objectives[scale.size] = goal, targets
         state, seconds = yield from _descend(state, targets, goal, config, scale, clock)
         if clock.left() < seconds:
             return

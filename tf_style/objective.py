@@ -95,7 +95,7 @@ class Whole:
         self._config = config
         self._regions = regions
 
-    def measure_targets(self, content, styles, size):
+    def measure_targets(self, content, styles, size, before=None):
         """Measures what to aim at.
 
         Args:
@@ -103,12 +103,17 @@ class Whole:
             styles: painting, [1, H', W', 3], or a sequence of them; each is scaled to
                 `config.style_size`, along with the photo.
             size: height and width to work at.
+            before: the `Targets` of another photo, with the same styles and size, whose
+                Gram matrices to go on with.
 
         Raises:
             ValueError: a picture is too small for the layers.
         """
+        styles = styles if before is None else []
         content, styles = scale(content, styles, size, self._extract, self._config)
         contents = pick(self._extract(content), self._config.content_layers)
+        if before is not None:
+            return before._replace(content=contents)
         grams = [self._grams(self._extract(style)) for style in styles]
         regions = [images.resize(mask, *size) for mask in self._regions]
         return aim(contents, grams, regions, self._config)

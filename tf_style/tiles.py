@@ -145,11 +145,14 @@ class Tiled:
             _Block(block, config, bool(regions)) for block in extract.blocks[:-1]
         ]
 
-    def measure_targets(self, content, styles, size):
+    def measure_targets(self, content, styles, size, before=None):
         """As `objective.Whole.measure_targets`."""
         extract, config = self._extract, self._config
+        styles = styles if before is None else []
         content, styles = objective.scale(content, styles, size, extract, config)
         contents, _ = self._look(content)
+        if before is not None:
+            return before._replace(content=contents)
         grams = [self._look(style)[1] for style in styles]
         regions = [images.resize(mask, *size) for mask in self._regions]
         return objective.aim(contents, grams, regions, config)
