@@ -82,18 +82,10 @@ def animate(task, code, count):
             except (ValueError, OSError, tf.errors.OpError) as error:
                 trouble = " ".join(str(error).split())
             if take.count:
-                notes = [take.finish(images.fetch(source))]
-                lacking = found.duration - float(take.end)
-                if not (interrupted or trouble) and lacking > MOST_LACKING_S:
-                    notes += [
-                        f"{source} lacks its last {lacking:.1f} seconds of picture"
-                    ]
-                yield from map(Noted, filter(None, notes))
-                seconds = time.perf_counter() - began
-                yield Written(output, seconds)
+                whole = not (interrupted or trouble)
+                yield from _finish(task, take, found, began, whole)
                 if trouble:
-                    trouble = f"{trouble}; {output} ends after {take.count} frames"
-                _describe(task, take.count, seconds, bool(interrupted or trouble))
+                    trouble += f"; {output} ends after {take.count} frames"
     except (ValueError, OSError, ImportError) as error:
         trouble = " ".join(str(error).split())
     if trouble:
@@ -105,8 +97,9 @@ def animate(task, code, count):
 def count_first_frames(task):
     """Returns how many times as long as its first frame alone a film takes."""
     with film.opened(task.pair.content) as found:
-        later = 1 if task.job.mode == "hub" else LATER_STEPS
-        return 1 + later * max(0, found.count - 1)
+        frames = found.count or round(found.duration * found.rate)
+    later = 1 if task.job.mode == "hub" else LATER_STEPS
+    return 1 + later * max(0, frames - 1)
 
 
 def _shoot(task, code, frames, take):
@@ -211,13 +204,28 @@ def _regions(task):
     return masks.fit(given, task.content.pixels, len(task.styles))
 
 
-def _describe(task, frames, seconds, interrupted):
-    output = task.pair.output
+def _finish(task, take, found, began, whole):
+    """Has what there is of a film written, and its manifest.
+
+    Args:
+        task, take: the `paint.Task`, and the `reel.Take` of its frames.
+        found: the `film.Film` that they were made of.
+        began: when, on `time.perf_counter`.
+        whole: whether all frames are there.
+    """
+    source, output = task.pair.content, task.pair.output
+    notes = [take.finish(images.fetch(source))]
+    lacking = found.duration - float(take.end)
+    if whole and lacking > MOST_LACKING_S:
+        notes += [f"{source} has no pictures for its last {lacking:.1f} seconds"]
+    yield from map(Noted, filter(None, notes))
+    seconds = time.perf_counter() - began
+    yield Written(output, seconds)
     facts = {
         "size": list(task.content.pixels.shape[2:0:-1]),
-        "frames": frames,
+        "frames": take.count,
         "seconds": seconds,
         "sha256": files.sha256(output),
-        "interrupted": interrupted,
+        "interrupted": not whole,
     }
     manifest.write(task.account, output, facts)
