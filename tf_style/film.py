@@ -5,6 +5,7 @@ Times are in seconds.
 
 import contextlib
 import importlib.util
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -167,7 +168,7 @@ def _decoded(source, container, rate, max_side):
 
     decoded, first, time = container.decode(video=0), None, Fraction(-1)
     size = None
-    for index in range(1 << 62):
+    for index in itertools.count():
         try:
             frame = next(decoded, None)
         except av.error.FFmpegError as error:

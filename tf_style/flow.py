@@ -61,28 +61,13 @@ def measure(before, now):
     """
     import cv2  # optional, and slow to load
 
+    back, forth = _search(now, before), _search(before, now)
     height, width = now.shape[:2]
-    rims = (0, max(0, LEAST_SIDE - height), 0, max(0, LEAST_SIDE - width))
-    grey = [
-        cv2.copyMakeBorder(
-            cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), *rims, cv2.BORDER_REPLICATE
-        )
-        for image in (before, now)
-    ]
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    # The preset ends at quarters, and misses small things in small films.
-    search.setFinestScale(1)
-    back = search.calc(grey[1], grey[0], None)[:height, :width]
-    forth = search.calc(grey[0], grey[1], None)[:height, :width]
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     places = back + np.stack([columns, rows], -1)
     forth = cv2.remap(forth, places, None, cv2.INTER_LINEAR)
-
-    def squared(way):
-        return np.einsum("hwc,hwc->hw", way, way)
-
-    allowed = 0.01 * (squared(back) + squared(forth)) + 0.5
-    trusted = squared(back + forth) <= allowed
+    lengths = [np.square(way).sum(-1) for way in (back, forth, back + forth)]
+    trusted = lengths[2] <= 0.01 * (lengths[0] + lengths[1]) + 0.5
     last = np.array([width - 1, height - 1], np.float32)
     trusted &= ((places >= 0) & (places <= last)).all(-1)
     # Two ways can agree and both be wrong, if something small has moved far.
@@ -92,6 +77,20 @@ def measure(before, now):
     # The rims of what moves are painted anew, softly.
     trust = cv2.erode(trusted.astype(np.float32), np.ones((3, 3), np.uint8))
     return Motion(places, cv2.GaussianBlur(trust, (0, 0), 1)[..., None])
+
+
+def _search(one, other):
+    """Returns the way [H, W, 2] from each pixel of a frame to its like in another."""
+    import cv2
+
+    height, width = one.shape[:2]
+    rims = (0, max(0, LEAST_SIDE - height), 0, max(0, LEAST_SIDE - width))
+    greys = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (one, other)]
+    greys = [cv2.copyMakeBorder(g, *rims, cv2.BORDER_REPLICATE) for g in greys]
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    # The preset ends at quarters, and misses small things in small films.
+    search.setFinestScale(1)
+    return search.calc(*greys, None)[:height, :width]
 
 
 def warp(picture, motion):
