@@ -412,3 +412,20 @@ def test_a_link_stays_one_and_its_film_is_replaced(tmp_path):
 def test_a_folder_that_is_not_there_is_an_os_error(tmp_path):
     with pytest.raises(OSError, match="nowhere"):
         reel.Take(tmp_path / "nowhere" / "a.mp4", Fraction(25))
+
+
+def test_a_gif_grows_while_its_frames_are_read(tmp_path, monkeypatch):
+    """So that a long one needs no more memory than a short one."""
+    stills, sizes = [tmp_path / f"{index}.png" for index in range(40)], []
+    for index, still in enumerate(stills):
+        Image.fromarray(films.scene(48, 64, index)).save(still)
+    read = reel.read_still
+
+    def read_and_look(path):
+        gif = tmp_path / "a.gif"
+        sizes.append(gif.stat().st_size if gif.exists() else 0)
+        return read(path)
+
+    monkeypatch.setattr(reel, "read_still", read_and_look)
+    reel.write_gif(tmp_path / "a.gif", stills, [Fraction(1, 25)] * 40)
+    assert 0 < sizes[-20] < sizes[-10] < sizes[-1]

@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import GifImagePlugin, Image
 
 from tf_style import files, film
 
@@ -294,19 +294,19 @@ def write_gif(path, frames, durations):
     """
     # With a palette for each frame, even what stands still would change its colours.
     palette = _palette(frames)
-    indexed = (
-        read_still(frame).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
-        for frame in frames
-    )
-    # Of the frames behind the generator Pillow holds one byte a pixel until the end.
-    next(indexed).save(
-        path,
-        format="GIF",
-        save_all=True,
-        append_images=indexed,
-        duration=[round(1000 * duration) for duration in durations],
-        loop=0,
-    )
+    with open(path, "wb") as stream:
+        for index, (frame, duration) in enumerate(zip(frames, durations, strict=True)):
+            image = read_still(frame).quantize(
+                palette=palette, dither=Image.Dither.FLOYDSTEINBERG
+            )
+            if not index:
+                header, _ = GifImagePlugin.getheader(image, info={"loop": 0})
+                stream.writelines(header)
+            # `Image.save` would hold all frames until the end.
+            stream.writelines(
+                GifImagePlugin.getdata(image, duration=round(1000 * duration))
+            )
+        stream.write(b";")
 
 
 def _palette(frames):
