@@ -375,6 +375,22 @@ def test_a_gifs_first_frame_is_that_of_a_picture(tmp_path):
     still = images.load_picture(tmp_path / "a.gif")
     np.testing.assert_allclose(first.pixels, still.pixels, atol=1e-6)
     assert first.sha256 == still.sha256
+    with film.opened(tmp_path / "a.gif") as found:
+        frame = next(found.frames)
+    np.testing.assert_allclose(first.pixels, images.to_float(frame.image), atol=1e-6)
+
+
+def test_the_first_frame_of_a_gif_stays_transparent(tmp_path):
+    clear = np.zeros((2, 24, 32, 4), np.uint8)
+    clear[:, :, 16:] = 255
+    clear[1, :, :20] = (200, 0, 0, 255)
+    one, two = map(Image.fromarray, clear)
+    one.save(tmp_path / "a.gif", save_all=True, append_images=[two], disposal=2)
+    first = film.load_first(tmp_path / "a.gif")
+    assert (first.alpha[..., :16, :] == 0).all() and (
+        first.alpha[..., 16:, :] == 1
+    ).all()
+    assert (first.pixels == 1).all()  # shown on white
 
 
 def test_without_pyav_only_gif_is_read(tmp_path, monkeypatch):

@@ -117,6 +117,8 @@ def load_first(source, max_side=0):
     Raises:
         ValueError, OSError, ImportError: as `opened`.
     """
+    if ending_of(source) == ".gif":  # It needs no look at the others.
+        return images.load_picture(source, max_side)
     with opened(source, max_side) as film:
         first = next(film.frames, None)
     if first is None:
