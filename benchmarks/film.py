@@ -20,14 +20,13 @@ from typing import NamedTuple
 import cv2
 import memory
 import numpy as np
+from folder import EXAMPLES, call
 
-from tf_style import film, hub, images, reel, run
+from tf_style import film, images, reel, run
 from tf_style.config import GatysConfig, HubConfig, Job
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 RATE = Fraction(25)
 NOISE = 2  # levels
-CALLS = 50
 
 
 class Drawn(NamedTuple):
@@ -139,10 +138,11 @@ def _job(options, source, folder, with_flow, name):
 
 def _compare_speed(options, source, folder):
     config = HubConfig(model=options.model)
-    _call(config, options.style, source)
+    frame = film.load_first(source).pixels
+    call(config, options.style, frame)
     for with_flow in (False, True):
         job = _job(options, source, folder, with_flow, f"speed_{with_flow}.mp4")
-        before = _call(config, options.style, source)
+        before = call(config, options.style, frame)
         seconds = []
         for _ in range(2):  # The first job of a process compiles.
             Path(job.output).unlink(missing_ok=True)
@@ -153,7 +153,7 @@ def _compare_speed(options, source, folder):
                 if isinstance(event, run.Framed):
                     held.append(memory.resident())
             seconds.append((time.perf_counter() - began) / options.frames)
-        bare = (before + _call(config, options.style, source)) / 2
+        bare = (before + call(config, options.style, frame)) / 2
         print(
             f"{'with' if with_flow else 'without'} flow {1 / seconds[1]:.1f} frames a "
             f"second, the bare model {1 / bare:.1f}: {bare / seconds[1]:.2f} "
@@ -161,17 +161,6 @@ def _compare_speed(options, source, folder):
         )
         tenths = held[:: max(1, len(held) // 10)]
         print("MiB resident, every tenth of the way:", *tenths)
-
-
-def _call(config, style, source):
-    """Returns seconds of a call of the model on a frame, with the style known."""
-    code = hub.encode(images.load_image(style), config)
-    model, photo = hub.load_model(config.model), film.load_first(source).pixels
-    for index in range(CALLS + 3):
-        if index == 3:
-            began = time.perf_counter()
-        model.paint(photo, code.parts, code.weights, 1.0)
-    return (time.perf_counter() - began) / CALLS
 
 
 def _compare_flicker(options, source, folder, frames):

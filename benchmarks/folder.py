@@ -34,7 +34,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder, "photos")
         draw(photos, options)
-        bare = [_call(config, style, photos)]
+        photo = images.load_image(next(photos.iterdir()))
+        bare = [call(config, style, photo)]
         job = Job(
             contents=(str(photos),),
             styles=(str(style),),
@@ -48,7 +49,7 @@ def main():
                 if written % (options.count // 10) == 0:
                     held.append(memory.resident())
         ours = (time.perf_counter() - began) / options.count
-        bare.append(_call(config, style, photos))
+        bare.append(call(config, style, photo))
     rates = ", ".join(f"{seconds:.4f}" for seconds in bare)
     print(f"bare call {rates} s a picture, ours {ours:.4f} s")
     print(f"ours runs at {np.mean(bare) / ours:.2f} of the bare model's speed")
@@ -69,10 +70,9 @@ def draw(folder, options):
         images.save_image(folder / f"{index:04}{options.ending}", picture)
 
 
-def _call(config, style, photos):
-    """Returns seconds of a call of the model, with the style known."""
+def call(config, style, photo):
+    """Returns seconds of a call of the model on pixels, with the style known."""
     code = hub.encode(images.load_image(style), config)
-    photo = images.load_image(next(photos.iterdir()))
     model = hub.load_model(config.model)
     for index in range(CALLS + 3):
         if index == 3:

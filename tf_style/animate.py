@@ -16,13 +16,11 @@ import numpy as np
 import tensorflow as tf
 
 from tf_style import (
-    files,
     film,
     flow,
     gatys,
     hub,
     images,
-    manifest,
     masks,
     pipeline,
     reel,
@@ -221,11 +219,4 @@ def _finish(task, take, found, began, whole):
     yield from map(Noted, filter(None, notes))
     seconds = time.perf_counter() - began
     yield Written(output, seconds)
-    facts = {
-        "size": list(task.content.pixels.shape[2:0:-1]),
-        "frames": take.count,
-        "seconds": seconds,
-        "sha256": files.sha256(output),
-        "interrupted": not whole,
-    }
-    manifest.write(task.account, output, facts)
+    task.record(seconds, {"frames": take.count, "interrupted": not whole})

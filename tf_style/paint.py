@@ -42,6 +42,15 @@ class Task(NamedTuple):
             account["settings"]["flow"] = self.job.flow
         return account
 
+    def record(self, seconds, facts):
+        """Writes the manifest of what is written, and took so long."""
+        common = {
+            "size": list(self.content.pixels.shape[2:0:-1]),
+            "seconds": seconds,
+            "sha256": files.sha256(self.pair.output),
+        }
+        manifest.write(self.account, self.pair.output, common | facts)
+
 
 class Painted(NamedTuple):
     """A picture, and what else is known about it."""
@@ -96,13 +105,7 @@ def write(task, painted, way):
     output = task.pair.output
     try:
         written = _write(task, painted)
-        facts = {
-            "size": list(task.content.pixels.shape[2:0:-1]),
-            "seconds": painted.seconds,
-            "sha256": files.sha256(output),
-            **painted.facts,
-        }
-        manifest.write(task.account, output, facts)
+        task.record(painted.seconds, painted.facts)
     except (ValueError, OSError, MemoryError) as error:
         return [_failed(task, error)]
     told = [Written(p, painted.seconds if p == output else None) for p in written]

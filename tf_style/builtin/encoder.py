@@ -62,9 +62,14 @@ def prepare(encoder, photo, code):
     return [colours, *transport(encoder, colours, code)], moments.statistics(code)
 
 
-def recolour(photo, code):
-    """Moves the colours of a photo [B, H, W, 3] to those of a code."""
-    return moments.transport(photo, moments.split(code)[0], moments.RIDGES[0])
+def recolour(photo, code, own=None):
+    """Moves the colours of a photo [B, H, W, 3] to those of a code.
+
+    Args:
+        photo, code: as for `prepare`.
+        own: second moments of its colours, where they are not to be its very own.
+    """
+    return moments.transport(photo, moments.split(code)[0], moments.RIDGES[0], own)
 
 
 def transport(encoder, colours, code, own=None):
@@ -78,8 +83,14 @@ def transport(encoder, colours, code, own=None):
     Returns:
         Activations of `LAYERS`, a list.
     """
-    _, *activations = measure(encoder, tf.clip_by_value(colours, 0, 1))
+    activations = see(encoder, colours)
     return move(activations, code, own or [None] * len(activations))
+
+
+def see(encoder, colours):
+    """Returns the activations of a recoloured photo."""
+    _, *activations = measure(encoder, tf.clip_by_value(colours, 0, 1))
+    return activations
 
 
 def move(activations, code, own):
@@ -100,3 +111,9 @@ def noise(shape, seed=0):
         )
         for scale in STRIDES
     ]
+
+
+def same_noise(photos):
+    """Draws the noise for [B, H, W, 3]: each gets what a single one gets."""
+    count, *size = tf.unstack(tf.shape(photos))
+    return [tf.repeat(level, count, 0) for level in noise([1, *size])]

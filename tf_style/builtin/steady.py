@@ -49,16 +49,12 @@ class Steady:
     def _stylize(self, photos, code, past):
         means, known = _Means(past), moments.statistics(code)
         (own,) = means.add(moments.second(photos))
-        target = moments.split(code)[0]
-        colours = moments.transport(photos, target, moments.RIDGES[0], own)
-        seen = tf.clip_by_value(colours, 0, 1)
-        _, *activations = encoder.measure(self._encoder, seen)
+        colours = encoder.recolour(photos, code, own)
+        activations = encoder.see(self._encoder, colours)
         owns = means.add(*map(moments.second, activations))
         moved = encoder.move(activations, code, owns)
-        levels = encoder.noise([1, *tf.unstack(tf.shape(photos))[1:]])
-        noises = [tf.repeat(level, tf.shape(photos)[0], 0) for level in levels]
         picture = self._statistics.run(
-            [colours, *moved, *noises, known],
+            [colours, *moved, *encoder.same_noise(photos), known],
             lambda _, x: means.add(*decoder.measure_moments(x)),
         )
         own = means.add(*decoder.measure_moments(picture))

@@ -103,10 +103,7 @@ class Stylizer:
 
     def _stylize(self, photo, code):
         transported, known = encoder.prepare(self._encoder, photo, code)
-        count, *size = tf.unstack(tf.shape(photo))
-        # All get what a single one gets.
-        noises = [tf.repeat(level, count, 0) for level in encoder.noise([1, *size])]
-        return self._decoder([*transported, *noises, known])
+        return self._decoder([*transported, *encoder.same_noise(photo), known])
 
 
 def _pad(content):
