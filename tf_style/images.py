@@ -123,7 +123,18 @@ def is_url(source):
 
 
 def save_image(path, pixels, alpha=None):
-    """Writes a picture, in the format of the path's ending, all or nothing.
+    """Writes a picture as `write_image`, all or nothing.
+
+    Raises:
+        OSError: the file cannot be written; what was there before is untouched.
+    """
+    writing_format(path)
+    with files.replacing(path) as temporary:
+        write_image(temporary, pixels, alpha, path)
+
+
+def write_image(path, pixels, alpha=None, name=None):
+    """Writes a picture, in the format of the path's ending.
 
     Args:
         path: file to write or replace; see `WRITABLE` for the endings.
@@ -131,15 +142,16 @@ def save_image(path, pixels, alpha=None):
         alpha: [1, H, W, 1] in [0, 1], or None. `pixels` are taken to show the
             picture on white, as `load_picture` gives it. Formats that hold no
             transparency get just that.
+        name: what messages call it, where `path` is a temporary one.
 
     Raises:
         ValueError: the ending is not known, the picture is not finite, or it is
             larger than the format allows.
-        OSError: the file cannot be written; what was there before is untouched.
+        OSError: the file cannot be written.
     """
-    path = Path(path)
+    path, name = Path(path), name or path
     pixels = np.asarray(pixels, np.float32).reshape(np.shape(pixels)[-3:])
-    name, options = writing_format(path, pixels.shape[:2])
+    kind, options = writing_format(name, pixels.shape[:2])
     if alpha is not None:
         alpha = np.asarray(alpha, np.float32).reshape(*pixels.shape[:2], 1)
         pixels = _off_white(pixels, alpha)
@@ -148,10 +160,8 @@ def save_image(path, pixels, alpha=None):
         else:
             pixels = _on_white(pixels, alpha)
     if not np.isfinite(pixels).all():
-        raise ValueError(f"the picture for {path} has values that are not finite")
-    image = Image.fromarray(to_uint8(pixels))
-    with files.replacing(path) as temporary:
-        image.save(temporary, format=name, **options)
+        raise ValueError(f"the picture for {name} has values that are not finite")
+    Image.fromarray(to_uint8(pixels)).save(path, format=kind, **options)
 
 
 def writing_format(path, size=(1, 1)):

@@ -38,7 +38,7 @@ def run(
     pairs = plan.assign(job, contents, styles)
     paintings, shown = Paintings(job, styles), album.Album(job, pairs)
     for style in styles:
-        picture = yield from attempt(paintings.read, style)
+        picture = yield from attempt(style, paintings.read, style)
         if picture:
             paintings.readable.add(style)
             shown.add(style, picture.pixels)
