@@ -38,8 +38,6 @@ class Trail:
         self._frames = timelapse.Frames(frames_folder(output), size)
         self._saved = None  # step of the checkpoint that is there, if it is of this run
         self._due = 0  # of `FILM_FRAMES`
-        if self._wanted and not job.resume:
-            self._frames.remove()
 
     @property
     def _wanted(self):
@@ -71,10 +69,14 @@ class Trail:
         picture matters more.
         """
         saved, trouble = time.monotonic(), ""
+        stale = self._wanted and not self._job.resume
         for step in steps:
             now = time.monotonic()
             try:
                 if not trouble:
+                    if stale:
+                        self._frames.remove()
+                        stale = False
                     self._film(step)
                     every = self._job.checkpoint_every
                     if self._checkpoint and 0 < every <= now - saved:
