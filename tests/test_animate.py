@@ -358,7 +358,9 @@ def test_a_damaged_frame_ends_the_film_before_it_in_one_line(make_job, broken):
     assert (shown.written, shown.failed) == (1, 1)
     # It may be whole the next time.
     again = list(run.run(job))
-    assert not of_kind(again, run.Kept) and not of_kind(again, run.Framed)
+    assert not of_kind(again, (run.Kept, run.Framed, run.Written))
+    [failed] = of_kind(again, run.Failed)
+    assert failed.reason.endswith(f"{job.output} keeps its 3 frames, and {GOES_ON}")
 
 
 @pytest.mark.parametrize("size", [(60, 80), (32, 40)])

@@ -344,6 +344,7 @@ def test_a_film_in_the_making_is_films_that_play_and_little_else(folder):
         add(video, frames)
     assert names(folder / "a.mp4.partial") == [
         "frame-000006.bmp",
+        *(["lock"] if reel.fcntl else []),
         "progress.json",
         "segment-000000.mp4",
         "segment-000001.mp4",
@@ -382,7 +383,7 @@ def test_a_film_of_another_run_is_begun_anew_and_only_ours_is_cleared(folder):
             f"starting anew: {video.folder} is of a run with steps 120, not 100"
         )
         assert (video.frames, video.committed, video.state) == (0, 0, {})
-        assert names(video.folder) == ["notes.txt", "progress.json"]
+        assert {*names(video.folder)} - {"lock"} == {"notes.txt", "progress.json"}
         add(video, frames)
         video.finish(None)
         video.remove()
@@ -467,6 +468,19 @@ def test_no_folder_an_empty_one_and_ours_are_taken(folder):
     with reel.VideoWriter(path, 1 / EVEN, {}) as video:
         add(video, films.pan(1, 48, 64))
     reel.check_progress(path)
+
+
+def test_two_runs_do_not_write_to_one_folder(folder):
+    pytest.importorskip("fcntl")
+    path, frames = folder / "a.mp4", films.pan(4, 48, 64)
+    with reel.VideoWriter(path, 1 / EVEN, account_of(120)) as video:
+        add(video, frames[:2])
+        for steps in (120, 100):
+            with pytest.raises(ValueError, match="another run is writing to"):
+                reel.VideoWriter(path, 1 / EVEN, account_of(steps))
+        add(video, frames)
+    with reel.VideoWriter(path, 1 / EVEN, account_of(120)) as video:
+        assert video.frames == 4
 
 
 def test_after_a_frame_that_failed_no_later_one_is_taken(folder):

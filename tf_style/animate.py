@@ -274,7 +274,9 @@ def _finish(task, video, found, began, whole):
     video.commit()
     if not whole:
         there = _count_frames(output)
-        if there is None or there >= video.frames:
+        if there == video.frames:
+            return f"{output} keeps its {there} frames, and {GOES_ON}"
+        if there is None or there > video.frames:
             kept = "stays as it was"
             if there:
                 kept = f"keeps the {there} frames of an earlier run"

@@ -20,6 +20,11 @@ from PIL import GifImagePlugin, Image
 
 from tf_style import __version__, files, film, manifest
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 # The palette of a GIF is taken from so many frames, shrunk to so many pixels a side.
 PALETTE_FRAMES = 32
 PALETTE_SIDE = 128
@@ -52,6 +57,8 @@ MAX_SEGMENT_FRAMES = 250
 COMMIT_EVERY_S = 5.0
 # Says that a progress folder is ours, and what of it counts.
 MARKER = "progress.json"
+# Is locked while a run writes there.
+LOCK = "lock"
 # All else that we write there, `files.replacing` included.
 OURS = re.compile(
     r"(segment(-\d{6,})?\.mp4|frame-\d{6,}\.bmp|state-\d{6,}\.npz|\.tf_style-.*)"
@@ -136,7 +143,7 @@ def check_progress(path):
 def _read_progress(folder):
     """Returns what the marker of a progress folder says; {} where nothing is there."""
     try:
-        if not os.path.lexists(folder) or not os.listdir(folder):
+        if not os.path.lexists(folder) or {*os.listdir(folder)} <= {LOCK}:
             return {}
         found = json.loads((folder / MARKER).read_text("utf-8"))
         if isinstance(found, dict) and "tf_style" in found:
@@ -180,7 +187,7 @@ class VideoWriter:
         end: of the last frame, in seconds.
 
     Raises:
-        ValueError: the folder is there, and not ours.
+        ValueError: the folder is there, and not ours; or another run writes there.
         OSError: it cannot be written.
     """
 
@@ -198,11 +205,21 @@ class VideoWriter:
         self.folder = progress_folder(path)
         self.committed, self.state, self.note = 0, {}, ""
         self.end = Fraction(0)
+        check_progress(path)
+        self.folder.mkdir(exist_ok=True)
+        self._lock = _locked(self.folder / LOCK)
         found = _read_progress(self.folder)
-        if found.get("frames"):
-            self.note = self._resume(found)
-        if not self.committed:
-            self._start()
+        try:
+            if found.get("frames"):
+                self.note = self._resume(found)
+            if not self.committed:
+                self._write_marker(self._progress())
+                self._clear()
+        except BaseException:
+            if not found:
+                self.remove()
+            self._unlock()
+            raise
 
     def __enter__(self):
         return self
@@ -213,6 +230,7 @@ class VideoWriter:
         self._drop_encoder()
         if not self.committed:
             self.remove()
+        self._unlock()
 
     @property
     def frames(self):
@@ -237,7 +255,8 @@ class VideoWriter:
         path = self._frame_path(index)
         with _writing(path):
             Image.fromarray(np.ascontiguousarray(image)).save(path)
-        self._stills.append([round(s / Mp4.TIME_BASE) for s in (time, duration)])
+        begin, length = (round(s / Mp4.TIME_BASE) for s in (time, duration))
+        self._stills.append([begin, length])
         try:
             if not self._is_gif:
                 self._encode(image)
@@ -245,7 +264,7 @@ class VideoWriter:
             self._stills.pop()
             self._drop_encoder()
             raise
-        self.end = time + duration
+        self.end = (begin + length) * Mp4.TIME_BASE
 
     def keep(self, state):
         """Takes the state after the frames so far, and commits it now and then.
@@ -312,7 +331,7 @@ class VideoWriter:
             try:
                 _join(segments, source, temporary, self.end)
             except Exception as error:
-                if _is_full(error):
+                if _is_full(error):  # Without sound there might be room.
                     raise
                 reason = " ".join(str(error).split())
                 _join(segments, None, temporary, self.end)
@@ -324,7 +343,8 @@ class VideoWriter:
         self._drop_encoder()
         with contextlib.suppress(OSError):
             self._clear()
-            (self.folder / MARKER).unlink(missing_ok=True)
+            for name in (MARKER, LOCK):
+                (self.folder / name).unlink(missing_ok=True)
             self.folder.rmdir()
 
     def _resume(self, found):
@@ -359,15 +379,9 @@ class VideoWriter:
         self.committed, self.end = count, end * Mp4.TIME_BASE
         return f"going on after frame {count}, with what is in {self.folder}"
 
-    def _start(self):
-        self.folder.mkdir(exist_ok=True)
-        try:
-            self._write_marker(self._progress())
-        except OSError:
-            with contextlib.suppress(OSError):  # It stays if it is not empty.
-                self.folder.rmdir()
-            raise
-        self._clear()
+    def _unlock(self):
+        if self._lock:
+            self._lock.close()
 
     def _progress(self):
         return self._about | {
@@ -382,9 +396,9 @@ class VideoWriter:
             temporary.write_text(json.dumps(progress) + "\n", "utf-8")
 
     def _clear(self):
-        """Deletes all of the folder that has a name of ours, but the marker."""
+        """Deletes what is of a film, and has a name of ours."""
         for path in list(self.folder.iterdir()):
-            if OURS.fullmatch(path.name):
+            if OURS.fullmatch(path.name) and path.is_file():
                 path.unlink()
 
     @property
@@ -438,6 +452,29 @@ class VideoWriter:
             self._open_path.unlink()
 
 
+def _locked(path):
+    """Locks a file, which is made, for as long as it is open.
+
+    Returns:
+        The open file; None where there are no such locks.
+
+    Raises:
+        ValueError: another process has it.
+    """
+    if not fcntl:
+        return None
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(open(path, "wb"))
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another run is writing to {path.parent}") from None
+        except OSError:  # Not all file systems have locks.
+            return None
+        stack.pop_all()
+        return stream
+
+
 @contextlib.contextmanager
 def _writing(path):
     """Names the path where it cannot be written."""
@@ -449,7 +486,8 @@ def _writing(path):
 
 
 def _is_full(error):
-    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    return full or isinstance(error, MemoryError)
 
 
 def _join(segments, source, path, end):
