@@ -54,7 +54,7 @@ KEYFRAME_EVERY_S = 2
 # Frames of a segment are kept as they are until it is full; this bounds their room.
 MAX_SEGMENT_FRAMES = 250
 # After so much painting a killed run need not do it again.
-COMMIT_EVERY_S = 5.0
+COMMIT_EVERY_S = 2.0
 # Says that a progress folder is ours, and what of it counts.
 MARKER = "progress.json"
 # Is locked while a run writes there.
