@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import types
 import urllib.error
 import urllib.request
 import zipfile
+from pathlib import Path
 from urllib.parse import urlparse
 
 import numpy as np
@@ -21,7 +23,7 @@ import pytest
 from PIL import Image
 
 from tf_style import images, manifest
-from tf_style.app import bundle, chart, guard, line, sessions
+from tf_style.app import bundle, chart, folder, guard, line, sessions
 from tf_style.app.__main__ import main
 from tf_style.app.wish import MOST_SIDE, MOST_STYLES, Wish
 
@@ -42,8 +44,16 @@ PATIENCE = 60_000
         ({"side": 4096}, "size is 4096; it must be from 128 to 2048"),
         ({"mode": "gatys", "side": 2048}, "it must be from 128 to 1024"),
         ({"steps": 0}, "steps is 0; it must be from 1 to 1000"),
-        ({"strength": "1"}, "strength is 1; it must be from 0 to 1"),
+        ({"strength": "1"}, "strength is '1'; it must be from 0 to 1"),
+        ({"strength": math.nan}, "strength is nan; it must be from 0 to 1"),
+        ({"strength": True}, "strength is True; it must be from 0 to 1"),
+        ({"steps": math.inf}, "steps is inf; it must be from 1 to 1000"),
+        ({"side": "256"}, "size is '256'; it must be from 128 to 2048"),
+        ({"side": [256]}, "size is [256]; it must be from 128 to 2048"),
         ({"seed": None}, "seed is None"),
+        ({"seed": -(10**400)}, "seed is -1000"),
+        ({"colors": {}}, "colours is {}; it must be one of"),
+        ({"init": ["hub"]}, "beginning is ['hub']; it must be one of"),
         ({"mode": "magic"}, "mode is 'magic'; it must be one of hub, gatys, compare"),
     ],
 )
@@ -85,20 +95,181 @@ def test_full_line_is_refused():
         assert before() == 0
 
 
-def test_closed_page_leaves_no_files(tmp_path):
-    opened = sessions.Sessions(tmp_path)
-    session = opened.find("../name")
-    (tmp_path / "hash").mkdir()
-    (tmp_path / "hash" / "upload.png").write_bytes(b"data")
-    adopted = session.adopt(tmp_path / "hash" / "upload.png")
+@pytest.fixture
+def opened(tmp_path):
+    """`Sessions` in a folder of their own, with one example."""
+    root = tmp_path / "root"
+    (root / "examples").mkdir(parents=True)
+    images.save_image(root / "examples" / "ours.png", np.ones((1, 8, 8, 3)))
+    return sessions.Sessions(root, [root / "examples" / "ours.png"])
+
+
+def _uploaded(opened, name, owner="me", content=None):
+    """Returns the path of a file that is there as if a browser had uploaded it."""
+    path = opened.root / ("ab" * 32) / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content or _png())
+    opened.note_upload(owner, path)
+    return str(path)
+
+
+def test_closed_page_leaves_no_files(opened):
+    session = opened.find("me.page")
+    before = {*opened.root.iterdir()} - {session.folder}
+    opened.admit("me.page", _uploaded(opened, "photo.png"))
     task = session.begin("one")
-    assert session.owns(adopted) and not session.owns(tmp_path / "other.png")
-    opened.close("../name")
+    opened.close("me.page")
     assert task.abandoned and task.stop.is_set()
-    assert list(tmp_path.iterdir()) == []
+    assert {*opened.root.iterdir()} - before == {opened.root / ("ab" * 32)}
     task.folder.mkdir(parents=True)  # written by what had not ended yet
     task.end()
-    assert list(tmp_path.iterdir()) == []
+    assert not session.folder.exists()
+
+
+def test_admitted_are_examples_own_files_and_own_uploads(opened):
+    ours = str(opened.root / "examples" / "ours.png")
+    assert opened.admit("me.page", ours) == ours
+    assert opened.admit("me.page", {"path": ours, "url": "http://x/"}) == ours
+    mine = opened.admit("me.page", {"path": _uploaded(opened, "a.PNG")})
+    assert Path(mine).parent.parent == opened.find("me.page").folder
+    assert Path(mine).read_bytes() == _png()
+    assert opened.admit("me.page", mine) == mine
+    assert opened.may_read("me", mine) and not opened.may_read("you", mine)
+
+
+@pytest.mark.parametrize("name", ["photo", "a.svg", "a.mp4", "photo.2024"])
+def test_upload_with_any_ending_is_a_picture(opened, name):
+    mine = opened.admit("me.page", _uploaded(opened, name))
+    assert Path(mine).name == f"{name}.png"
+
+
+NO_FILES = (
+    None,
+    True,
+    0,
+    math.nan,
+    "",
+    "a\0b",
+    [],
+    {},
+    {"path": None},
+    {"path": ["a"]},
+    {"path": {"path": "a"}},
+    {"url": "http://127.0.0.1:9/a.png"},
+    "http://127.0.0.1:9/a.png",
+    "file:///etc/hostname",
+    "data:image/png;base64,AAAA",
+    "examples/ours.png",
+    "/",
+    "~",
+)
+
+
+@pytest.mark.parametrize("given", NO_FILES, ids=repr)
+def test_what_is_no_file_is_not_admitted(opened, given):
+    with pytest.raises(ValueError, match="no such picture on this page"):
+        opened.admit("me.page", given)
+    assert not opened.may_read("me", given)
+
+
+def test_files_of_others_are_not_admitted(opened, tmp_path):
+    victim = tmp_path / "victim.png"
+    victim.write_bytes(_png())
+    me, you = opened.find("me.page"), opened.find("you.page")
+    yours = opened.admit("you.page", _uploaded(opened, "yours.png", "you"))
+    (me.folder / "link.png").symlink_to(victim)
+    (me.folder / "way").symlink_to(tmp_path)
+    (opened.root / "plain").mkdir()
+    (opened.root / "plain" / "a.png").write_bytes(_png())
+    opened.note_upload("me", opened.root / "plain" / "a.png")
+    opened.note_upload("me", victim)
+    refused = (
+        victim,
+        tmp_path,
+        yours,
+        you.folder,
+        me.folder,
+        opened.root,
+        opened.root / "plain" / "a.png",
+        opened.root / ("ab" * 32) / "yours.png",
+        me.folder / ".." / you.folder.name / Path(yours).relative_to(you.folder),
+        f"{me.folder}/../../victim.png",
+        f"{opened.root}/examples/../../victim.png",
+        f"{me.folder}-else",
+        me.folder / "link.png",
+        me.folder / "way" / "victim.png",
+    )
+    for path in refused:
+        for given in (str(path), {"path": str(path)}):
+            with pytest.raises(ValueError, match="no such picture on this page"):
+                opened.admit("me.page", given)
+        assert not opened.may_read("me", str(path)), path
+    # One browser's pages are apart, but may show each other's files.
+    with pytest.raises(ValueError, match="no such picture"):
+        opened.admit("you.other", yours)
+    assert opened.may_read("you", yours)
+
+
+def test_uploads_of_a_page_are_counted(opened, monkeypatch):
+    monkeypatch.setattr(sessions, "MOST_UPLOADS", 1)
+    upload = _uploaded(opened, "a.png")
+    opened.admit("me.page", upload)
+    with pytest.raises(ValueError, match="1 files were uploaded on this page"):
+        opened.admit("me.page", upload)
+
+
+def test_refused_upload_leaves_nothing(opened):
+    with pytest.raises(ValueError, match="is not a picture that can be read"):
+        opened.admit("me.page", _uploaded(opened, "a.png", content=b"text"))
+    assert [*opened.find("me.page").folder.iterdir()] == []
+
+
+def test_only_direct_children_are_removed(tmp_path):
+    root, victim = tmp_path / "root", tmp_path / "victim"
+    for made in (root / "deep" / "deeper", victim):
+        made.mkdir(parents=True)
+        (made / "kept").touch()
+    (root / "link").symlink_to(victim)
+    (tmp_path / "other").symlink_to(root)
+    for child in (
+        root,
+        tmp_path,
+        victim,
+        root / "deep" / "deeper",
+        root / "..",
+        root / "link" / "kept",
+        root / "deep" / ".." / ".." / "victim",
+        "/",
+        "",
+        "deep",
+    ):
+        with pytest.raises(ValueError, match="does not lie directly in"):
+            folder.remove(root, child)
+    with pytest.raises(ValueError, match="does not lie directly in"):
+        folder.remove(tmp_path / "other", root / "deep")
+    assert (root / "deep" / "deeper" / "kept").exists()
+    for name in ("link", "deep", "nothing"):
+        folder.remove(root, root / name)
+    assert [*root.iterdir()] == [] and (victim / "kept").exists()
+
+
+def test_what_nobody_claims_goes_after_a_while(opened, monkeypatch):
+    upload = Path(_uploaded(opened, "a.png"))
+    (opened.root / "tmpabc").touch()
+    (opened.root / "tmp").mkdir()
+    opened.connect("me.shown")
+    shown, left = opened.find("me.shown"), opened.find("me.left")
+    opened.sweep()
+    assert upload.exists() and not left.closed
+    monkeypatch.setattr(sessions, "PATIENCE", -1)
+    opened.sweep()
+    assert not upload.parent.exists() and not (opened.root / "tmpabc").exists()
+    assert (left.closed, shown.closed) == (True, False)
+    assert (opened.root / "examples" / "ours.png").exists()
+    assert (opened.root / "tmp").exists()
+    opened.disconnect("me.shown")
+    opened.sweep()
+    assert shown.closed
 
 
 def test_new_task_takes_the_place_of_the_last(tmp_path):
@@ -113,8 +284,12 @@ def test_too_many_pages_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(sessions, "MOST_PAGES", 1)
     opened = sessions.Sessions(tmp_path)
     assert opened.find("a") is opened.find("a")
+    opened.connect("a")
     with pytest.raises(ValueError, match="1 pages are open already"):
         opened.find("b")
+    opened.disconnect("a")  # who is gone makes place
+    opened.find("b")
+    assert len([*tmp_path.glob("page-*")]) == 1
 
 
 def test_errors_name_files_as_the_user_does(tmp_path):
@@ -162,21 +337,87 @@ def test_bundle_can_be_repeated_where_it_is_unpacked(tmp_path, monkeypatch):
     assert (again.contents, again.styles) == (("content.jpg",), ("style.png",))
 
 
+FOREIGN = (
+    {"Host": "127.0.0.1"},
+    {"Host": "127.0.0.1:{other}"},
+    {"Host": "elsewhere.example:{port}"},
+    {"Host": "127.0.0.1:{port}@evil"},
+    {"Host": "evil@127.0.0.1:{port}"},
+    {"Host": "127.0.0.1:{port}.evil"},
+    {"Host": "127.0.0.2:{port}"},
+    {"Host": "[::1]:{port}"},
+    {"Host": ""},
+    {"Host": "localhost:{port}", "Origin": "http://127.0.0.1:{port}"},
+    {"Origin": "null"},
+    {"Origin": ""},
+    {"Origin": "http://127.0.0.1"},
+    {"Origin": "http://localhost:{port}"},
+    {"Origin": "http://127.0.0.1:{other}"},
+    {"Origin": "https://127.0.0.1:{port}"},
+    {"Origin": "https://elsewhere.example"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+    {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"},
+    {"Forwarded": "host=elsewhere.example"},
+    {"X-Forwarded-Host": "127.0.0.1:{port}"},
+    {"X-Forwarded-For": "127.0.0.1"},
+    {"X-Original-URL": "/"},
+)
+
+
+def _scope(method="GET", path="/", port=7860, **headers):
+    headers = {"Host": f"127.0.0.1:{port}"} | headers
+    values = {k: v.format(port=port, other=port + 1) for k, v in headers.items()}
+    return {
+        "method": method,
+        "path": path,
+        "headers": [(k.lower().encode(), v.encode()) for k, v in values.items()],
+    }
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_foreign_requests_are_not_welcome(headers):
+    assert not guard.is_welcome(_scope(**headers), 7860)
+
+
+def test_page_and_its_links_are_welcome():
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert guard.is_welcome(_scope(**link), 7860)
+    assert not guard.is_welcome(_scope("POST", **link), 7860)
+    assert not guard.is_welcome(_scope(path="/config", **link), 7860)
+    origin = {"Host": "localhost:{port}", "Origin": "http://localhost:{port}"}
+    assert guard.is_welcome(_scope("POST", **origin), 7860)
+    assert guard.is_welcome(_scope(Host="localhost"), 80)
+    twice = _scope()
+    twice["headers"] *= 2
+    assert not guard.is_welcome(twice, 7860)
+
+
 @pytest.mark.parametrize(
-    "host, path, welcome",
+    "method, path",
     [
-        ("127.0.0.1:7860", "/", True),
-        ("localhost", "/gradio_api/file=/tmp/a.png", True),
-        ("elsewhere.example:7860", "/", False),
-        ("", "/", False),
-        ("127.0.0.1", "/gradio_api/file=https://example.com/a.png", False),
-        ("127.0.0.1", "//gradio_api/file=HTTP://example.com/a.png", False),
-        ("127.0.0.1", "/gradio_api/proxy=https://example.com", False),
+        ("GET", "/gradio_api/file=http://example.com/a.png"),
+        ("GET", "/gradio_api/FILE=/a.png"),
+        ("GET", "/gradio_api/file=HTTP://example.com/a.png"),
+        ("GET", "//gradio_api/file=/a.png"),
+        ("GET", "/gradio_api//file=/a.png"),
+        ("GET", "/gradio_api/file%3dhttp://example.com/a.png"),
+        ("GET", "/gradio_api/file/tmp/a.png"),
+        ("GET", "/gradio_api/proxy=http://example.com"),
+        ("GET", "/gradio_api/heartbeat/../file=/a.png"),
+        ("GET", "/static/../config"),
+        ("GET", "/assets/.hidden"),
+        ("POST", "/gradio_api/component_server"),
+        ("POST", "/gradio_api/call/paint"),
+        ("POST", "/gradio_api/process_recording"),
+        ("POST", "/gradio_api/vibe-edit"),
+        ("POST", "/login"),
+        ("GET", "/monitoring"),
+        ("OPTIONS", "/gradio_api/queue/join"),
+        ("POST", "/"),
     ],
 )
-def test_guard(host, path, welcome):
-    scope = {"headers": [(b"host", host.encode())], "path": path}
-    assert guard.is_welcome(scope) is welcome
+def test_what_the_page_does_not_need_has_no_route(method, path):
+    assert guard.route(method, path) == (None, None)
 
 
 def test_without_gradio_one_line_says_what_to_install():

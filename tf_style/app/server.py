@@ -2,7 +2,9 @@
 
 import contextlib
 import ctypes
+import functools
 import os
+import re
 import shutil
 import signal
 import socket
@@ -55,7 +57,9 @@ def serve(port=None, browser=True):
     folder.remove_leftovers()
     root = folder.create()
     try:
-        opened = _launch(root, listening)
+        with _without_network_settings():
+            opened, start_loading = _launch(root, listening)
+        start_loading()
         url = f"http://{HOST}:{listening.getsockname()[1]}/"
         print(f"tf_style: the page is at {url}; Ctrl-C ends it", flush=True)
         if browser:
@@ -92,7 +96,11 @@ def _listen(port):
 
 
 def _launch(root, listening):
-    """Starts the page; returns its `sessions.Sessions`."""
+    """Starts the page.
+
+    Returns:
+        Its `sessions.Sessions`, and a function that begins to load the models.
+    """
     _prepare_environment(root)
     # Reads the environment, and takes a second.
     import gradio as gr
@@ -148,8 +156,8 @@ def _launch(root, listening):
         if not thread.is_alive():
             raise OSError("the page's server does not start")
         time.sleep(0.01)
-    ready.start(photos[0], paintings[0], root / "warm-up")
-    return opened
+    arguments = photos[0], paintings[0], root / "warm-up"
+    return opened, functools.partial(ready.start, *arguments)
 
 
 def _prepare_environment(root):
@@ -166,6 +174,24 @@ def _prepare_environment(root):
         "GRADIO_RUN_HISTORY": "False",
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
+
+
+@contextlib.contextmanager
+def _without_network_settings():
+    """Hides the environment's proxies and certificates for a while.
+
+    Gradio's HTTP client, which the page has no use for, does not start with some that
+    are wrong. The models are fetched by what they say.
+    """
+    hidden = {
+        name: os.environ.pop(name)
+        for name in list(os.environ)
+        if re.fullmatch("(all|https?)_proxy|ssl_cert_(file|dir)", name.lower())
+    }
+    try:
+        yield
+    finally:
+        os.environ |= hidden
 
 
 def _spare_memory():
