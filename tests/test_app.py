@@ -1,5 +1,7 @@
 """The page in the browser: its parts, and all of it in a real headless Chromium."""
 
+import http.client
+import http.server
 import io
 import json
 import math
@@ -10,10 +12,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import types
-import urllib.error
-import urllib.request
 import zipfile
 from pathlib import Path
 from urllib.parse import urlparse
@@ -28,6 +29,7 @@ from tf_style.app.__main__ import main
 from tf_style.app.wish import MOST_SIDE, MOST_STYLES, Wish
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PROGRAM = (sys.executable, "-m", "tf_style.app", "--no_browser")
 # Milliseconds that anything may take on a machine that others use too.
 PATIENCE = 60_000
 
@@ -493,10 +495,9 @@ def app(tmp_path_factory):
         "NO_PROXY": "127.0.0.1",
     }
     port = _free_port()
-    arguments = [sys.executable, "-m", "tf_style.app", "--no_browser"]
     with open(folder / "errors", "w") as errors:
         process = subprocess.Popen(
-            [*arguments, f"--port={port}"],
+            [*PROGRAM, f"--port={port}"],
             cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,
@@ -513,6 +514,339 @@ def app(tmp_path_factory):
     assert process.wait(PATIENCE / 1000) == 130
     assert (folder / "errors").read_text() == ""
     assert {path.name for path in folder.iterdir()} == {"errors", "keras"}
+
+
+class _Browser:
+    """Sends to the page at `app` whatever it likes, with a cookie or without."""
+
+    def __init__(self, app, cookie=True):
+        self.port, self.hash = app.port, "h" + os.urandom(5).hex()
+        self.headers = {}
+        if cookie:
+            status, said, headers = self.ask("GET", "/")
+            assert (status, "SameSite=Strict" in headers["set-cookie"]) == (200, True)
+            self.headers["Cookie"] = headers["set-cookie"].partition(";")[0]
+
+    def ask(self, method, path, body=None, headers=None):
+        """Returns status, body and headers of an answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, body, self.headers | (headers or {}))
+            answer = connection.getresponse()
+            try:
+                said = answer.read()
+            except http.client.IncompleteRead as error:  # Gradio ends some so
+                said = error.partial
+            return answer.status, said, answer.headers
+        finally:
+            connection.close()
+
+    def config(self):
+        return json.loads(self.ask("GET", "/config")[1])
+
+    def event(self, function, data, wait=True, **more):
+        """Returns all that is answered to a click, as bytes."""
+        event = {"fn_index": function["id"], "session_hash": self.hash, "data": data}
+        event["event_data"] = {"index": 0, "value": 0}
+        body = json.dumps(event | more)
+        if not function["queue"]:
+            return self.ask("POST", "/gradio_api/run/predict", body)[1]
+        status, said, _ = self.ask("POST", "/gradio_api/queue/join", body)
+        if status != 200 or not wait:
+            return said
+        path = f"/gradio_api/queue/data?session_hash={self.hash}"
+        return said + self.ask("GET", path)[1]
+
+    def upload(self, name, data, headers=None, chunked=False):
+        """Returns status and the paths that Gradio answers."""
+        part = f'Content-Disposition: form-data; name="files"; filename="{name}"'
+        body = b"--x\r\n%s\r\n\r\n%s\r\n--x--\r\n" % (part.encode(), data)
+        kind = {"Content-Type": "multipart/form-data; boundary=x"} | (headers or {})
+        body = iter([body]) if chunked else body
+        status, said, _ = self.ask("POST", "/gradio_api/upload", body, kind)
+        return status, json.loads(said) if status == 200 else []
+
+
+def _functions(config):
+    """Returns the functions of the page by their names."""
+    return {d["api_name"]: d for d in config["dependencies"]}
+
+
+def _file(path):
+    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+
+
+def _painting(config):
+    """Returns the function that paints, and what a browser would send with it."""
+    function = next(
+        d
+        for d in config["dependencies"]
+        if len(d["inputs"]) == len(Wish.__dataclass_fields__)
+    )
+    values = {c["id"]: c["props"].get("value") for c in config["components"]}
+    return function, [values[number] for number in function["inputs"]]
+
+
+def _snapshot(folder):
+    """Returns names, times and contents of all that is in a folder."""
+    return {
+        path: (path.lstat().st_mtime_ns, path.is_file() and path.read_bytes())
+        for path in [folder, *folder.rglob("*")]
+    }
+
+
+@pytest.fixture
+def listener():
+    """A server of this machine that is never to be asked: its port, and who asked."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_error(404)
+
+        do_HEAD = do_POST = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port, asked
+        server.shutdown()
+
+
+@pytest.fixture
+def victim(tmp_path):
+    """A folder with a picture and a text that nobody was given."""
+    there = tmp_path / "victim"
+    (there / "deep").mkdir(parents=True)
+    images.save_image(there / "deep" / "secret.png", np.ones((1, 90, 97, 3)) / 3)
+    with open(there / "deep" / "secret.png", "ab") as picture:
+        picture.write(b"nobody-was-given-this")
+    (there / "secret.txt").write_text("nobody-was-given-this")
+    return there
+
+
+def test_requests_to_every_function_reach_no_files(app, victim, listener):
+    port, asked = listener
+    me, you = _Browser(app), _Browser(app)
+    config = me.config()
+    paint, valid = _painting(config)
+    (upload,) = you.upload("yours.png", _png(), chunked=True)[1]
+    yours = you.event(paint, [_file(upload), *valid[1:]])
+    yours = re.search(rb'"path":"([^"]*/one-[^"]*[.]png)"', yours)[1].decode()
+    assert Path(yours).exists()
+    inside = str(app.folder / "examples" / "..")
+    around = victim / "deep" / ".." / "deep" / "secret.png"
+    url = f"http://127.0.0.1:{port}/a.png"
+    files = [
+        victim / "deep" / "secret.png",
+        victim / "secret.txt",
+        victim,
+        around,
+        os.path.relpath(victim / "deep" / "secret.png", app.folder),
+        inside + "/" + os.path.relpath(victim / "deep" / "secret.png", app.folder),
+        upload,
+        yours,
+        url,
+    ]
+    files = [str(path) for path in files]
+    values = [_file(path) for path in files]
+    values += [{"path": path} for path in files]
+    values += [files[0], url, {"url": url}, {"path": "a.png", "url": url}]
+    values += [_file("a.png") | {"url": url, "is_stream": True}, {"meta": {}}]
+    values += [None, True, "text", 10**300, -1, 1.5, [], [[]], {}, [values[0]]]
+    before = _snapshot(victim.parent)
+    outside = {*app.folder.parent.iterdir()}
+    answers = []
+    for function in config["dependencies"]:
+        count = len(function["inputs"])
+        for value in values if count else values[:1]:
+            gallery = [{"image": value, "caption": None}, {"video": value}]
+            mixtures = [[value] * count, [gallery] * count]
+            if function["inputs"] == paint["inputs"]:
+                mixtures = [[value, *valid[1:]], [valid[0], gallery, *valid[2:]]]
+            for mixture in mixtures if count else [[]]:
+                answers.append(me.event(function, mixture))
+        if function["inputs"] != paint["inputs"]:  # else it would only paint
+            for event_data in ({"index": -1}, {"index": [0], "value": files}, [], 7):
+                answers.append(me.event(function, [], event_data=event_data))
+                data = valid[1:2] if count else []
+                answers.append(me.event(function, data, event_data=event_data))
+        answers.append(me.event(function, [0] * 50))
+    said = b"".join(answers)
+    assert len(answers) > 200 and b"no such picture on this page" in said
+    assert b"nobody-was-given-this" not in said and b"yours" not in said
+    assert not asked
+    assert _snapshot(victim.parent) == before
+    assert {*app.folder.parent.iterdir()} == outside
+    assert Path(yours).exists()
+    # Numbers come last: they reach what paints.
+    for number in ("NaN", "1e999", "-1e999", "1" * 5000, '"1"', "[]", "{}", "true"):
+        for place in range(3, len(valid)):
+            data = [json.dumps(value) for value in valid]
+            data[place] = number
+            body = f'{{"fn_index": {paint["id"]}, "session_hash": "{me.hash}", "data": '
+            body += f'[{", ".join(data)}]}}'
+            status, said, _ = me.ask("POST", "/gradio_api/queue/join", body)
+            if status == 200:
+                path = f"/gradio_api/queue/data?session_hash={me.hash}"
+                said = me.ask("GET", path)[1]
+                assert b"must be" in said and b"Done" not in said, (number, place)
+            else:
+                assert status == 400
+    assert b"Done in" in me.event(paint, valid)
+
+
+def test_other_browsers_get_nothing(app, victim):
+    me, you = _Browser(app), _Browser(app)
+    paint, valid = _painting(you.config())
+    (upload,) = you.upload("yours.png", _png())[1]
+    said = you.event(paint, [_file(upload), *valid[1:]]).decode()
+    yours = set(re.findall(rf'{app.folder}/page-[^"]*?[.](?:png|zip|jpg)', said))
+    assert {Path(path).suffix for path in yours} == {".png", ".zip", ".jpg"}
+    for path in {upload, *yours}:
+        assert you.ask("GET", f"/gradio_api/file={path}")[0] == 200
+        assert me.ask("GET", f"/gradio_api/file={path}")[0] == 403
+    # Your page's name is worth nothing in another browser.
+    me.hash = you.hash
+    you.event(paint, [_file(upload), *valid[1:]], wait=False)
+    path = f"/gradio_api/queue/data?session_hash={you.hash}"
+    said = me.ask("GET", path)[1]
+    assert b"session_not_found" in said and b"page-" not in said
+    assert b"no such picture" in me.event(paint, [_file(upload), *valid[1:]])
+    assert b"Done in" in you.ask("GET", path)[1]
+    for path in (
+        victim / "secret.txt",
+        "/etc/passwd",
+        f"{app.folder}/../errors",
+        f"{app.folder}/%2e%2e/errors",
+        f"{app.folder}/tf_style_app.lock",
+        f"{app.folder}/examples/../tf_style_app.lock",
+        "../../../../etc/passwd",
+        "file:///etc/passwd",
+        app.folder,
+        "http://127.0.0.1:9/",
+    ):
+        assert me.ask("GET", f"/gradio_api/file={path}")[0] == 403, path
+
+
+ASKED = (
+    ("GET", "/config"),
+    ("GET", "/theme.css"),
+    ("GET", "/gradio_api/file={folder}/examples/harbor.webp"),
+    ("GET", "/gradio_api/heartbeat/abc"),
+    ("GET", "/gradio_api/queue/data?session_hash=abc"),
+    ("POST", "/gradio_api/queue/join"),
+    ("POST", "/gradio_api/run/predict"),
+    ("POST", "/gradio_api/cancel"),
+    ("POST", "/gradio_api/upload"),
+    ("GET", "/gradio_api/upload_progress?upload_id=abc"),
+)
+
+
+def test_foreign_requests_are_refused_on_every_route(app):
+    me, stranger = _Browser(app), _Browser(app, cookie=False)
+    forged = {"Cookie": me.headers["Cookie"][:-1] + "x"}
+    before = {*app.folder.iterdir()}
+    for method, path in ASKED:
+        path = path.format(folder=app.folder)
+        for headers in FOREIGN:
+            values = {
+                k: v.format(port=app.port, other=app.port + 1)
+                for k, v in headers.items()
+            }
+            status, said, answered = me.ask(method, path, "{}", values)
+            assert (status, said) == (403, b"refused"), (path, headers)
+            assert "access-control-allow-origin" not in answered
+            status, *_ = me.ask("OPTIONS", path, headers=values)
+            assert status == 403
+        if path != "/theme.css":
+            for headers in ({}, forged):
+                assert stranger.ask(method, path, "{}", headers)[0] == 403, path
+    origin = {"Origin": "https://elsewhere.example"}
+    assert me.upload("a.png", _png(), origin)[0] == 403
+    assert {*app.folder.iterdir()} == before
+    origin = {"Origin": f"http://127.0.0.1:{app.port}"}
+    assert me.upload("a.png", _png(), origin)[0] == 200
+
+
+def test_large_requests_are_refused(app):
+    me = _Browser(app)
+    body = json.dumps({"session_hash": "abc", "data": ["x" * (1 << 20)]})
+    for path in ("queue/join", "run/predict", "cancel"):
+        for parts in (body, iter([body.encode()])):
+            assert me.ask("POST", f"/gradio_api/{path}", parts)[0] == 413
+    for body in ("", "[" * 100_000, "{}", "[]", '{"session_hash": "../a"}', "\xff"):
+        assert me.ask("POST", "/gradio_api/queue/join", body.encode())[0] == 400
+    for chunked in (False, True):
+        assert me.upload("a.png", bytes(33 << 20), chunked=chunked)[0] == 413
+    endless = {"Content-Length": str(1 << 40)}
+    status, *_ = me.ask("POST", "/gradio_api/upload", b"", endless)
+    assert status == 413
+
+
+def test_pages_that_requests_opened_lock_nobody_out(app):
+    stop = next(
+        d for d in _Browser(app).config()["dependencies"] if d["api_name"] == "stop"
+    )
+    for _ in range(2):
+        flood = _Browser(app)
+        for number in range(20):
+            flood.hash = f"flood{number}"
+            flood.event(stop, [])
+    me = _Browser(app)
+    paint, valid = _painting(me.config())
+    assert b"Done in" in me.event(paint, valid)
+
+
+def test_link_from_elsewhere_keeps_the_cookie(app):
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    status, said, headers = _Browser(app, cookie=False).ask("GET", "/", headers=link)
+    assert (status, "set-cookie" in headers) == (200, False)
+    assert b'http-equiv="refresh"' in said
+
+
+def test_start_removes_what_a_killed_page_left(tmp_path):
+    pytest.importorskip("gradio", reason="no Gradio: pip install '.[app]'")
+    for name in ("plain", "empty"):
+        (tmp_path / f"tf_style_app-{name}").mkdir()
+    (tmp_path / "tf_style_app-plain" / "photo.png").touch()
+    target = tmp_path / "elsewhere"
+    target.mkdir()
+    (target / folder.MARKER).touch()
+    (tmp_path / "tf_style_app-link").symlink_to(target)
+    kept = {*tmp_path.rglob("*")}
+    wrong = {
+        "ALL_PROXY": "socks5://127.0.0.1:9",
+        "SSL_CERT_FILE": str(tmp_path / "none.pem"),
+    }
+    for end in (signal.SIGKILL, signal.SIGHUP):
+        process = subprocess.Popen(
+            [*PROGRAM, f"--port={_free_port()}"],
+            cwd=tmp_path,
+            env=os.environ | wrong | {"TMPDIR": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert "the page is at" in process.stdout.readline()
+        assert len({*tmp_path.glob("tf_style_app-*")} - kept) == 1
+        process.send_signal(end)
+        assert process.wait(PATIENCE / 1000) == {signal.SIGHUP: 130}.get(end, -end)
+    assert {*tmp_path.rglob("*")} == kept
+
+
+def test_pages_that_live_are_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder.tempfile, "tempdir", str(tmp_path))
+    mine = folder.create()
+    code = "from tf_style.app import folder; folder.remove_leftovers(); "
+    code += "print(folder.create())"
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    for _ in range(2):  # each removes what the one before it left
+        done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=-1)
+        left = Path(done.stdout.decode().strip())
+        assert {*tmp_path.iterdir()} == {mine, left}
 
 
 @pytest.fixture
@@ -796,30 +1130,9 @@ def test_no_more_than_a_few_wait(open_page):
     page.locator("#pair-fast img").wait_for()
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "file=/etc/passwd",
-        "file={folder}/../../../../../../etc/passwd",
-        "file={folder}/%2e%2e/%2e%2e/errors",
-        "file=../../../../../../etc/passwd",
-        "file=file:///etc/passwd",
-        "file={folder}",
-        "file/etc/passwd",
-        "file=http://127.0.0.1:9/",
-        "proxy=http://127.0.0.1:9/",
-    ],
-)
-def test_nothing_else_can_be_read(app, path):
-    url = f"{app.url}gradio_api/{path.format(folder=app.folder)}"
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(url)
-    assert refused.value.code in (403, 404)
-
-
 def test_port_that_is_taken_is_one_line(app):
     done = subprocess.run(
-        [sys.executable, "-m", "tf_style.app", "--no_browser", f"--port={app.port}"],
+        [*PROGRAM, f"--port={app.port}"],
         capture_output=True,
         text=True,
         timeout=60,

@@ -99,7 +99,10 @@ class Guard:
             scope["query_string"] = _query(query, "session_hash", HASH, f"{owner}.")
         elif kind == "event":
             event = _event(await _read(receive, MOST_TEXT), owner)
-            scope["headers"] = _without(scope, b"content-length")
+            # Gradio reads what was read here, and as it was.
+            kind_of_text = (b"content-type", b"application/json")
+            others = _without(scope, b"content-length", b"content-type")
+            scope["headers"] = [*others, kind_of_text]
             receive = _again(event, receive)
         elif kind == "upload":
             receive = _bounded(scope, receive, answer, self._most_bytes)
@@ -222,8 +225,8 @@ def _values(scope, name):
     return [value for key, value in scope["headers"] if key == name]
 
 
-def _without(scope, name):
-    return [(key, value) for key, value in scope["headers"] if key != name]
+def _without(scope, *names):
+    return [(key, value) for key, value in scope["headers"] if key not in names]
 
 
 def _query(query, name, form, prefix=""):
