@@ -72,7 +72,8 @@ KEPT_TO = {
     "cv2": {"flow"},
     "gradio": {"app"},
     "ray": {"runtime"},
-    "starlette": {"app"},
+    "fastapi": {"app"},
+    "uvicorn": {"app"},
     "PIL": {"decode", "images", "sheet", "film", "reel"},
 }
 

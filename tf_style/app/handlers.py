@@ -42,7 +42,7 @@ class Handlers:
             photo = photo and self._sessions.admit(name, photo)
             styles = _files(styles)
             if len(styles) <= MOST_STYLES:  # else it is refused in the next line
-                styles = [self._sessions.admit(name, style) for style in styles]
+                styles = [self._sessions.admit(name, s, "style") for s in styles]
             wish = Wish(photo, tuple(styles), *settings)
             task = self._sessions.find(name).begin(kind)
             self._warmup.hurry()
@@ -69,7 +69,7 @@ class Handlers:
         If it is no picture, it is the photo from before.
         """
         session = self._sessions.find(name)
-        session.photo = next(self._adopt([photo], name), session.photo)
+        session.photo = next(self._adopt([photo], name, "photo"), session.photo)
         return session.photo
 
     def pick_photo(self, index, name):
@@ -90,12 +90,12 @@ class Handlers:
                 f"At most {MOST_STYLES} styles can be mixed; the first {MOST_STYLES} "
                 f"of {len(files)} are kept"
             )
-        return [*self._adopt(files[:MOST_STYLES], name)]
+        return [*self._adopt(files[:MOST_STYLES], name, "style")]
 
     def toggle_style(self, styles, index, name):
         """Returns the styles with one of ours more, or less."""
         ours = _one_of(self.paintings, index)
-        paths = [*self._adopt(_files(styles)[:MOST_STYLES], name)]
+        paths = [*self._adopt(_files(styles)[:MOST_STYLES], name, "style")]
         chosen = [path for path in paths if path != ours]
         if len(chosen) < len(paths):
             return chosen
@@ -114,11 +114,11 @@ class Handlers:
             notes = [f"no picture can be painted: {self._sessions.plain(error)}"]
         return [note[:1].upper() + note[1:] + "." for note in notes]
 
-    def _adopt(self, files, name):
+    def _adopt(self, files, name, kind):
         """Yields the paths of pictures, and warns of what is none."""
         for file in files:
             try:
-                yield self._sessions.admit(name, file)
+                yield self._sessions.admit(name, file, kind)
             except Exception as error:
                 gr.Warning(self._sessions.plain(error))
 

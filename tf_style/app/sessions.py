@@ -13,12 +13,16 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from PIL import Image
+
 from tf_style import decode, images
 from tf_style.app.folder import remove
 from tf_style.app.wish import MOST_SIDE
 
 # Pages that may be open at a time; a page that was left counts no more.
 MOST_PAGES = 32
+# Longest side in pixels of a style that is kept as it is.
+MOST_STYLE_SIDE = 4096
 # Files that one page may upload.
 MOST_UPLOADS = 50
 # Seconds after which an upload goes that no page has taken over, and a page whose
@@ -90,10 +94,11 @@ class Session:
             self.stop(kind)
         remove(self.folder.parent, self.folder)
 
-    def adopt(self, upload):
+    def adopt(self, upload, kind):
         """Copies an uploaded picture into the page's folder; returns its path there.
 
-        Gradio keeps one of equal files for all pages, so it is not moved.
+        Gradio keeps one of equal files for all pages, so it is not moved. Of a "style"
+        that is large, a smaller copy is kept, since styles are decoded at full size.
 
         Raises:
             ValueError: it is no picture, or too large, or there are too many.
@@ -108,13 +113,21 @@ class Session:
         if upload.suffix.lower() not in decode.READABLE:
             # It tells Gradio what to show and us what to call it; the bytes are kept.
             name += ".png"
+        path = folder / name
         try:
-            shutil.copyfile(upload, folder / name)
-            images.load_picture(folder / name, MOST_SIDE["hub"])
+            shutil.copyfile(upload, path)
+            # The header alone says whether it is too large.
+            picture = images.load_picture(path, MOST_SIDE["hub"])
+            with Image.open(path, formats=decode.FORMATS) as image:
+                large = max(image.size) > MOST_STYLE_SIDE
+            if kind == "style" and large:
+                remove(folder, path)
+                path = path.with_suffix(".png")
+                images.save_image(path, picture.pixels, picture.alpha)
         except BaseException:
             remove(self.folder, folder)
             raise
-        return str(folder / name)
+        return str(path)
 
 
 class Sessions:
@@ -152,7 +165,7 @@ class Sessions:
             self._open[name].used = time.monotonic()
             return self._open[name]
 
-    def admit(self, name, given):
+    def admit(self, name, given, kind="photo"):
         """Returns the path of a picture that a page may use.
 
         Whatever a request calls a file becomes one here, and nowhere else. An upload is
@@ -161,6 +174,7 @@ class Sessions:
         Args:
             name: of the page.
             given: what the request says: Gradio's file object, a path, or anything.
+            kind: "photo" or "style".
 
         Raises:
             ValueError: it is none of our examples, no file in the page's folder and no
@@ -174,7 +188,7 @@ class Sessions:
             raise ValueError("There is no such picture on this page; upload it again")
         if str(path) in self._examples or path.is_relative_to(session.folder):
             return str(path)
-        return session.adopt(path)
+        return session.adopt(path, kind)
 
     def may_read(self, owner, path):
         """Tells whether a browser may be shown a file, of any of its pages."""
