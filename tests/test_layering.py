@@ -74,7 +74,7 @@ KEPT_TO = {
     "ray": {"runtime"},
     "fastapi": {"app"},
     "uvicorn": {"app"},
-    "PIL": {"decode", "images", "sheet", "film", "reel"},
+    "PIL": {"decode", "images", "sheet", "film", "reel", "app"},
 }
 
 
