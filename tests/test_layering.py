@@ -74,8 +74,9 @@ KEPT_TO = {
     "cv2": {"flow"},
     "gradio": {"app"},
     "ray": {"runtime"},
-    "starlette": {"app"},
-    "PIL": {"decode", "images", "sheet", "film", "reel"},
+    "fastapi": {"app"},
+    "uvicorn": {"app"},
+    "PIL": {"decode", "images", "sheet", "film", "reel", "app"},
 }
 
 
