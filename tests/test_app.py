@@ -334,18 +334,19 @@ def test_bundle_can_be_repeated_where_it_is_unpacked(tmp_path, monkeypatch):
     inputs = {"content": (str(photo), "1"), "style": (str(style), "2")}
     model = types.SimpleNamespace(name="builtin", source="here", checksum="3")
     account = manifest.describe(job, inputs, {"hub": model})
-    manifest.write(account, tmp_path / "out.png", {})
+    with manifest.publishing(account, [tmp_path / "out.png"], {}) as (temporary,):
+        temporary.write_bytes((tmp_path / "in" / "paint.png").read_bytes())
     bundle.write(tmp_path / "out.zip", [tmp_path / "out.png"])
     there = tmp_path / "there"
     zipfile.ZipFile(tmp_path / "out.zip").extractall(there)
     assert sorted(path.name for path in there.iterdir()) == [
         "content.jpg",
-        "out.json",
         "out.png",
+        "out.png.json",
         "style.png",
     ]
     monkeypatch.chdir(there)
-    again = manifest.read("out.json")
+    again = manifest.read("out.png.json")
     assert (again.contents, again.styles) == (("content.jpg",), ("style.png",))
 
 
@@ -974,7 +975,7 @@ def _take(page, button, tmp_path):
 def _unpack(path):
     """Returns the names in a ZIP, its manifest, and the size of its picture."""
     with zipfile.ZipFile(path) as archive:
-        account = json.loads(archive.read(f"{path.stem}.json"))
+        account = json.loads(archive.read(f"{path.stem}.png.json"))
         picture = Image.open(io.BytesIO(archive.read(f"{path.stem}.png")))
         return sorted(archive.namelist()), account, picture.size
 
@@ -989,7 +990,7 @@ def test_fast_path_from_upload_to_download(page, photo, painting, tmp_path):
     names, account, size = _unpack(_take(page, "#one-bundle", tmp_path))
     assert names == [
         "content.png",
-        "photo_painting.json",
+        "photo_painting.png.json",
         "photo_painting.png",
         "style.jpg",
     ]

@@ -38,7 +38,7 @@ ROWS = (
     ("builtin", "memory"),
     ("images", "losses", "lbfgs", "pieces"),
     ("startup",),
-    ("decode", "files", "config", "hardware", "events"),
+    ("arrays", "decode", "files", "config", "hardware", "events"),
     ("__init__",),
 )
 DEPTH = {name: depth for depth, row in enumerate(ROWS) for name in row}
