@@ -140,10 +140,41 @@ def check_progress(path):
     _read_progress(progress_folder(path))
 
 
+def remove_progress(path, account):
+    """Removes the progress folder of a film that was finished, if it is this one's.
+
+    Args:
+        path: the film.
+        account: what it depends on, as of `manifest.describe`.
+    """
+    folder = progress_folder(path)
+    found = _read_progress(folder)
+    if "account" in found and not manifest.difference(found["account"], account):
+        _remove(folder)
+
+
+def _remove(folder):
+    """Deletes what we wrote into a folder, and the folder if nothing is left."""
+    with contextlib.suppress(OSError):
+        _clear(folder)
+        for name in (MARKER, LOCK):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _clear(folder):
+    """Deletes what is of a film, and has a name of ours."""
+    for path in list(folder.iterdir()):
+        if OURS.fullmatch(path.name) and path.is_file():
+            path.unlink()
+
+
 def _read_progress(folder):
     """Returns what the marker of a progress folder says; {} where nothing is there."""
     try:
-        if not os.path.lexists(folder) or {*os.listdir(folder)} <= {LOCK}:
+        names = os.listdir(folder) if os.path.lexists(folder) else []
+        # A process that was killed early leaves no more than these.
+        if all(name == LOCK or files.is_temporary(name) for name in names):
             return {}
         found = json.loads((folder / MARKER).read_text("utf-8"))
         if isinstance(found, dict) and "tf_style" in found:
@@ -214,7 +245,7 @@ class VideoWriter:
                 self.note = self._resume(found)
             if not self.committed:
                 self._write_marker(self._progress())
-                self._clear()
+                _clear(self.folder)
         except BaseException:
             if not found:
                 self.remove()
@@ -343,11 +374,7 @@ class VideoWriter:
     def remove(self):
         """Deletes what we wrote into the folder, and the folder if nothing is left."""
         self._drop_encoder()
-        with contextlib.suppress(OSError):
-            self._clear()
-            for name in (MARKER, LOCK):
-                (self.folder / name).unlink(missing_ok=True)
-            self.folder.rmdir()
+        _remove(self.folder)
 
     def _resume(self, found):
         """Goes on from what an earlier run committed, if it is the same film's.
@@ -396,12 +423,6 @@ class VideoWriter:
     def _write_marker(self, progress):
         with files.replacing(self.folder / MARKER) as temporary:
             temporary.write_text(json.dumps(progress) + "\n", "utf-8")
-
-    def _clear(self):
-        """Deletes what is of a film, and has a name of ours."""
-        for path in list(self.folder.iterdir()):
-            if OURS.fullmatch(path.name) and path.is_file():
-                path.unlink()
 
     @property
     def _first_still(self):
