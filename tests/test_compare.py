@@ -115,12 +115,12 @@ def test_both_results_are_of_the_same_styles_and_masks(configs, pair):
     left = np.zeros((1, 37, 50, 1), np.float32)
     left[:, :, :25] = 1
     styles, regions = [style, style[:, ::-1] ** 3], [left, 1 - left]
-    result = compare.compare(content, styles, slow, fast, regions=regions)
-    expected = hub.stylize(content, styles, fast, regions)
+    result = compare.compare(content, styles, slow, fast, masks=regions)
+    expected = hub.stylize(content, styles, fast, masks=regions)
     np.testing.assert_array_equal(result.fast.picture, expected)
-    expected = gatys.stylize(content, styles, slow, regions=regions)
+    expected = gatys.stylize(content, styles, slow, masks=regions)
     np.testing.assert_array_equal(result.slow.picture, expected)
-    goal = gatys.load_objective(slow, (37, 50), regions=regions)
+    goal = gatys.load_objective(slow, (37, 50), masks=regions)
     targets = goal.measure_targets(content, styles, (37, 50))
     for found in (result.fast, result.slow):
         terms = goal.measure_losses(found.picture, targets)
@@ -148,7 +148,7 @@ def test_an_interrupted_comparison_ends_with_the_best_picture_so_far(configs, pa
 def test_an_interrupt_before_the_first_step_leaves_nothing_to_compare(
     configs, pair, monkeypatch
 ):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(gatys, "iterate", interrupted)

@@ -441,14 +441,13 @@ def test_a_run_that_does_not_recover_stops_with_its_best_picture(settings, conte
     np.testing.assert_array_equal(gatys.finish(steps[-1], content, config), content)
 
 
-@pytest.mark.parametrize("weights", [{}, {"style_weight": 0, "content_weight": 1e-3}])
+@pytest.mark.parametrize("name", ["style_weight", "content_weight"])
 def test_a_first_picture_without_a_finite_loss_is_an_error(
-    settings, content, style, weights
+    settings, content, style, name
 ):
-    broken = content.copy()
-    broken[0, 3, 4] = np.nan
+    config = settings(**{name: 1e300})  # beyond float32
     with pytest.raises(ValueError, match="loss of the first picture is not finite"):
-        gatys.stylize(content, style, settings(init="x.png", **weights), init=broken)
+        gatys.stylize(content, style, config)
 
 
 def test_pictures_too_small_for_the_layers_are_an_error(vgg19, content, style):

@@ -317,22 +317,23 @@ def test_of_frames_each_style_of_a_blend_remembers_its_own(content, style, halve
     both = hub.encode([style, RED], config)
     memory = {}
     pictures = [
-        hub.stylize_batch([frame], both, config, halves, memory)[0] for frame in frames
+        hub.stylize_batch([frame], both, config, masks=halves, memory=memory)[0]
+        for frame in frames
     ]
     for index, (painting, side) in enumerate(
         ((style, np.s_[:, :, :25]), (RED, np.s_[:, :, 25:]))
     ):
         alone, own = hub.encode(painting, config), {}
         for frame, picture in zip(frames, pictures):
-            (expected,) = hub.stylize_batch([frame], alone, config, (), own)
+            (expected,) = hub.stylize_batch([frame], alone, config, memory=own)
             np.testing.assert_allclose(picture[side], expected[side], atol=1e-5)
 
 
 def test_a_memory_changes_the_frame_after_and_not_the_first(content, style):
     config, frames = HubConfig(model="builtin", style_size=64), frames_of(content)
     code, memory = hub.encode(style, config), {}
-    found = [hub.stylize_batch([f], code, config, (), memory)[0] for f in frames]
-    afresh = [hub.stylize_batch([f], code, config, (), {})[0] for f in frames]
+    found = [hub.stylize_batch([f], code, config, memory=memory)[0] for f in frames]
+    afresh = [hub.stylize_batch([f], code, config, memory={})[0] for f in frames]
     np.testing.assert_array_equal(found[0], afresh[0])
     assert np.abs(found[1] - afresh[1]).mean() > 0.02
 
@@ -342,11 +343,11 @@ def test_a_picture_of_a_batch_is_finished_to_what_it_is_alone(
     stub_model, content, style, halves, way
 ):
     config = HubConfig(model=str(stub_model), preserve_color=way)
-    for regions in ((), halves[:1]):
-        code = hub.encode(style, config, content)
-        (raw,) = hub.stylize_batch([content], code, config, regions)
-        picture = hub.finish(raw, content, config, regions)
-        expected = hub.stylize(content, style, config, regions)
+    for regions in (None, halves[:1]):
+        code = hub.encode(style, config, content=content)
+        (raw,) = hub.stylize_batch([content], code, config, masks=regions)
+        picture = hub.finish(raw, content, config, masks=regions)
+        expected = hub.stylize(content, style, config, masks=regions)
         np.testing.assert_allclose(picture, expected, atol=1e-6)
         right = np.s_[:, :, 25:]
         kept = np.array_equal(picture[right], content[right])

@@ -295,7 +295,7 @@ def test_where_the_mask_is_black_the_photo_stays_bit_for_bit(
 ):
     engine, config = list(engines(stub_model))[number]
     left, _ = halves(37, 50)
-    picture = engine.stylize(content, style, config, regions=[left])
+    picture = engine.stylize(content, style, config, masks=[left])
     np.testing.assert_array_equal(picture[:, :, 25:], content[:, :, 25:])
     assert np.abs(picture - content)[:, :, :25].mean() > 0.01
     assert 0 <= picture.min() <= picture.max() <= 1
@@ -305,7 +305,7 @@ def test_where_the_mask_is_black_the_photo_stays_bit_for_bit(
 def test_a_black_mask_gives_back_the_photo(stub_model, content, style, number):
     engine, config = list(engines(stub_model))[number]
     black = np.zeros((1, 37, 50, 1), np.float32)
-    picture = engine.stylize(content, style, config, regions=[black])
+    picture = engine.stylize(content, style, config, masks=[black])
     np.testing.assert_array_equal(picture, content)
 
 
@@ -315,9 +315,9 @@ def test_masks_that_do_not_fit_are_refused_by_both_paths(
 ):
     engine, config = list(engines(stub_model))[number]
     with pytest.raises(ValueError, match="other proportions"):
-        engine.stylize(content, style, config, regions=[np.ones((1, 50, 37, 1))])
+        engine.stylize(content, style, config, masks=[np.ones((1, 50, 37, 1))])
     with pytest.raises(ValueError, match="2 masks for 1 styles"):
-        engine.stylize(content, style, config, regions=[content, content])
+        engine.stylize(content, style, config, masks=[content, content])
 
 
 RED, BLUE = (
@@ -330,7 +330,7 @@ def test_of_the_fast_path_each_region_is_the_picture_of_its_style(stub_model, co
     left, right = halves(37, 50)
     right[:, :, 40:] = 0
     config = HubConfig(model=str(stub_model))
-    found = hub.stylize(content, [RED, BLUE], config, [left, right])
+    found = hub.stylize(content, [RED, BLUE], config, masks=[left, right])
     reddish, bluish = (hub.stylize(content, s, config) for s in (RED, BLUE))
     np.testing.assert_allclose(found[:, :, :25], reddish[:, :, :25], atol=1e-5)
     np.testing.assert_allclose(found[:, :, 25:40], bluish[:, :, 25:40], atol=1e-5)
@@ -341,7 +341,7 @@ def test_of_the_fast_path_a_white_mask_is_as_good_as_none(content, style):
     config = HubConfig(model="builtin")
     white = np.ones((1, 37, 50, 1), np.float32)
     np.testing.assert_allclose(
-        hub.stylize(content, style, config, [white]),
+        hub.stylize(content, style, config, masks=[white]),
         hub.stylize(content, style, config),
         atol=1e-6,
     )
@@ -358,7 +358,7 @@ def test_of_the_slow_path_each_half_takes_the_colour_of_its_style():
         steps=15,
     )
     found = gatys.stylize(
-        photo.astype(np.float32), [RED, BLUE], config, regions=halves(32, 48)
+        photo.astype(np.float32), [RED, BLUE], config, masks=halves(32, 48)
     )
     left, right = (
         found[0, :, half].mean((0, 1)) for half in (slice(20), slice(28, 48))

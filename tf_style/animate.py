@@ -147,11 +147,13 @@ def _paint_fast(task, code, shots):
 
     def paint(batch):
         contents = [shot.pixels for shot in batch]
-        painted = hub.stylize_batch(contents, code, config, regions, memory)
+        painted = hub.stylize_batch(
+            contents, code, config, masks=regions, memory=memory
+        )
         for shot, picture in zip(batch, painted):
             if task.job.flow:
                 picture = blend.add(picture, shot.motion)
-            yield shot.frame, hub.finish(picture, shot.pixels, config, regions)
+            yield shot.frame, hub.finish(picture, shot.pixels, config, masks=regions)
 
     batch, trouble = [], None
     while True:
@@ -183,17 +185,24 @@ def _paint_slow(task, code, shots):
         if before is None or shot.cut:
             config, init = first, task.init.pixels if task.init else None
             if "hub" in task.job.engines:
-                init = hub.stylize(shot.pixels, code(), task.job.hub, regions)
+                init = hub.stylize(shot.pixels, code(), task.job.hub, masks=regions)
         elif shot.motion:
             moved, trust = flow.carry(before, shot.motion), shot.motion.trust[None]
             prior = gatys.Prior(moved, trust)
             # What comes into view must not start from what hid it.
             init = shot.pixels + trust * (moved - shot.pixels)
-        inputs = (shot.pixels, styles, config, init, regions)
-        for step in gatys.iterate(*inputs, prior=prior, objectives=objectives):
+        for step in gatys.iterate(
+            shot.pixels,
+            styles,
+            config,
+            masks=regions,
+            init=init,
+            prior=prior,
+            objectives=objectives,
+        ):
             yield step
         before = step.best.numpy()
-        yield shot.frame, gatys.finish(step, shot.pixels, config, regions)
+        yield shot.frame, gatys.finish(step, shot.pixels, config, masks=regions)
 
 
 def _regions(task):
