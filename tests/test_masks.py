@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tf_style import gatys, hub, images, masks, objective
 from tf_style.config import GatysConfig, HubConfig
@@ -365,3 +366,59 @@ def test_of_the_slow_path_each_half_takes_the_colour_of_its_style():
     )
     assert left[0] > left[2] + 0.3
     assert right[2] > right[0] + 0.3
+
+
+HALF = np.arange(12.0).reshape(3, 4) > 5
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        HALF,
+        HALF[..., None],
+        HALF[None, ..., None].astype(np.float32),
+        np.uint8(255 * HALF),
+        np.uint16(65535 * HALF),
+        np.repeat(HALF[..., None].astype(np.float64), 3, -1),
+        np.uint8(255 * np.repeat(HALF[None, ..., None], 3, -1)),
+        tf.cast(HALF, tf.float32),
+        Image.fromarray(np.uint8(255 * HALF)),
+        Image.fromarray(HALF),
+    ],
+    ids=lambda value: f"{type(value).__name__} {getattr(value, 'shape', value)}",
+)
+def test_masks_are_taken_as_callers_have_them(value):
+    mask = masks.as_mask(value)
+    assert (type(mask), mask.dtype) == (np.ndarray, np.float32)
+    np.testing.assert_array_equal(mask, HALF[None, ..., None])
+
+
+@pytest.mark.parametrize(
+    "value, came, advice",
+    [
+        ("a.png", "'a.png'", "; load_image reads files"),
+        (None, "None", ""),
+        (HALF.astype(int), "ndarray int64 [3, 4] from 0 to 1", "; bring it to [0, 1]"),
+        (255.0 * HALF, "ndarray float64 [3, 4] from 0 to 255", "; in [0, 255]? divide"),
+        (
+            np.ones((2, 3, 4, 1)),
+            "ndarray float64 [2, 3, 4, 1] from 1",
+            "; give them as",
+        ),
+        (np.ones((3, 4, 2)), "ndarray float64 [3, 4, 2] from 1 to 1", ""),
+        (np.full((3, 4), np.nan), "ndarray float64 [3, 4] that is not finite", ""),
+    ],
+)
+def test_what_is_no_mask_is_told(value, came, advice):
+    with pytest.raises(ValueError) as caught:
+        masks.fit([value], np.zeros((1, 3, 4, 3)), 1)
+    text = str(caught.value)
+    assert text.startswith(f"masks[0] is {came}") and advice in text
+    assert "; it must be a mask, [H, W], [H, W, 1] or [1, H, W, 1], of floats" in text
+
+
+def test_one_mask_need_not_be_in_a_list():
+    photo = np.zeros((1, 3, 4, 3), np.float32)
+    [mask] = masks.fit(HALF, photo, 2)
+    np.testing.assert_array_equal(mask, HALF[None, ..., None])
+    assert masks.fit(None, photo, 2) == []
