@@ -70,7 +70,10 @@ def finish(picture, content, config=None, *, masks=None):
     picture = images.as_picture(picture, "picture")
     content = images.as_picture(content, "content")
     if picture.shape != content.shape:
-        sizes = [f"{width}x{height}" for _, height, width, _ in (picture, content)]
+        sizes = [
+            f"{width}x{height}"
+            for _, height, width, _ in (picture.shape, content.shape)
+        ]
         raise ValueError("picture is of {} pixels, and content of {}".format(*sizes))
     masks = masking.as_masks(masks)
     picture = color.restore(picture, content, config)
