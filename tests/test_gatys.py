@@ -449,6 +449,7 @@ def test_a_run_that_does_not_recover_stops_with_its_best_picture(settings, conte
     np.testing.assert_array_equal(gatys.finish(steps[-1], content, config), content)
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 @pytest.mark.parametrize("name", ["style_weight", "content_weight"])
 def test_a_first_picture_without_a_finite_loss_is_an_error(
     settings, content, style, name

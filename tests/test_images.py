@@ -487,8 +487,8 @@ LAST = "move its channels to the end"
 GREY = "repeat its one channel three times"
 NO_PICTURES = [
     (None, "None", ""),
-    ("a.jpg", "'a.jpg'", "load_image reads files"),
-    (Path("a.jpg"), "'a.jpg'", "load_image reads files"),
+    ("a.jpg", "'a.jpg'", "read files with images.load_image"),
+    (Path("a.jpg"), "'a.jpg'", "read files with images.load_image"),
     ([flat(1, 4, 5, 3)] * 2, "a list of 2", BATCH),
     ({}, "dict", ""),
     (7, "int", ""),

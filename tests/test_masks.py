@@ -396,7 +396,7 @@ def test_masks_are_taken_as_callers_have_them(value):
 @pytest.mark.parametrize(
     "value, came, advice",
     [
-        ("a.png", "'a.png'", "; load_image reads files"),
+        ("a.png", "'a.png'", "; read files with images.load_image"),
         (None, "None", ""),
         (HALF.astype(int), "ndarray int64 [3, 4] from 0 to 1", "; bring it to [0, 1]"),
         (255.0 * HALF, "ndarray float64 [3, 4] from 0 to 255", "; in [0, 255]? divide"),

@@ -193,18 +193,17 @@ def as_array(value, name, wanted, several="", channels=(3,), limited=True):
     is_float = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
     shaped = array[..., None] if array.ndim == 2 and 1 in channels else array
     shaped = shaped[None] if shaped.ndim == 3 else shaped
-    if not (is_float or white and (white > 1 or 1 in channels)):
-        raise refusal(array)
-    if shaped.ndim != 4 or shaped.shape[0] != 1 or shaped.shape[3] not in channels:
-        raise refusal(array)
-    if not shaped.size:
+    if not (
+        (is_float or white and (white > 1 or 1 in channels))
+        and (shaped.ndim == 4 and shaped.shape[0] == 1 and shaped.shape[3] in channels)
+        and shaped.size
+    ):
         raise refusal(array)
     if white:
         return shaped.astype(np.float32) / np.float32(white)
     low, high = float(shaped.min()), float(shaped.max())  # NaN if there is any
-    if not np.isfinite([low, high]).all():
-        raise refusal(array)
-    if limited and (low < -TOLERANCE or high > 1 + TOLERANCE):
+    beyond = low < -TOLERANCE or high > 1 + TOLERANCE
+    if not np.isfinite([low, high]).all() or limited and beyond:
         raise refusal(array)
     if low < 0 or high > 1:
         shaped = np.clip(shaped, 0, 1)
@@ -217,7 +216,7 @@ def _refusal(name, wanted, several, channels, value, array=None):
     if value is None:
         came = "None"
     elif isinstance(value, (str, bytes, os.PathLike)):
-        came, advice = f"{os.fsdecode(value)!r}", "load_image reads files"
+        came, advice = f"{os.fsdecode(value)!r}", "read files with images.load_image"
     elif isinstance(value, Picture):
         advice = "pass its pixels"
     elif isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
