@@ -42,7 +42,7 @@ def account(steps=300, content="abc", backbone="def", folder="/here", **settings
 
 
 def test_a_state_is_read_back_bit_for_bit(tmp_path, state):
-    path = tmp_path / "out.checkpoint.npz"
+    path = tmp_path / "out.png.checkpoint.npz"
     checkpoint.write(path, state, account())
     found = checkpoint.read(path, account())
     for name, value in state._asdict().items():
@@ -56,7 +56,7 @@ def test_a_state_is_read_back_bit_for_bit(tmp_path, state):
 
 
 def test_where_the_inputs_lie_does_not_matter(tmp_path, state):
-    path = tmp_path / "out.checkpoint.npz"
+    path = tmp_path / "out.png.checkpoint.npz"
     checkpoint.write(path, state, account(folder="/here"))
     assert checkpoint.read(path, account(folder="/there")).index == 17
 
@@ -77,7 +77,7 @@ def test_where_the_inputs_lie_does_not_matter(tmp_path, state):
 def test_the_checkpoint_of_another_run_is_refused_with_the_difference(
     tmp_path, state, other, difference
 ):
-    path = tmp_path / "out.checkpoint.npz"
+    path = tmp_path / "out.png.checkpoint.npz"
     checkpoint.write(path, state, account())
     with pytest.raises(ValueError, match="leave out --resume") as error:
         checkpoint.read(path, account(**other))
@@ -86,7 +86,7 @@ def test_the_checkpoint_of_another_run_is_refused_with_the_difference(
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", None])
 def test_a_damaged_checkpoint_is_told_from_one(tmp_path, state, damage):
-    path = tmp_path / "out.checkpoint.npz"
+    path = tmp_path / "out.png.checkpoint.npz"
     checkpoint.write(path, state, account())
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
@@ -95,7 +95,7 @@ def test_a_damaged_checkpoint_is_told_from_one(tmp_path, state, damage):
 
 
 def test_another_archive_is_no_checkpoint(tmp_path):
-    path = tmp_path / "out.checkpoint.npz"
+    path = tmp_path / "out.png.checkpoint.npz"
     np.savez(path, image=np.zeros(3))
     with pytest.raises(ValueError, match="is not a checkpoint of tf_style"):
         checkpoint.read(path, account())
@@ -106,7 +106,7 @@ def test_a_run_that_goes_on_ends_with_the_picture_of_one_that_never_stopped(
     tmp_path, content, style, shallow, optimizer
 ):
     config = GatysConfig(**shallow, steps=8, optimizer=optimizer)
-    path = tmp_path / "out.checkpoint.npz"
+    path = tmp_path / "out.png.checkpoint.npz"
     states, whole = [], []
     for step in gatys.iterate(content, style, config):
         states.append(step.state())

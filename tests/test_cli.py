@@ -24,7 +24,7 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from tf_style import cli, images
+from tf_style import cli, images, manifest
 from tf_style.config import MAX_SIDE, MODES, GatysConfig, HubConfig, Job
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -236,7 +236,7 @@ def test_the_fast_path_writes_its_picture(tf_style, pair, tmp_path):
     assert re.fullmatch(rf"wrote {out} \(\d+\.\d s\)\n", end.out)
     assert end.err == ""
     assert images.load_image(out).shape == (1, 37, 50, 3)
-    assert json.loads(out.with_suffix(".json").read_text())["tf_style"]
+    assert json.loads(manifest.path_of(out).read_text())["tf_style"]
 
 
 def test_the_slow_path_writes_its_picture(tf_style, pair, slow, tmp_path):
@@ -285,9 +285,9 @@ def test_both_paths_work_offline_and_say_with_what(
     assert "Magenta's model cannot be had" in told[0]
     assert "--model=magenta insists" in told[0]
     assert "VGG-19 cannot be had" in told[1] and "--backbone=vgg19 insists" in told[1]
-    account = json.loads((tmp_path / "out.json").read_text())
+    account = json.loads((tmp_path / "out.png.json").read_text())
     assert {m["name"] for m in account["models"].values()} == {"builtin"}
-    again = tf_style(f"--from_manifest={tmp_path / 'out.json'}", "--quiet")
+    again = tf_style(f"--from_manifest={tmp_path / 'out.png.json'}", "--quiet")
     assert (again.status, again.err) == (0, "")
 
 
@@ -322,7 +322,7 @@ def test_styles_are_blended_and_masked_in_every_mode(
     engines = (*pair[:2], *model, *slow, f"--mode={mode}")
     end = tf_style(*engines, *flags_of_styles, f"--output={out}")
     assert (end.status, end.err) == (0, "")
-    account = json.loads(out.with_suffix(".json").read_text())
+    account = json.loads(manifest.path_of(out).read_text())
     named = {"content", "style", "style_2", "mask", "mask_2"}
     assert account["inputs"].keys() == named
     assert account["inputs"]["mask_2"]["source"] == str(tmp_path / "right.png")
@@ -330,7 +330,7 @@ def test_styles_are_blended_and_masked_in_every_mode(
         settings = account["settings"][engine]
         assert settings["style_weights"] == [3, 1]
         assert settings["preserve_color"] == "covariance"
-    again = tf_style(f"--from_manifest={tmp_path / 'out.json'}", "--resume")
+    again = tf_style(f"--from_manifest={tmp_path / 'out.png.json'}", "--resume")
     assert (again.status, again.out) == (0, f"kept {out}\n")
 
 
@@ -498,7 +498,7 @@ def test_a_size_of_style_for_the_slow_path_need_not_suit_the_fast_one(
 def test_a_manifest_repeats_its_run(tf_style, pair, tmp_path):
     first, again = tmp_path / "out.png", tmp_path / "again.png"
     tf_style(*pair, f"--output={first}", "--max_side=40")
-    end = tf_style(f"--from_manifest={tmp_path / 'out.json'}", f"--output={again}")
+    end = tf_style(f"--from_manifest={tmp_path / 'out.png.json'}", f"--output={again}")
     assert end.status == 0
     assert again.read_bytes() == first.read_bytes()
 
@@ -508,7 +508,7 @@ def test_a_manifest_is_not_repeated_with_a_changed_input(
 ):
     tf_style(*pair, f"--output={tmp_path / 'out.png'}")
     images.save_image(photo, np.zeros((1, 37, 50, 3)))
-    end = tf_style(f"--from_manifest={tmp_path / 'out.json'}")
+    end = tf_style(f"--from_manifest={tmp_path / 'out.png.json'}")
     assert end.status == 1
     assert f"{photo} has changed since the manifest" in end.err
 
@@ -607,7 +607,7 @@ def test_interrupted_it_writes_the_best_picture_and_gives_status_130(
     assert "Traceback" not in rest
     assert re.fullmatch(rf"wrote {tmp_path / 'out.png'} \(.* s\)\n", out.decode())
     assert images.load_image(tmp_path / "out.png").shape == (1, 37, 50, 3)
-    account = json.loads((tmp_path / "out.json").read_text())
+    account = json.loads((tmp_path / "out.png.json").read_text())
     assert account["interrupted"] is True
     assert 0 < account["losses"]["total"] < np.inf
 

@@ -1,9 +1,12 @@
 """Files: all or nothing on disk, checksums, bounded downloads from a server of ours."""
 
+import errno
 import http.server
 import os
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import urllib.error
 from pathlib import Path
@@ -47,6 +50,68 @@ def test_replacing_keeps_the_old_file_when_writing_stops(target, error):
             raise error
     assert target.read_bytes() == b"old"
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_replacing_works_where_rights_cannot_be_set(target, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chmod", refuse)
+    with files.replacing(target) as temporary:
+        temporary.write_bytes(b"new")
+    assert [path.read_bytes() for path in target.parent.iterdir()] == [b"new"]
+
+
+@pytest.fixture
+def no_replace(monkeypatch):
+    """A file system that renames nothing over a file that is there."""
+    rename = os.rename
+
+    def only_to_free_places(source, place):
+        if os.path.lexists(place):
+            raise FileExistsError(errno.EEXIST, "File exists")
+        rename(source, place)
+
+    monkeypatch.setattr(os, "replace", only_to_free_places)
+    monkeypatch.setattr(os, "rename", only_to_free_places)
+    return only_to_free_places
+
+
+def test_replacing_works_where_nothing_is_renamed_over_a_file(target, no_replace):
+    with files.replacing(target) as temporary:
+        temporary.write_bytes(b"new")
+    assert [path.read_bytes() for path in target.parent.iterdir()] == [b"new"]
+
+
+def test_the_old_file_comes_back_where_the_new_cannot_take_its_place(
+    target, no_replace, monkeypatch
+):
+    def fail_in_between(source, place):
+        if Path(source).name.startswith(".tf_style-"):
+            raise OSError(errno.EIO, "Input/output error")
+        no_replace(source, place)
+
+    monkeypatch.setattr(os, "rename", fail_in_between)
+    with pytest.raises(OSError, match="^cannot write .*old.png: Input/output error"):
+        with files.replacing(target) as temporary:
+            temporary.write_bytes(b"new")
+    assert [path.read_bytes() for path in target.parent.iterdir()] == [b"old"]
+
+
+def test_leftovers_of_killed_processes_are_removed_and_nothing_else(tmp_path):
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    ours = files.temporary_prefix()
+    left = ours.replace(f"-{os.getpid()}-", f"-{killed.pid}-")
+    (tmp_path / f"{left}a.png").write_bytes(b"half")
+    (tmp_path / f"{left}folder").mkdir()
+    (tmp_path / f"{left}folder" / "x").write_bytes(b"half")
+    kept = [f"{ours}a.png", ".tf_style-a.png", ".tf_style-elsewhere-1-a.png", "a.png"]
+    for name in kept:
+        (tmp_path / name).write_bytes(b"kept")
+    (tmp_path / f"{left}link").symlink_to(tmp_path / "a.png")
+    files.remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*kept}
 
 
 def test_replacing_cleans_up_when_the_place_is_taken_by_a_folder(tmp_path):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 import json
 import platform
 from pathlib import Path
@@ -35,7 +34,15 @@ def _write(job, facts=None, output="out.png"):
         engine: SimpleNamespace(name=engine, source=f"of {engine}", checksum="1f")
         for engine in MODES[job.mode]
     }
-    return manifest.write(manifest.describe(job, inputs, models), output, facts or {})
+    return _publish(manifest.describe(job, inputs, models), output, facts or {})
+
+
+def _publish(account, output="out.png", facts=None, data=b"picture"):
+    """Writes a picture of these bytes with its manifest; returns the latter's path."""
+    output = Path(output)
+    with manifest.publishing(account, [output], facts or {}) as (temporary,):
+        temporary.write_bytes(data)
+    return manifest.path_of(output)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +61,7 @@ def _write(job, facts=None, output="out.png"):
 )
 def test_manifest_gives_the_job_back(tmp_path, values):
     path = _write(_job(**values))
-    assert path == Path("out.json")
+    assert path == Path("out.png.json")
     read = manifest.read(path)
     photo, painting = (str(tmp_path / name) for name in ("photo.jpg", "painting.jpg"))
     checksums = {"content": ABC, "style": DEF}
@@ -94,7 +101,7 @@ def test_output_may_be_chosen_anew():
 def test_output_is_looked_for_beside_a_manifest_that_was_moved():
     _write(_job(), output="deep/out.png")
     Path("deep").rename("moved")
-    assert manifest.read("moved/out.json").output == "moved/out.png"
+    assert manifest.read("moved/out.png.json").output == "moved/out.png"
 
 
 def test_manifest_tells_facts_models_and_versions():
@@ -155,7 +162,7 @@ def test_styles_and_masks_of_a_blend_are_repeated_in_order(tmp_path, mode, masks
         style_weights=(3.0, 1.0), preserve_color="luminance", style_scale=2.0
     )
     job = _job(mode=mode, **{mode: config})
-    read = manifest.read(manifest.write(_account(job, masks), "out.png", {}))
+    read = manifest.read(_publish(_account(job, masks)))
     assert read.blends
     assert read.styles == (str(tmp_path / "b.jpg"), str(tmp_path / "c"))
     assert read.masks == tuple(str(tmp_path / name) for name in masks)
@@ -168,7 +175,7 @@ def test_styles_and_masks_of_a_blend_are_repeated_in_order(tmp_path, mode, masks
 
 def test_styles_without_weights_are_blended_again():
     job = _job(mode="gatys", style_blend=True)
-    read = manifest.read(manifest.write(_account(job, {}), "out.png", {}))
+    read = manifest.read(_publish(_account(job, {})))
     assert read.style_blend and read.gatys.style_weights == ()
 
 
@@ -201,28 +208,28 @@ def test_masks_differ_by_what_is_in_them(masks, difference):
 def test_a_picture_is_done_if_its_manifest_is_finished_and_the_same(
     facts, settings, done
 ):
-    facts |= {"sha256": hashlib.sha256(b"picture").hexdigest()}
-    manifest.write(_account(_job(), {}), "out.png", facts)
+    _publish(_account(_job(), {}), facts=facts)
+    out = Path("out.png")
     wanted = _account(_job(hub=HubConfig(**settings)), {})
-    assert not manifest.is_done("out.png", wanted)  # There is a manifest only.
-    Path("out.png").write_bytes(b"picture")
-    assert manifest.is_done("out.png", wanted) is done
-    Path("out.png").write_bytes(b"another")
-    assert not manifest.is_done("out.png", wanted)
-    Path("out.png").write_bytes(b"picture")
-    Path("out.json").write_text("mine")
-    assert not manifest.is_done("out.png", wanted)
+    assert manifest.is_done([out], wanted) is done
+    assert not manifest.is_done([out, Path("out_hub.png")], wanted)
+    out.write_bytes(b"another")
+    assert not manifest.is_done([out], wanted)
+    out.unlink()
+    assert not manifest.is_done([out], wanted)
+    out.write_bytes(b"picture")
+    Path("out.png.json").write_text("mine")
+    assert not manifest.is_done([out], wanted)
 
 
 def test_a_manifest_of_fewer_settings_is_not_of_the_same_picture():
     """As one of an earlier version of ours."""
     account = _account(_job(), {})
-    path = manifest.write(account, "out.png", {})
-    Path("out.png").write_bytes(b"picture")
+    path = _publish(account)
     old = json.loads(path.read_text())
     del old["settings"]["hub"]["style_scale"]
     path.write_text(json.dumps(old))
-    assert not manifest.is_done("out.png", account)
+    assert not manifest.is_done([Path("out.png")], account)
 
 
 def test_a_run_that_repeats_nothing_takes_any_input():
@@ -230,30 +237,82 @@ def test_a_run_that_repeats_nothing_takes_any_input():
 
 
 @pytest.mark.parametrize(
-    "text, foreign",
+    "data",
     [
-        (None, False),
-        ('{"tf_style": "0.1.0"}', False),
-        ('{"name": "tf_style"}', True),
-        ('["tf_style"]', True),
-        ("[" * 100_000, True),
-        ("17", True),
-        ("my notes", True),
-        ("", True),
-        (b"\xff\xfe\x00", True),
+        b'{"name": "tf_style"}',
+        b'["tf_style"]',
+        b"[" * 100_000,
+        b"17",
+        b"my notes",
+        b"",
+        b"\xff\xfe\x00",
     ],
-    ids=["no file", "ours", "dict", "list", "deep", "number", "text", "empty", "bytes"],
+    ids=["dict", "list", "deep", "number", "text", "empty", "bytes"],
 )
-def test_only_manifests_and_empty_places_are_ours(text, foreign):
-    if text is not None:
-        data = text if isinstance(text, bytes) else text.encode()
-        Path("a.json").write_bytes(data)
-    assert manifest.is_foreign("a.json") is foreign
+def test_only_our_own_manifests_may_be_overwritten(data):
+    manifest.check_ours([Path("a.png")])
+    Path("a.png.json").write_bytes(b'{"tf_style": "0.1.0"}')
+    manifest.check_ours([Path("a.png")])
+    Path("a.png.json").write_bytes(data)
+    with pytest.raises(ValueError, match="^a.png.json is not a manifest of tf_style"):
+        manifest.check_ours([Path("a.png")])
 
 
-def test_folder_in_the_manifests_place_is_foreign():
-    Path("a.json").mkdir()
-    assert manifest.is_foreign("a.json")
+def test_folder_in_the_manifests_place_is_not_ours():
+    Path("a.png.json").mkdir()
+    with pytest.raises(ValueError, match="^a.png.json is not a manifest of tf_style"):
+        manifest.check_ours([Path("a.png")])
+
+
+def test_only_what_we_wrote_may_be_overwritten():
+    out, part = Path("out.png"), Path("out_hub.png")
+    out.write_bytes(b"mine")
+    with pytest.raises(ValueError, match="^out.png was not made by tf_style and would"):
+        manifest.check_ours([out])
+    out.unlink()
+    _publish({}, out)
+    manifest.check_ours([out, part])
+    part.write_bytes(b"picture")
+    with pytest.raises(ValueError, match="^out_hub.png was not made by tf_style"):
+        manifest.check_ours([out, part])
+    out.write_bytes(b"retouched")
+    with pytest.raises(ValueError, match="^out.png has changed since tf_style wrote"):
+        manifest.check_ours([out])
+    out.unlink()
+    out.mkdir()
+    with pytest.raises(ValueError, match="^out.png has changed since tf_style wrote"):
+        manifest.check_ours([out])
+
+
+def test_what_came_with_an_earlier_picture_stays_ours():
+    """As the parts of a comparison, where its panel is painted anew in mode hub."""
+    out, part = Path("out.png"), Path("out_hub.png")
+    with manifest.publishing({}, [out, part], {}) as temporaries:
+        for temporary in temporaries:
+            temporary.write_bytes(b"earlier")
+    _publish({}, out)
+    manifest.check_ours([out, part])
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_killed_between_manifest_and_picture_the_picture_is_ours(first):
+    """The bytes of a kill: the new manifest stands there, the old picture too."""
+    out = Path("out.png")
+    if not first:
+        _publish({}, out, data=b"old")
+    path = _publish({}, out, data=b"new")
+    out.unlink() if first else out.write_bytes(b"old")
+    manifest.check_ours([out])
+    assert not manifest.is_done([out], {})
+    assert json.loads(path.read_text())["output"] == "out.png"
+
+
+def test_two_formats_of_one_name_have_a_manifest_each():
+    _publish({}, "out.png", data=b"png")
+    _publish({}, "out.jpg", data=b"jpg")
+    manifest.check_ours([Path("out.png")])
+    manifest.check_ours([Path("out.jpg")])
+    assert manifest.find("out.png")["output"] == "out.png"
 
 
 MISSING = object()
@@ -322,13 +381,22 @@ def test_missing_manifest_is_named():
         manifest.read("nowhere.json")
 
 
-def test_failed_writing_keeps_the_old_manifest():
-    path = _write(_job())
-    before = path.read_bytes()
+def _seen():
+    return {path.name: path.read_bytes() for path in Path().iterdir()}
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_failed_writing_keeps_the_old_picture_and_manifest(there):
+    if there:
+        _write(_job())
+    before = _seen()
     with pytest.raises(TypeError):
         _write(_job(), facts={"losses": object()})
-    assert path.read_bytes() == before
-    assert not list(Path().glob(".*"))
+    assert _seen() == before
+    with pytest.raises(OSError):
+        with manifest.publishing({}, [Path("out.png")], {}):
+            raise OSError("disk full")
+    assert _seen() == before
 
 
 def test_job_of_a_manifest_can_be_written_again():

@@ -227,14 +227,14 @@ def test_names_come_from_the_end_of_a_path_or_url(source, stem):
         ("photos/b.png", ["photos/b.png"], "output photos/b.png would overwrite an in"),
         ("deep/../s.png", ["photos/b.png"], "output deep/../s.png would overwrite an"),
         ("~/s.png", ["photos/b.png"], "would overwrite an input"),
-        ("out.png", ["photos/b.png"], "out.json is not ours, and a manifest would"),
-        ("photos", ["photos/b.png"], "photos/b_s.json is not ours, and a manifest"),
+        ("out.png", ["photos/b.png"], "out.png.json is not a manifest of tf_style"),
+        ("photos", ["photos/b.png"], "photos/b_s.png.json is not a manifest of"),
         ("photos", ["photos/contact_sheet.png", "s.png"], "would overwrite an input"),
     ],
 )
 def test_nothing_that_is_not_ours_would_be_lost(output, contents, reason):
     Path("deep").mkdir()
-    for name in ("out.json", "photos/b_s.json", "photos/contact_sheet.png"):
+    for name in ("out.png.json", "photos/b_s.png.json", "photos/contact_sheet.png"):
         Path(name).write_text('{"mine": 1}')
     with pytest.raises(ValueError) as caught:
         _assign(output, contents, ["s.png"])
@@ -269,7 +269,7 @@ def test_one_file_under_two_names_is_one_picture(tmp_path):
 
 
 def test_our_own_manifest_may_be_replaced():
-    Path("out.json").write_text(json.dumps({"tf_style": "0.1.0"}))
+    Path("out.png.json").write_text(json.dumps({"tf_style": "0.1.0"}))
     assert _outputs("out.png", ["photos/b.png"], ["s.png"]) == ["out.png"]
 
 
@@ -286,11 +286,21 @@ def test_folder_that_cannot_be_written_is_one_line(output):
 
 
 def test_planning_changes_no_file():
-    Path("out.png").write_bytes(b"old")
     _assign("out.png", ["photos/b.png"], ["s.png"])
-    assert Path("out.png").read_bytes() == b"old"
-    names = {str(path) for path in Path().rglob("*") if path.is_file()}
-    assert names == {*TREE, "out.png"}
+    assert {str(path) for path in Path().rglob("*") if path.is_file()} == {*TREE}
+
+
+@pytest.mark.parametrize("name", ["out.png", "photos/contact_sheet.png", "lapse.gif"])
+def test_pictures_that_are_not_ours_are_refused_before_painting(name):
+    Path(name).write_bytes(b"mine")
+    wanted = ["photos/b.png"] if name == "out.png" else ["photos/b.png", "photos/a.jpg"]
+    output = "out.png" if name == "out.png" else "photos"
+    values = {}
+    if name == "lapse.gif":
+        wanted, values = wanted[:1], {"mode": "gatys", "timelapse": name}
+    with pytest.raises(ValueError, match=f"^{name} was not made by tf_style"):
+        _assign(output, wanted, ["s.png"], **values)
+    assert Path(name).read_bytes() == b"mine"
 
 
 @pytest.fixture

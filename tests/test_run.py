@@ -67,7 +67,7 @@ def of_kind(events, kind):
 
 
 def account_of(path):
-    return json.loads(path.with_suffix(".json").read_text())
+    return json.loads(manifest.path_of(path).read_text())
 
 
 def test_every_photo_is_made_in_every_painting(job, photos, paintings, tmp_path):
@@ -75,9 +75,8 @@ def test_every_photo_is_made_in_every_painting(job, photos, paintings, tmp_path)
     names = [f"{photo}_{p}" for photo in ("cat", "dog") for p in ("ink", "oil", "wax")]
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {
-        "contact_sheet.png",
-        *(f"{name}.png" for name in names),
-        *(f"{name}.json" for name in names),
+        *(f"{name}.png" for name in ("contact_sheet", *names)),
+        *(f"{name}.png.json" for name in ("contact_sheet", *names)),
     }
     assert of_kind(events, run.Started) == [
         run.Started(index, 6, f"{name}.png", 0) for index, name in enumerate(names)
@@ -134,8 +133,8 @@ def test_a_bad_painting_does_not_harm_the_others(job, paintings, tmp_path):
     events = list(run.run(job))
     [failed] = of_kind(events, run.Failed)
     assert failed.reason.startswith(f"{paintings / 'oil.png'} is not a picture")
-    assert {path.name for path in (tmp_path / "out").glob("*_*.json")} == {
-        f"{photo}_{p}.json" for photo in ("cat", "dog") for p in ("ink", "wax")
+    assert {path.name for path in (tmp_path / "out").glob("???_*.json")} == {
+        f"{photo}_{p}.png.json" for photo in ("cat", "dog") for p in ("ink", "wax")
     }
 
 
@@ -215,10 +214,10 @@ def test_an_interrupted_job_ends_even_if_its_picture_cannot_be_written(
     while not isinstance(next(events), gatys.Step):
         pass
 
-    def full_disk(path, *_):
-        raise OSError(f"cannot write {path}: No space left on device")
+    def full_disk(*_):
+        raise OSError("cannot write cat_ink.png: No space left on device")
 
-    monkeypatch.setattr(images, "save_image", full_disk)
+    monkeypatch.setattr(images, "write_image", full_disk)
     failed = events.throw(KeyboardInterrupt)
     assert "cat_ink.png: No space left on device" in failed.reason
     with pytest.raises(KeyboardInterrupt):
@@ -338,7 +337,7 @@ def test_a_manifest_gives_the_same_picture_again(single, mode, tmp_path):
     config = dataclasses.replace(single.gatys, **noise)
     job = dataclasses.replace(single, mode=mode, gatys=config, max_side=40)
     [first] = of_kind(run.run(job), run.Written)
-    again = manifest.read(first.path.with_suffix(".json"), str(tmp_path / "again.png"))
+    again = manifest.read(manifest.path_of(first.path), str(tmp_path / "again.png"))
     assert again.mode == mode and again.max_side == 40
     assert getattr(again, mode) == getattr(job, mode)
     [second] = of_kind(run.run(again), run.Written)
@@ -351,7 +350,7 @@ def test_the_manifest_names_what_auto_came_to(single, monkeypatch):
     job = dataclasses.replace(single, mode="gatys")
     assert job.gatys.precision == job.gatys.pooling == "auto"
     [written] = of_kind(run.run(job), run.Written)
-    again = manifest.read(written.path.with_suffix(".json"))
+    again = manifest.read(manifest.path_of(written.path))
     assert (again.gatys.precision, again.gatys.pooling) == ("bfloat16", "max")
 
 
@@ -366,14 +365,14 @@ def test_the_slow_path_starts_from_the_fast_picture(single, stub_model):
     list(run.run(job))
     models = account_of(written.path)["models"]
     assert models.keys() == {"hub", "gatys"}
-    assert manifest.read(written.path.with_suffix(".json")).engines == ("hub", "gatys")
+    assert manifest.read(manifest.path_of(written.path)).engines == ("hub", "gatys")
 
 
 def test_a_manifest_without_an_output_replaces_its_picture(single):
     [first] = of_kind(run.run(single), run.Written)
     before = first.path.read_bytes()
     first.path.unlink()
-    list(run.run(manifest.read(first.path.with_suffix(".json"))))
+    list(run.run(manifest.read(manifest.path_of(first.path))))
     assert first.path.read_bytes() == before
 
 
@@ -382,7 +381,7 @@ def test_a_changed_input_is_not_painted_again(single, which, tmp_path):
     [first] = of_kind(run.run(single), run.Written)
     [changed] = getattr(single, which)
     images.save_image(changed, noise(37, 50, 99))
-    account = first.path.with_suffix(".json")
+    account = manifest.path_of(first.path)
     events = list(run.run(manifest.read(account, str(tmp_path / "again.png"))))
     [failed] = of_kind(events, run.Failed)
     assert failed.reason.startswith(f"{changed} has changed since the manifest")
@@ -399,7 +398,7 @@ def test_a_changed_model_is_not_used_again(
     [first] = of_kind(run.run(dataclasses.replace(single, hub=config)), run.Written)
     (tmp_path / "model" / "fingerprint.pb").unlink()  # it loads without
     hub.load_model.cache_clear()
-    again = manifest.read(first.path.with_suffix(".json"), str(tmp_path / "again.png"))
+    again = manifest.read(manifest.path_of(first.path), str(tmp_path / "again.png"))
     with pytest.raises(ValueError, match="model has changed since the manifest"):
         list(run.run(again))
 
@@ -434,7 +433,7 @@ def test_a_painting_that_vanishes_meanwhile_fails_alone(
     assert len(failed) == 2
     for event in failed:
         assert event.reason.endswith(f"{paintings / 'oil.png'} does not exist")
-    assert len(list((tmp_path / "out").glob("*_*.json"))) == 4
+    assert len(list((tmp_path / "out").glob("???_*.json"))) == 4
 
 
 @pytest.fixture
@@ -450,10 +449,10 @@ def test_a_manifest_repeats_a_blend(blend, paintings):
     path = files.local(blend.output)
     before = path.read_bytes()
     path.unlink()
-    list(run.run(manifest.read(path.with_suffix(".json"))))
+    list(run.run(manifest.read(manifest.path_of(path))))
     assert path.read_bytes() == before
     images.save_image(paintings / "wax.png", noise(20, 20, 9))
-    events = list(run.run(manifest.read(path.with_suffix(".json"))))
+    events = list(run.run(manifest.read(manifest.path_of(path))))
     [failed] = of_kind(events, run.Failed)
     assert "wax.png has changed" in failed.reason
 
@@ -503,7 +502,7 @@ def test_a_manifest_repeats_masks_and_refuses_those_that_changed(
     # Beyond both masks, but for what their scaling smears.
     np.testing.assert_array_equal(picture[:, :, 48:], photo[:, :, 48:])
     assert np.abs(picture - photo)[:, :, :44].mean() > 0.01
-    account = path.with_suffix(".json")
+    account = manifest.path_of(path)
     again = manifest.read(account, str(tmp_path / "again.png"))
     assert again.masks == masks
     list(run.run(again))

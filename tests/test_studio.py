@@ -353,9 +353,10 @@ def test_what_was_changed_or_is_incomplete_is_painted_again(slow, tmp_path):
     list(run.run(job))
     (tmp_path / "picture_gatys.png").unlink()
     assert not is_kept(job)
-    images.save_image(tmp_path / "picture.png", noise(5, 5, 1))
-    assert not is_kept(job)
     assert is_kept(job)
+    images.save_image(tmp_path / "picture.png", noise(5, 5, 1))
+    with pytest.raises(ValueError, match="picture.png has changed since tf_style"):
+        is_kept(job)
 
 
 def test_whatever_a_picture_depends_on_has_it_painted_again(
@@ -384,14 +385,18 @@ def test_the_place_of_an_input_does_not_matter(single, photos, tmp_path):
     assert is_kept(dataclasses.replace(single, contents=(str(moved),)))
 
 
-@pytest.mark.parametrize("lost", ["picture.png", "picture.json"])
-def test_a_picture_without_a_manifest_or_the_other_way_is_painted(
-    single, lost, tmp_path
-):
+def test_a_manifest_without_its_picture_is_painted(single, tmp_path):
     assert not is_kept(single)
-    (tmp_path / lost).unlink()
+    (tmp_path / "picture.png").unlink()
     assert not is_kept(single)
-    assert (tmp_path / lost).is_file()
+    assert (tmp_path / "picture.png").is_file()
+
+
+def test_a_picture_without_its_manifest_is_not_known_as_ours(single, tmp_path):
+    assert not is_kept(single)
+    (tmp_path / "picture.png.json").unlink()
+    with pytest.raises(ValueError, match="picture.png was not made by tf_style"):
+        is_kept(single)
 
 
 def test_a_picture_that_was_interrupted_is_painted_again(slow, tmp_path):
@@ -401,7 +406,7 @@ def test_a_picture_that_was_interrupted_is_painted_again(slow, tmp_path):
     events.throw(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         list(events)
-    account = json.loads((tmp_path / "picture.json").read_text())
+    account = json.loads((tmp_path / "picture.png.json").read_text())
     assert account["interrupted"] is True
     assert not is_kept(slow)
     assert is_kept(slow)
@@ -414,13 +419,15 @@ def test_who_wants_frames_or_a_film_has_them_painted(slow, wish, tmp_path):
     for _ in range(2):
         assert not is_kept(filmed)
     assert is_kept(dataclasses.replace(filmed, resume=True))
-    made = {"save_every": "picture_frames/000002.png", "timelapse": "film.gif"}[wish]
+    made = {"save_every": "picture.png.frames/000002.png", "timelapse": "film.gif"}[
+        wish
+    ]
     assert (tmp_path / made).is_file()
 
 
 def test_who_repeats_a_manifest_has_it_painted(single, tmp_path):
     assert not is_kept(single)
-    again = manifest.read(tmp_path / "picture.json")
+    again = manifest.read(tmp_path / "picture.png.json")
     for _ in range(2):
         assert not is_kept(again)
     assert is_kept(dataclasses.replace(again, resume=True))

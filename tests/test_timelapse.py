@@ -132,13 +132,26 @@ def test_remove_deletes_the_frames_and_their_empty_folder(tmp_path):
 )
 def test_what_is_no_frame_is_neither_shown_nor_removed(name, tmp_path):
     foreign = tmp_path / name
-    foreign.write_bytes(b"foreign")
     frames = timelapse.Frames(tmp_path, (6, 8))
     frames.add(7, _plain(0))
+    foreign.write_bytes(b"foreign")
     assert frames.paths == [tmp_path / "000007.png"]
     frames.remove()
     assert list(tmp_path.iterdir()) == [foreign]
     assert foreign.read_bytes() == b"foreign"
+
+
+def test_a_folder_that_is_not_ours_is_left_alone(tmp_path):
+    """The user's own numbered pictures are not frames of ours."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    timelapse.Frames(folder, (6, 8)).check_ours()
+    (folder / "000001.png").write_bytes(b"mine")
+    frames = timelapse.Frames(folder, (6, 8))
+    for touch in (frames.check_ours, frames.remove, lambda: frames.add(1, _plain(0))):
+        with pytest.raises(ValueError, match="is not a folder of frames by tf_style"):
+            touch()
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"mine"]
 
 
 @pytest.mark.parametrize("path", ["a.gif", "b/a.GIF", "a.mp4", "a.Mp4"])

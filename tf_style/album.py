@@ -1,7 +1,7 @@
 """The contact sheet of a job: all pictures in a grid, and what they were made of."""
 
-from tf_style import images, plan, sheet
-from tf_style.events import Failed, Written
+from tf_style import images, manifest, plan, sheet
+from tf_style.events import Failed, Written, describe_error
 
 # The most that a thumbnail measures a side, and about the most that a sheet does.
 THUMBNAIL_SIDE = 256
@@ -40,9 +40,11 @@ class Album:
         if not (self._path and any(pair.output in written for pair in self._pairs)):
             return
         try:
-            images.save_image(self._path, sheet.draw(list(self._grid(written))))
-        except (ValueError, OSError) as error:
-            yield Failed(f"contact sheet: {error}")
+            drawn = sheet.draw(list(self._grid(written)))
+            with manifest.publishing({}, [self._path], {}) as (temporary,):
+                images.write_image(temporary, drawn)
+        except Exception as error:
+            yield Failed(f"contact sheet: {describe_error(error)}")
         else:
             yield Written(self._path, None)
 

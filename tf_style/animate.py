@@ -16,11 +16,13 @@ import numpy as np
 import tensorflow as tf
 
 from tf_style import (
+    files,
     film,
     flow,
     gatys,
     hub,
     images,
+    manifest,
     masks,
     pipeline,
     reel,
@@ -228,4 +230,7 @@ def _finish(task, take, found, began, whole):
     yield from map(Noted, filter(None, notes))
     seconds = time.perf_counter() - began
     yield Written(output, seconds)
-    task.record(seconds, {"frames": take.count, "interrupted": not whole})
+    facts = {"frames": take.count, "interrupted": not whole, "seconds": seconds}
+    facts |= {"output": output.name, "files": {output.name: files.sha256(output)}}
+    size = list(task.content.pixels.shape[2:0:-1])
+    manifest._write(manifest.path_of(output), task.account | facts | {"size": size})

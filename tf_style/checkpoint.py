@@ -1,6 +1,8 @@
 """Checkpoints: where a picture stands, in a file that a stopped run goes on from."""
 
+import contextlib
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -15,18 +17,21 @@ ARRAYS = ("image", "best")
 
 def path_of(picture):
     """Returns where the checkpoint of a picture's path stands."""
-    return Path(picture).with_suffix(".checkpoint.npz")
+    return Path(f"{picture}.checkpoint.npz")
 
 
-def is_foreign(path):
-    """Tells whether a file stands here that is no checkpoint and must not be lost."""
-    if not Path(path).exists():
-        return False
-    try:
+def check_ours(path):
+    """Raises ValueError if something stands here that is no checkpoint of ours."""
+    if not os.path.lexists(path):
+        return
+    with contextlib.suppress(OSError, zipfile.BadZipFile):
         with zipfile.ZipFile(path) as archive:
-            return "facts.npy" not in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
-        return True
+            if "facts.npy" in archive.namelist():
+                return
+    raise ValueError(
+        f"{path} is not a checkpoint of tf_style and would be overwritten; "
+        "move it, or choose another --output"
+    )
 
 
 def write(path, state, account):

@@ -1,7 +1,24 @@
 """What happens in a job, for whoever shows it; `gatys.Step` is one of them."""
 
+import logging
 from pathlib import Path
 from typing import NamedTuple
+
+log = logging.getLogger(__name__)
+
+
+def describe_error(error):
+    """Returns an exception as one line, with its type if nobody foresaw it.
+
+    Users get one line whatever happens; the traceback goes to the log.
+    """
+    log.info("caught", exc_info=error)
+    reason = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return reason or "not enough memory"
+    if reason and isinstance(error, (ValueError, OSError, ImportError)):
+        return reason
+    return f"{type(error).__name__}: {reason}".removesuffix(": ")
 
 
 class Noted(NamedTuple):

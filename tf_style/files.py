@@ -1,9 +1,13 @@
 """Files of the program's own: atomic writing, the cache, checksums, downloads."""
 
 import contextlib
+import errno
 import hashlib
 import http.client
 import os
+import re
+import secrets
+import shutil
 import socket
 import stat
 import string
@@ -53,6 +57,43 @@ def discard_output(number):
         os.close(nowhere)
 
 
+# Of the host's name as much as fits into the name of a temporary file.
+_HOST = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())[:64]
+# What os.replace answers where nothing may be renamed over a file that is there.
+_CANNOT_REPLACE = (errno.EEXIST, errno.EPERM, errno.EACCES, errno.ENOTSUP)
+
+
+def temporary_prefix():
+    """Returns how the names of temporary files and folders of this process begin."""
+    return f".tf_style-{_HOST}-{os.getpid()}-"
+
+
+def remove_leftovers(folder):
+    """Removes what killed processes of this machine left in a folder."""
+    for path in Path(folder).glob(f".tf_style-{_HOST}-*"):
+        pid, _, _ = path.name.removeprefix(f".tf_style-{_HOST}-").partition("-")
+        if not pid.isdecimal() or is_running(int(pid)):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def is_running(pid):
+    """Tells whether a process of this machine runs, or may run."""
+    if os.name != "posix":  # Elsewhere there is no harmless signal to ask with.
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # It is somebody else's.
+        pass
+    return True
+
+
 @contextlib.contextmanager
 def replacing(path):
     """Gives a temporary path beside `path` that takes its place if all goes well.
@@ -63,7 +104,7 @@ def replacing(path):
     Raises:
         OSError: the file cannot be written; one line that names it.
     """
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(local(path)))
     try:
         with _renamed_into_place(path) as temporary:
             yield temporary
@@ -76,17 +117,37 @@ def replacing(path):
 def _renamed_into_place(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(
-        dir=path.parent, prefix=".tf_style-", suffix=path.suffix
+        dir=path.parent, prefix=temporary_prefix(), suffix=path.suffix
     )
     os.close(handle)
     try:
         yield Path(name)
-        os.chmod(name, _mode_for(path))
-        os.replace(name, path)
+        # Some network drives and mounted buckets know no rights.
+        with contextlib.suppress(OSError):
+            os.chmod(name, _mode_for(path))
+        _put_in_place(name, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+def _put_in_place(temporary, path):
+    try:
+        return os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in _CANNOT_REPLACE or not path.is_file():
+            raise
+    # A killed process leaves the old file under a name that people see.
+    aside = path.with_name(f"{path.name}.old-{secrets.token_hex(4)}")
+    os.rename(path, aside)
+    try:
+        os.rename(temporary, path)
+    except BaseException:
+        os.rename(aside, path)
+        raise
+    with contextlib.suppress(OSError):
+        os.unlink(aside)
 
 
 def _mode_for(path):

@@ -267,28 +267,40 @@ def _from_pil(image, name):
 
 
 def save_image(path, pixels, alpha=None):
-    """Writes a picture, in the format of the path's ending, all or nothing.
-
-    Args:
-        path: file to write or replace, ~ for the home folder; see `WRITABLE` for the
-            endings.
-        pixels: as of `as_picture`, but that all floats beyond [0, 1] are clipped.
-        alpha: [1, H, W, 1] in [0, 1], or None: a PIL image's own, or opaque. `pixels`
-            are taken to show the picture on white, as `load_picture` gives it. Formats
-            that hold no transparency get just that.
+    """Writes a picture as `write_image`, all or nothing; ~ is the home folder.
 
     Raises:
-        ValueError: the ending is not known, `pixels` are no picture or not finite,
-            `alpha` is of another size, or the format holds none so large.
+        ValueError: as `write_image`.
         OSError: the file cannot be written; what was there before is untouched.
     """
     path = files.local(path)
     writing_format(path)
+    with files.replacing(path) as temporary:
+        write_image(temporary, pixels, alpha, path)
+
+
+def write_image(path, pixels, alpha=None, name=None):
+    """Writes a picture, in the format of the path's ending.
+
+    Args:
+        path: file to write or replace; see `WRITABLE` for the endings.
+        pixels: as of `as_picture`, but that all floats beyond [0, 1] are clipped.
+        alpha: [1, H, W, 1] in [0, 1], or None: a PIL image's own, or opaque. `pixels`
+            are taken to show the picture on white, as `load_picture` gives it. Formats
+            that hold no transparency get just that.
+        name: what messages call it, where `path` is a temporary one.
+
+    Raises:
+        ValueError: the ending is not known, `pixels` are no picture or not finite,
+            `alpha` is of another size, or the format holds none so large.
+        OSError: the file cannot be written.
+    """
+    path, name = Path(path), name or path
     if isinstance(pixels, Image.Image):
         pixels, own = _from_pil(pixels, "pixels")
         alpha = own if alpha is None else alpha
-    pixels = as_array(pixels, f"the picture for {path}", PICTURE, limited=False)[0]
-    name, options = writing_format(path, pixels.shape[:2])
+    pixels = as_array(pixels, f"the picture for {name}", PICTURE, limited=False)[0]
+    kind, options = writing_format(name, pixels.shape[:2])
     if alpha is not None:
         alpha = as_array(alpha, "alpha", ALPHA, channels=(1,))[0]
         if alpha.shape[:2] != pixels.shape[:2]:
@@ -299,9 +311,7 @@ def save_image(path, pixels, alpha=None):
             pixels = np.concatenate([pixels, alpha], -1)
         else:
             pixels = _on_white(pixels, alpha)
-    image = Image.fromarray(to_uint8(pixels))
-    with files.replacing(path) as temporary:
-        image.save(temporary, format=name, **options)
+    Image.fromarray(to_uint8(pixels)).save(path, format=kind, **options)
 
 
 def writing_format(path, size=(1, 1)):

@@ -3,7 +3,7 @@
 import functools
 
 from tf_style import film, hub, images, manifest
-from tf_style.events import Failed
+from tf_style.events import Failed, describe_error
 
 # Decoded styles that are kept while the contents go by.
 STYLES_IN_MEMORY = 8
@@ -17,12 +17,13 @@ def read(job, name, source, max_side=0):
     return picture
 
 
-def attempt(read, *arguments):
-    """Returns what `read` does, or None after saying why there is nothing."""
+def attempt(name, work, *arguments):
+    """Returns what `work` does, or None after saying why `name` has nothing."""
     try:
-        return read(*arguments)
-    except (ValueError, OSError) as error:
-        yield Failed(str(error))
+        return work(*arguments)
+    except Exception as error:  # Decoders raise nearly anything.
+        reason = describe_error(error)
+        yield Failed(reason if name in reason else f"{name}: {reason}")
 
 
 class Paintings:

@@ -40,7 +40,7 @@ def paint(job, pairs, paintings, count, began, show):
         pipeline.Writer(behind) as writer,
     ):
         for source, result in found:
-            if not (content := (yield from attempt(result))):
+            if not (content := (yield from attempt(source, result))):
                 continue
             show(source, content.pixels)
             # Here and not earlier: who has one bad picture need not wait for a model.

@@ -1,9 +1,15 @@
-"""The account of a picture: NAME.json beside NAME.png says how to make it again."""
+"""The account of a picture: out.png.json beside out.png says how to make it again.
 
+It holds the checksums of what was written, by which our own files are told from the
+user's: nothing else is ever overwritten.
+"""
+
+import contextlib
 import datetime
 import functools
 import importlib.metadata
 import json
+import os
 import platform
 from dataclasses import asdict
 from pathlib import Path
@@ -24,23 +30,67 @@ from tf_style.config import (
 PACKAGES = ("tensorflow", "keras", "tensorflow-hub", "numpy", "pillow")
 
 
-def path_of(picture):
-    """Returns where the manifest of a picture's path stands."""
-    return Path(picture).with_suffix(".json")
+def path_of(output):
+    """Returns where the manifest of a picture's or film's path stands."""
+    return Path(f"{output}.json")
 
 
-def is_foreign(path):
-    """Tells whether a file stands here that is no manifest and must not be lost."""
-    path = Path(path)
-    if not path.exists():
-        return False
-    if not path.is_file():
-        return True
+def find(output):
+    """Returns what the manifest of a path says, or None where there is none of ours."""
     try:
-        account = json.loads(path.read_text("utf-8"))
+        account = json.loads(path_of(output).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
-        return True
-    return not isinstance(account, dict) or "tf_style" not in account
+        return None
+    return account if isinstance(account, dict) and "tf_style" in account else None
+
+
+def check_ours(outputs):
+    """Holds files that are to be overwritten to be ours: unchanged since we wrote them.
+
+    Args:
+        outputs: paths of a picture or film, and of what comes with it.
+
+    Raises:
+        ValueError: something else stands there.
+    """
+    if os.path.lexists(path_of(outputs[0])) and find(outputs[0]) is None:
+        raise ValueError(
+            f"{path_of(outputs[0])} is not a manifest of tf_style and would be "
+            "overwritten; move it, or choose another --output"
+        )
+    for path in filter(os.path.lexists, outputs):
+        sums = [*_sums(outputs[0], path), *_sums(path, path)]
+        if not sums:
+            raise ValueError(
+                f"{path} was not made by tf_style and would be overwritten; "
+                "move it, or choose another --output"
+            )
+        if not path.is_file() or _sha256(path) not in sums:
+            raise ValueError(
+                f"{path} has changed since tf_style wrote it and would be overwritten; "
+                "move it, or choose another --output"
+            )
+
+
+def _sums(output, path):
+    """Returns the checksums that a manifest allows a file to have.
+
+    A process that was killed may have left the old file beside its new manifest.
+    """
+    account = find(output) or {}
+    found = (account.get(part) for part in ("files", "replaced"))
+    sums = [part.get(path.name) for part in found if isinstance(part, dict)]
+    return [checksum for checksum in sums if checksum]
+
+
+def _sha256(path):
+    there = path.stat()
+    return _sha256_of(path, there.st_mtime_ns, there.st_size)
+
+
+@functools.lru_cache(1 << 16)
+def _sha256_of(path, *_):
+    return files.sha256(path)
 
 
 def numbered(name, count):
@@ -94,43 +144,85 @@ def difference(found, wanted):
     return ""
 
 
-def is_done(picture, account):
-    """Tells whether a picture is as `describe` has it, finished and unchanged."""
-    try:
-        found = json.loads(path_of(picture).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    if not (isinstance(found, dict) and Path(picture).is_file()):
-        return False
-    if found.get("interrupted") or difference(found, account):
-        return False
-    return found.get("sha256") == files.sha256(picture)
-
-
-def write(account, output, facts):
-    """Writes the manifest of one picture and returns its path.
+def is_done(outputs, account):
+    """Tells whether a picture is as `describe` has it, finished and unchanged.
 
     Args:
-        account: what the picture depends on, as of `describe`.
-        output: path of the picture.
-        facts: what else is known, ready for JSON: losses, seconds, size, and the
-            picture's SHA-256, by which it is known again.
+        outputs: paths of the picture and of all that comes with it.
+        account: as of `describe`.
     """
-    account = {
+    found = find(outputs[0])
+    if not found or found.get("interrupted") or difference(found, account):
+        return False
+    sums = found.get("files")
+    return isinstance(sums, dict) and all(
+        path.is_file() and sums.get(path.name) == _sha256(path) for path in outputs
+    )
+
+
+@contextlib.contextmanager
+def publishing(account, outputs, facts):
+    """Gives temporary paths that take their places together with a manifest.
+
+    The manifest comes first, with the checksums of the old files too: whenever the
+    process is killed, what stands there is known to be ours.
+
+    Args:
+        account: what the first output depends on, as of `describe`.
+        outputs: paths of a picture or film, and of what comes with it in its folder.
+        facts: what else is known, ready for JSON: losses, seconds, size.
+
+    Raises:
+        OSError: something cannot be written; the old files are as they were.
+    """
+    path = path_of(outputs[0])
+    with _restored(path, outputs), contextlib.ExitStack() as stack:
+        temporaries = [stack.enter_context(files.replacing(path)) for path in outputs]
+        yield temporaries
+        written = {
+            path.name: files.sha256(temporary)
+            for path, temporary in zip(outputs, temporaries)
+        }
+        replaced = {path.name: _sha256(path) for path in outputs if path.is_file()}
+        earlier = (find(outputs[0]) or {}).get("files", {})
+        sums = {"files": earlier | written, "replaced": replaced}
+        _write(path, {"output": outputs[0].name} | account | facts | sums)
+
+
+def _write(path, account):
+    complete = {
         "tf_style": __version__,
-        "output": Path(output).name,
         **account,
-        **facts,
         "versions": {"python": platform.python_version()}
         | {name: _version(name) for name in PACKAGES},
         "finished": datetime.datetime.now(datetime.timezone.utc).isoformat(
             timespec="seconds"
         ),
     }
-    path = path_of(output)
     with files.replacing(path) as temporary:
-        temporary.write_text(json.dumps(account, indent=2) + "\n", "utf-8")
-    return path
+        temporary.write_text(json.dumps(complete, indent=2) + "\n", "utf-8")
+
+
+@contextlib.contextmanager
+def _restored(path, outputs):
+    """Puts an old manifest back where none of its outputs has been replaced."""
+
+    def identities():
+        found = (os.stat(path) if os.path.exists(path) else None for path in outputs)
+        return [there and (there.st_ino, there.st_mtime_ns) for there in found]
+
+    old, before = path.read_bytes() if path.is_file() else None, identities()
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            if identities() == before:
+                if old is None:
+                    path.unlink(missing_ok=True)
+                elif path.read_bytes() != old:
+                    with files.replacing(path) as temporary:
+                        temporary.write_bytes(old)
+        raise
 
 
 def read(path, output=""):

@@ -1,15 +1,17 @@
 """One picture of a job: painted, and written with all that comes with it."""
 
 import dataclasses
+import itertools
+import os
 import time
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from tf_style import compare, files, gatys, hub, images, manifest, plan
+from tf_style import compare, gatys, hub, images, manifest, plan
 from tf_style.config import Job
-from tf_style.events import Failed, Written
+from tf_style.events import Failed, Noted, Written, describe_error
 
 
 class Task(NamedTuple):
@@ -42,14 +44,11 @@ class Task(NamedTuple):
             account["settings"]["flow"] = self.job.flow
         return account
 
-    def record(self, seconds, facts):
-        """Writes the manifest of what is written, and took so long."""
-        common = {
-            "size": list(self.content.pixels.shape[2:0:-1]),
-            "seconds": seconds,
-            "sha256": files.sha256(self.pair.output),
-        }
-        manifest.write(self.account, self.pair.output, common | facts)
+    def publishing(self, outputs, seconds, facts):
+        """Gives temporary paths as `manifest.publishing`, for what took so long."""
+        size = list(self.content.pixels.shape[2:0:-1])
+        common = {"size": size, "seconds": seconds}
+        return manifest.publishing(self.account, outputs, common | facts)
 
 
 class Painted(NamedTuple):
@@ -83,7 +82,7 @@ def paint(task, code, way):
             f"{task.pair.content}: not enough memory for {size[1]}x{size[0]} pixels; "
             f"make it smaller with --max_side{'' if task.job.mode == 'hub' else pieces}"
         )
-    except (ValueError, OSError, tf.errors.OpError) as error:
+    except Exception as error:
         yield _failed(task, error)
 
 
@@ -102,23 +101,48 @@ def paint_batch(tasks, code):
 
 def write(task, painted, way):
     """Writes a picture and all that comes with it; returns what happened, a list."""
-    output = task.pair.output
     try:
-        written = _write(task, painted)
-        task.record(painted.seconds, painted.facts)
-    except (ValueError, OSError, MemoryError) as error:
+        output, notes = _place(task, painted)
+        outputs = plan.outputs_of(output, task.job.mode)
+        with task.publishing(outputs, painted.seconds, painted.facts) as temporaries:
+            _write(task, painted, outputs, temporaries)
+    except Exception as error:
         return [_failed(task, error)]
-    told = [Written(p, painted.seconds if p == output else None) for p in written]
+    told = [*map(Noted, notes), Written(output, painted.seconds)]
+    told += [Written(path, None) for path in outputs[1:]]
     try:
         return told + [Written(path, None) for path in way.finish(painted)]
-    except (ValueError, OSError) as error:
-        return [*told, Failed(f"the picture is written, but {error}")]
+    except Exception as error:
+        return [*told, Failed(f"{output} is written, but {describe_error(error)}")]
 
 
 def _failed(task, error):
     styles = " and ".join(task.pair.styles)
-    reason = " ".join(str(error).split()) or "not enough memory"
-    return Failed(f"{task.pair.content} in the style of {styles}: {reason}")
+    return Failed(
+        f"{task.pair.content} in the style of {styles}: {describe_error(error)}"
+    )
+
+
+def _place(task, painted):
+    """Returns where a picture goes, and notes on that.
+
+    One that was interrupted never takes the place of a better one of an earlier run.
+    """
+    output = task.pair.output
+    if not (painted.interrupted and output.exists()):
+        return output, []
+    found = manifest.find(output) or {}
+    if found.get("interrupted") and found.get("steps", 0) <= painted.facts["steps"]:
+        return output, []
+    for number in itertools.count(1):
+        suffix = "_interrupted" + (f"_{number}" if number > 1 else "")
+        beside = output.with_stem(output.stem + suffix)
+        taken = plan.outputs_of(beside, task.job.mode)
+        if not any(map(os.path.lexists, [*taken, manifest.path_of(beside)])):
+            note = (
+                f"{output} keeps the picture of an earlier run, which was better done"
+            )
+            return beside, [note]
 
 
 def _paint(task, code, way):
@@ -138,7 +162,9 @@ def _paint(task, code, way):
         )
         seconds, facts = time.perf_counter() - began, compare.to_json(result)
         return Painted(result.slow.picture, seconds, facts, result.interrupted, result)
-    steps = gatys.iterate(*inputs, masks=masks, init=first, state=way.resume())
+    state, found = way.resume()
+    yield from map(Noted, found)
+    steps = gatys.iterate(*inputs, masks=masks, init=first, state=state)
     step, notes, interrupted = yield from gatys.until_interrupted(way.follow(steps))
     if interrupted:
         notes += way.stop(step)
@@ -152,17 +178,15 @@ def _paint(task, code, way):
     return Painted(picture, time.perf_counter() - began, facts, interrupted)
 
 
-def _write(task, painted):
-    """Writes a picture, or panel, both pictures and the plot; returns their paths."""
-    content, output, result = task.content, task.pair.output, painted.comparison
-    if not result:
-        images.save_image(output, painted.picture, content.alpha)
-        return [output]
-    parts = plan.parts(output)
-    styles = [style.pixels for style in task.styles]
-    images.save_image(output, compare.draw_panel(content.pixels, styles, result))
-    images.save_image(parts.fast, result.fast.picture, content.alpha)
-    images.save_image(parts.slow, result.slow.picture, content.alpha)
-    with files.replacing(parts.plot) as temporary:
-        compare.save_plot(temporary, result)
-    return [output, *parts]
+def _write(task, painted, outputs, temporaries):
+    """Writes a picture, or the panel, both pictures and the plot of a comparison."""
+    alpha, result = task.content.alpha, painted.comparison
+    pictures = [(painted.picture, alpha)]
+    if result:
+        styles = [style.pixels for style in task.styles]
+        panel = compare.draw_panel(task.content.pixels, styles, result)
+        pictures = [(panel, None)]
+        pictures += [(side.picture, alpha) for side in (result.fast, result.slow)]
+        compare.save_plot(temporaries[-1], result)
+    for (pixels, alpha), path, output in zip(pictures, temporaries, outputs):
+        images.write_image(path, pixels, alpha, output)

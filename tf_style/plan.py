@@ -9,7 +9,7 @@ import urllib.parse
 from pathlib import Path
 from typing import NamedTuple
 
-from tf_style import checkpoint, decode, files, film, flow, images, manifest, sweep
+from tf_style import decode, files, film, flow, images, manifest, sweep, trail
 from tf_style.config import BACKBONES, INITS, MODELS, MODES
 
 # Name of what is written, a picture or film, or of the folder of several.
@@ -165,6 +165,7 @@ def assign(job, contents, styles):
             files.local(job.timelapse).parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
+        files.remove_leftovers(folder)
     except OSError as error:
         raise OSError(f"cannot write to folder {folder}: {error.strerror}") from error
     return pairs
@@ -203,41 +204,34 @@ def _check_kind(job, pair):
 
 
 def _check_harmless(job, pairs):
-    """Raises ValueError if a file of the user's would be overwritten."""
+    """Raises ValueError if a file that is not ours would be overwritten."""
     settings = ((job.gatys.init, INITS), (job.gatys.backbone, BACKBONES))
     settings += ((job.hub.model, MODELS),)
     inputs = {_identity(value) for value, names in settings if value not in names}
     inputs |= {_identity(s) for pair in pairs for s in (pair.content, *pair.styles)}
     inputs |= {_identity(mask) for mask in job.masks}
-    written = [path for pair in pairs for path in files_of(pair.output, job.mode)]
-    written += filter(None, [sheet_path(pairs)])
+    written = [outputs_of(pair.output, job.mode) for pair in pairs]
+    written += [[path] for path in [sheet_path(pairs)] if path]
     if job.timelapse:
-        if _identity(job.timelapse) in inputs | {*map(_identity, written)}:
-            raise ValueError(f"timelapse {job.timelapse} would overwrite a picture")
-    for pair in pairs if job.mode == "gatys" else ():
-        path = checkpoint.path_of(pair.output)
-        if checkpoint.is_foreign(path):
-            raise ValueError(
-                f"{path} is not ours, and a checkpoint would overwrite it; "
-                "choose another --output"
-            )
-    for path in written:
-        if path.suffix != ".json":
+        path = files.local(job.timelapse)
+        if _identity(path) in inputs | {*map(_identity, itertools.chain(*written))}:
+            raise ValueError(f"timelapse {path} would overwrite a picture")
+        written.append([path])
+    for outputs in written:
+        for path in outputs:
             if film.ending_of(path) not in film.WRITABLE:
                 images.writing_format(path)
-        elif manifest.is_foreign(path):
-            raise ValueError(
-                f"{path} is not ours, and a manifest would overwrite it; "
-                "choose another --output"
-            )
-        if _identity(path) in inputs:
-            raise ValueError(f"output {path} would overwrite an input")
+        for path in [*outputs, manifest.path_of(outputs[0])]:
+            if _identity(path) in inputs:
+                raise ValueError(f"output {path} would overwrite an input")
+        manifest.check_ours(outputs)
+    for pair in pairs if "gatys" in job.engines else ():
+        trail.check_ours(job, pair.output)
 
 
-def files_of(output, mode):
-    """Returns all files that come with a picture."""
-    comparison = parts(output) if len(MODES[mode]) > 1 else ()
-    return [output, manifest.path_of(output), *comparison]
+def outputs_of(output, mode):
+    """Returns the paths of a picture and of all that comes with it."""
+    return [output, *(parts(output) if len(MODES[mode]) > 1 else ())]
 
 
 def _identity(source):
@@ -275,7 +269,7 @@ def _names(sources, mode):
         for number in itertools.count(counts.get(stem, 1)):
             name = Path(f"{stem}_{number}{ending}" if number > 1 else stem + ending)
             # Some file systems do not tell A from a.
-            wanted = {path.name.lower() for path in files_of(name, mode)}
+            wanted = {path.name.lower() for path in outputs_of(name, mode)}
             if not wanted & taken:
                 break
         taken |= wanted

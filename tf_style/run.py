@@ -40,7 +40,7 @@ def run(
     yield from _note_unused(job, any(pair.is_film for pair in pairs))
     paintings, shown = Paintings(job, styles), album.Album(job, pairs)
     for style in styles:
-        picture = yield from attempt(paintings.read, style)
+        picture = yield from attempt(style, paintings.read, style)
         if picture:
             paintings.readable.add(style)
             shown.add(style, picture.pixels)

@@ -5,8 +5,6 @@ import functools
 import time
 from typing import NamedTuple
 
-import tensorflow as tf
-
 from tf_style import (
     animate,
     forecast,
@@ -95,12 +93,14 @@ class Studio:
             return None
         styles = []
         for source in pair.styles:
-            if not (style := (yield from attempt(self._paintings.read, source))):
+            if not (
+                style := (yield from attempt(source, self._paintings.read, source))
+            ):
                 return None
             styles.append(style)
         furniture = self._furniture
         if pair.changes:
-            furniture = yield from attempt(_furnish, self._job, pair.changes)
+            furniture = yield from attempt("", _furnish, self._job, pair.changes)
             if not furniture:
                 return None
         job, models, init = furniture
@@ -121,7 +121,9 @@ class Studio:
 
     def _plan(self, task):
         code = self._encoder_of(task)
-        seconds = yield from attempt(self._forecast.seconds, task, code)
+        seconds = yield from attempt(
+            task.pair.content, self._forecast.seconds, task, code
+        )
         if seconds is not None:
             if task.pair.is_film:
                 seconds *= animate.count_first_frames(task)
@@ -135,7 +137,7 @@ class Studio:
         try:
             code = self._paintings.encode(tasks[0].pair.styles, self._job.hub, None)
             painted = paint.paint_batch(tasks, code)
-        except (ValueError, OSError, MemoryError, tf.errors.OpError):
+        except Exception:
             return {}  # Alone, the one that fails does not harm the others.
         return {task.pair.output: found for task, found in zip(tasks, painted)}
 
@@ -170,9 +172,8 @@ class Studio:
 
 def _is_done(task):
     """Tells whether a picture is there already, with all that comes with it."""
-    files = plan.files_of(task.pair.output, task.job.mode)
-    there = all(path.is_file() for path in files)
-    return there and manifest.is_done(task.pair.output, task.account)
+    outputs = plan.outputs_of(task.pair.output, task.job.mode)
+    return manifest.is_done(outputs, task.account)
 
 
 def settle(job):

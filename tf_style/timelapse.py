@@ -5,13 +5,15 @@ the last one.
 """
 
 import contextlib
+import json
+import os
 import re
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from tf_style import files, film, images, reel
+from tf_style import __version__, files, film, images, manifest, reel
 
 # From the first frame to the last one, which is then held.
 SECONDS = 8
@@ -39,6 +41,10 @@ class Frames:
             ValueError: the picture is not finite.
             OSError: the file cannot be written.
         """
+        if not self._marker.is_file():
+            self.check_ours()
+            with files.replacing(self._marker) as temporary:
+                temporary.write_text(json.dumps({"tf_style": __version__}) + "\n")
         path = self._folder / f"{index:06d}.png"
         images.save_image(path, images.resize(picture, *self._size))
 
@@ -49,12 +55,30 @@ class Frames:
         ours = [path for path in found if re.fullmatch("[0-9]{6,}", path.stem)]
         return sorted(ours, key=lambda path: int(path.stem))
 
+    def check_ours(self):
+        """Raises ValueError if the folder is there, and was not made by us."""
+        if not os.path.lexists(self._folder) or self._marker.is_file():
+            return
+        with contextlib.suppress(OSError):
+            if not any(self._folder.iterdir()):
+                return
+        raise ValueError(
+            f"{self._folder} is not a folder of frames by tf_style (it has no "
+            f"{self._marker.name}); move it, or choose another --output"
+        )
+
     def remove(self):
         """Deletes the frames, and the folder unless it has something else."""
+        self.check_ours()
         for path in self.paths:
             path.unlink()
+        self._marker.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self._folder.rmdir()
+
+    @property
+    def _marker(self):
+        return self._folder / "tf_style.json"
 
 
 def write(path, frames):
@@ -76,7 +100,7 @@ def write(path, frames):
         raise ValueError(f"cannot write {path}: a film needs at least one frame")
     rate = Fraction(len(frames), SECONDS)
     rate = min(max(rate, Fraction(LEAST_RATE)), Fraction(LARGEST_RATE))
-    with files.replacing(path) as temporary:
+    with manifest.publishing({}, [Path(path)], {}) as (temporary,):
         if film.ending_of(path) == ".gif":
             ticks = round(1 / rate / reel.GIF_TICK)
             durations = [ticks * reel.GIF_TICK] * (len(frames) - 1) + [HOLD_S]

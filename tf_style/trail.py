@@ -8,6 +8,19 @@ from tf_style import checkpoint, files, timelapse
 FILM_FRAMES = 100
 
 
+def frames_folder(output):
+    """Returns where the frames of a picture's path stand."""
+    return output.with_name(f"{output.name}.frames")
+
+
+def check_ours(job, output):
+    """Raises ValueError if what a run leaves would overwrite what is not ours."""
+    if job.mode == "gatys":
+        checkpoint.check_ours(checkpoint.path_of(output))
+    if job.save_every or job.timelapse:
+        timelapse.Frames(frames_folder(output), None).check_ours()
+
+
 class Trail:
     """Follows the optimisation of one picture.
 
@@ -22,25 +35,32 @@ class Trail:
         self._job = job
         self._account = account
         self._checkpoint = checkpoint.path_of(output) if job.mode == "gatys" else None
-        folder = output.with_name(f"{output.stem}_frames")
-        self._frames = timelapse.Frames(folder, size)
+        self._frames = timelapse.Frames(frames_folder(output), size)
+        self._saved = None  # step of the checkpoint that is there, if it is of this run
         self._due = 0  # of `FILM_FRAMES`
-        if self._wanted and not job.resume:
-            self._frames.remove()
 
     @property
     def _wanted(self):
         return bool(self._job.save_every or self._job.timelapse)
 
     def resume(self):
-        """Returns the `gatys.State` to go on from, or None.
+        """Returns the `gatys.State` to go on from, if any, and notes for the user.
 
         Raises:
             ValueError: the checkpoint is of another run, or none at all.
         """
-        if self._job.resume and self._checkpoint and self._checkpoint.exists():
-            return checkpoint.read(self._checkpoint, self._account)
-        return None
+        path = self._checkpoint
+        if not (path and path.exists()):
+            return None, []
+        if self._job.resume:
+            return checkpoint.read(path, self._account), []
+        try:
+            self._saved = checkpoint.read(path, self._account).index
+        except (ValueError, OSError):
+            return None, [f"{path} is of a run with other settings, and is replaced"]
+        return None, [
+            f"starting anew; --resume would go on from step {self._saved}, of {path}"
+        ]
 
     def follow(self, steps):
         """Yields `steps`, and writes what is due.
@@ -49,16 +69,20 @@ class Trail:
         picture matters more.
         """
         saved, trouble = time.monotonic(), ""
+        stale = self._wanted and not self._job.resume
         for step in steps:
             now = time.monotonic()
             try:
                 if not trouble:
+                    if stale:
+                        self._frames.remove()
+                        stale = False
                     self._film(step)
                     every = self._job.checkpoint_every
                     if self._checkpoint and 0 < every <= now - saved:
                         self._save(step)
                         saved = time.monotonic()
-            except OSError as error:
+            except Exception as error:
                 trouble = f"going on without checkpoints and frames: {error}"
                 step = step._replace(note="; ".join(filter(None, [step.note, trouble])))
             yield step
@@ -71,12 +95,14 @@ class Trail:
         """
         try:
             self._save(step)
-        except OSError as error:
+        except Exception as error:
             return [f"no checkpoint to go on from: {error}"]
         return []
 
     def _save(self, step):
-        if self._checkpoint and self._job.checkpoint_every:
+        if not (self._checkpoint and self._job.checkpoint_every):
+            return
+        if self._saved is None or step.index >= self._saved:
             checkpoint.write(self._checkpoint, step.state(), self._account)
 
     def finish(self, painted):
