@@ -14,14 +14,14 @@ from tf_style.config import GatysConfig
 class Loop:
     """Steps of `gatys.iterate`, in the hands of the driver."""
 
-    def __init__(self, *arguments):
-        self._arguments = arguments
+    def __init__(self, *arguments, init):
+        self._arguments, self._init = arguments, init
         self.reset()
 
     def reset(self):
         """Starts again, which takes one step: tracing cannot be had without it."""
         self._steps = self._last = None  # Two at once would count as our memory.
-        self._steps = gatys.iterate(*self._arguments)
+        self._steps = gatys.iterate(*self._arguments, init=self._init)
         return [self.step()]
 
     def step(self):
@@ -68,7 +68,7 @@ def main():
         parser.add_argument(f"--{name}", type=float, default=default)
     options = parser.parse_args()
     first = None if options.init == "content" else np.load(options.init)
-    loop = Loop(options.content, options.style, _config(options), first)
+    loop = Loop(options.content, options.style, _config(options), init=first)
     peer.serve(loop, options.steps)
 
 

@@ -60,11 +60,11 @@ def _paint(content, style, config, last, start):
     """Returns the best picture; the last tenth of the steps is made with `last`."""
     noise = np.random.default_rng(start).normal(0, 1e-3, content.shape)
     first = np.clip(content + noise, 0, 1).astype(np.float32)
-    for step in gatys.iterate(content, style, config, first):
+    for step in gatys.iterate(content, style, config, init=first):
         if config is not last and step.index == config.steps * 9 // 10:
             # Losses of both precisions do not compare.
             state = step.state()._replace(best=None, best_losses={"total": np.inf})
-            for step in gatys.iterate(content, style, last, first, state=state):
+            for step in gatys.iterate(content, style, last, init=first, state=state):
                 pass
             break
     return step.best

@@ -25,7 +25,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from tf_style import cli, images, manifest
-from tf_style.config import MAX_SIDE, GatysConfig, HubConfig, Job
+from tf_style.config import MAX_SIDE, MODES, GatysConfig, HubConfig, Job
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -317,7 +317,10 @@ def test_styles_are_blended_and_masked_in_every_mode(
         f"--mask={tmp_path / 'left.png'},{tmp_path / 'right.png'}",
         "--preserve_color=covariance",
     )
-    end = tf_style(*pair, *slow, f"--mode={mode}", *flags_of_styles, f"--output={out}")
+    slow = () if mode == "hub" else slow
+    model = () if mode == "gatys" else pair[2:]
+    engines = (*pair[:2], *model, *slow, f"--mode={mode}")
+    end = tf_style(*engines, *flags_of_styles, f"--output={out}")
     assert (end.status, end.err) == (0, "")
     account = json.loads(manifest.path_of(out).read_text())
     named = {"content", "style", "style_2", "mask", "mask_2"}
@@ -607,3 +610,51 @@ def test_interrupted_it_writes_the_best_picture_and_gives_status_130(
     account = json.loads((tmp_path / "out.png.json").read_text())
     assert account["interrupted"] is True
     assert 0 < account["losses"]["total"] < np.inf
+
+
+@pytest.mark.parametrize(
+    "given, lines",
+    [
+        (("--steps=9",), ["--steps does nothing in mode hub"]),
+        (
+            ("--beta1=0.5", "--noflow", "--resume"),
+            [
+                "--beta1 does nothing in mode hub",
+                "--flow=False does nothing without a film",
+                "--resume does nothing in mode hub",
+            ],
+        ),
+        (("--strength=0.5", "--style_size=44"), []),
+    ],
+)
+def test_flags_that_do_nothing_are_told(tf_style, pair, tmp_path, given, lines):
+    end = tf_style(*pair, *given, f"--output={tmp_path / 'out.png'}")
+    assert end.status == 0
+    assert end.err.splitlines() == [f"tf_style: {line}" for line in lines]
+    quiet = tf_style(*pair, *given, f"--output={tmp_path / 'out.png'}", "--quiet")
+    assert (quiet.status, quiet.err) == (0, "")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_bad_value_is_refused_in_all_modes(tf_style, pair, mode):
+    for flag, reason in (
+        ("--steps=0", "steps is 0; it must be from 1 to 1000000"),
+        ("--strength=2", "strength is 2.0; it must be from 0 to 1"),
+    ):
+        end = tf_style(*pair, f"--mode={mode}", flag)
+        assert (end.status, end.err) == (1, f"tf_style: {reason}\n")
+
+
+def test_a_flag_of_two_methods_is_that_of_the_mode(parsed):
+    parsed("--content=a", "--style=b", "--mode=gatys", "--style_size=10000")
+    job = cli._make_job()  # beyond what the fast path allows
+    assert (job.gatys.style_size, job.hub) == (10000, HubConfig())
+    parsed("--mode=hub", "--style_size=99", "--steps=9")
+    job = cli._make_job()
+    assert (job.hub.style_size, job.gatys) == (99, GatysConfig(steps=9))
+
+
+def test_an_argument_without_a_flag_is_refused(tf_style, pair):
+    end = tf_style(*pair, "photo.jpg")
+    assert (end.status, end.out) == (1, "")
+    assert end.err.startswith("tf_style: unexpected argument 'photo.jpg'")

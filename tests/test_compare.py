@@ -115,12 +115,12 @@ def test_both_results_are_of_the_same_styles_and_masks(configs, pair):
     left = np.zeros((1, 37, 50, 1), np.float32)
     left[:, :, :25] = 1
     styles, regions = [style, style[:, ::-1] ** 3], [left, 1 - left]
-    result = compare.compare(content, styles, slow, fast, regions=regions)
-    expected = hub.stylize(content, styles, fast, regions)
+    result = compare.compare(content, styles, slow, fast, masks=regions)
+    expected = hub.stylize(content, styles, fast, masks=regions)
     np.testing.assert_array_equal(result.fast.picture, expected)
-    expected = gatys.stylize(content, styles, slow, regions=regions)
+    expected = gatys.stylize(content, styles, slow, masks=regions)
     np.testing.assert_array_equal(result.slow.picture, expected)
-    goal = gatys.load_objective(slow, (37, 50), regions=regions)
+    goal = gatys.load_objective(slow, (37, 50), masks=regions)
     targets = goal.measure_targets(content, styles, (37, 50))
     for found in (result.fast, result.slow):
         terms = goal.measure_losses(found.picture, targets)
@@ -148,7 +148,7 @@ def test_an_interrupted_comparison_ends_with_the_best_picture_so_far(configs, pa
 def test_an_interrupt_before_the_first_step_leaves_nothing_to_compare(
     configs, pair, monkeypatch
 ):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(gatys, "iterate", interrupted)
@@ -238,3 +238,33 @@ def test_a_step_whose_loss_was_not_finite_is_still_json(made_up):
     history = [*made_up.history, Moment(8.0, (37, 50), bad)]
     numbers = compare.to_json(made_up._replace(history=history))
     json.dumps(numbers, allow_nan=False)  # NaN is none of JSON's values
+
+
+def test_arguments_are_checked_at_once(configs, pair):
+    content, style = pair
+    slow, fast = configs
+    for changes, reason in (
+        ((content, style, fast, slow), "^gatys_config is a HubConfig; it must be a G"),
+        ((content, style, slow, slow), "^hub_config is a GatysConfig; it must be a H"),
+        ((content, None, slow, fast), "^style is None; it must be one RGB picture"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            compare.iterate(*changes)
+    with pytest.raises(TypeError):
+        compare.compare(content, style, slow, fast, [content])
+
+
+def test_a_given_first_picture_is_taken_before_the_fast_one(configs, pair):
+    content, style = pair
+    slow, fast = configs
+    slow = dataclasses.replace(slow, init="hub", scales=1, steps=1)
+    steps = compare.iterate(content, style, slow, fast, init=1 - content)
+    np.testing.assert_array_equal(next(steps).image, 1 - content)
+
+
+def test_a_measure_is_of_pictures_of_the_contents_size(configs, pair):
+    measure = compare.measurer(*pair, configs[0])
+    exact = measure(images.to_uint8(pair[0]) / np.float32(255))
+    assert measure(images.to_uint8(pair[0][0])) == exact
+    with pytest.raises(ValueError, match="^picture is of 61x45 pixels, not 50x37$"):
+        measure(pair[1])

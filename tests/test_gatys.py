@@ -12,7 +12,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from tf_style import cli, gatys, images, losses, objective, schedule
-from tf_style.config import GatysConfig
+from tf_style.config import GatysConfig, HubConfig
 
 PRESETS = Path(__file__).resolve().parent.parent / "configs"
 
@@ -167,6 +167,14 @@ def test_a_first_picture_of_another_size_is_resized(settings, content, style):
     config = settings(init="start.png")
     first = next(gatys.iterate(content, style, config, init=style))
     np.testing.assert_array_equal(first.image, images.resize(style, 37, 50))
+
+
+@pytest.mark.parametrize("init", ["content", "noise"])
+def test_a_first_picture_that_is_passed_is_never_ignored(
+    settings, content, style, init
+):
+    first = next(gatys.iterate(content, style, settings(init=init), init=1 - content))
+    np.testing.assert_array_equal(first.image, 1 - content)
 
 
 def test_a_first_picture_that_is_a_file_must_be_passed(settings, content, style):
@@ -441,14 +449,14 @@ def test_a_run_that_does_not_recover_stops_with_its_best_picture(settings, conte
     np.testing.assert_array_equal(gatys.finish(steps[-1], content, config), content)
 
 
-@pytest.mark.parametrize("weights", [{}, {"style_weight": 0, "content_weight": 1e-3}])
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+@pytest.mark.parametrize("name", ["style_weight", "content_weight"])
 def test_a_first_picture_without_a_finite_loss_is_an_error(
-    settings, content, style, weights
+    settings, content, style, name
 ):
-    broken = content.copy()
-    broken[0, 3, 4] = np.nan
+    config = settings(**{name: 1e300})  # beyond float32
     with pytest.raises(ValueError, match="loss of the first picture is not finite"):
-        gatys.stylize(content, style, settings(init="x.png", **weights), init=broken)
+        gatys.stylize(content, style, config)
 
 
 def test_pictures_too_small_for_the_layers_are_an_error(vgg19, content, style):
@@ -610,3 +618,47 @@ def test_a_frame_gives_styles_its_own_colours(settings, content, style):
     *_, last = gatys.iterate(brighter, style, config, objectives=known)
     *_, alone = gatys.iterate(brighter, style, config)
     assert last.losses == alone.losses
+
+
+def test_the_slow_path_takes_what_callers_have(settings, content, style):
+    config = settings(steps=1, init="noise")
+    photo, painting = images.to_uint8(content[0]), images.to_uint8(style[0])
+    mask = np.arange(50) < 25 * np.ones((37, 1))
+    floats = [picture / np.float32(255) for picture in (photo, painting)]
+    expected = gatys.stylize(*floats, config, masks=[np.float32(mask)[None, ..., None]])
+    found = gatys.stylize(tf.constant(photo), [painting], config, masks=mask)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes, reason",
+    [
+        ({"config": HubConfig()}, "config is a HubConfig; it must be a GatysConfig"),
+        ({"content": np.ones((4, 5, 3)) * 255}, "content is ndarray float64"),
+        ({"style": [np.ones((4, 5, 3)), None]}, r"style\[1\] is None"),
+        ({"init": "hub"}, "init is 'hub'; it must be one RGB"),
+        ({"masks": [np.ones(3)]}, r"masks\[0\] is ndarray float64 \[3\]"),
+        ({"state": 5}, "state is int; it must be a State"),
+        ({"prior": np.ones(3)}, "prior is ndarray; it must be a Prior"),
+        ({"prior": gatys.Prior(None, None)}, "prior.picture is None"),
+    ],
+)
+def test_arguments_of_the_slow_path_are_checked_at_once(
+    content, style, changes, reason
+):
+    arguments = {"content": content, "style": style} | changes
+    with pytest.raises(ValueError, match=f"^{reason}"):
+        gatys.iterate(**arguments)
+
+
+def test_extras_of_the_slow_path_are_given_by_name(content, style):
+    for call in (gatys.stylize, gatys.iterate):
+        with pytest.raises(TypeError):
+            call(content, style, GatysConfig(), [content])
+
+
+def test_a_state_of_another_size_is_refused(settings, content, style):
+    step = next(gatys.iterate(content, style, settings(scales=1)))
+    steps = gatys.iterate(style, content, settings(scales=1), state=step.state())
+    with pytest.raises(ValueError, match="^state is of 50x37 pixels, which is no size"):
+        next(steps)

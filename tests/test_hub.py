@@ -7,9 +7,10 @@ import threading
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from tf_style import color, files, hub, magenta
-from tf_style.config import HubConfig
+from tf_style import color, files, hub, images, magenta
+from tf_style.config import GatysConfig, HubConfig
 
 
 @pytest.fixture(autouse=True)
@@ -317,22 +318,23 @@ def test_of_frames_each_style_of_a_blend_remembers_its_own(content, style, halve
     both = hub.encode([style, RED], config)
     memory = {}
     pictures = [
-        hub.stylize_batch([frame], both, config, halves, memory)[0] for frame in frames
+        hub.stylize_batch([frame], both, config, masks=halves, memory=memory)[0]
+        for frame in frames
     ]
     for index, (painting, side) in enumerate(
         ((style, np.s_[:, :, :25]), (RED, np.s_[:, :, 25:]))
     ):
         alone, own = hub.encode(painting, config), {}
         for frame, picture in zip(frames, pictures):
-            (expected,) = hub.stylize_batch([frame], alone, config, (), own)
+            (expected,) = hub.stylize_batch([frame], alone, config, memory=own)
             np.testing.assert_allclose(picture[side], expected[side], atol=1e-5)
 
 
 def test_a_memory_changes_the_frame_after_and_not_the_first(content, style):
     config, frames = HubConfig(model="builtin", style_size=64), frames_of(content)
     code, memory = hub.encode(style, config), {}
-    found = [hub.stylize_batch([f], code, config, (), memory)[0] for f in frames]
-    afresh = [hub.stylize_batch([f], code, config, (), {})[0] for f in frames]
+    found = [hub.stylize_batch([f], code, config, memory=memory)[0] for f in frames]
+    afresh = [hub.stylize_batch([f], code, config, memory={})[0] for f in frames]
     np.testing.assert_array_equal(found[0], afresh[0])
     assert np.abs(found[1] - afresh[1]).mean() > 0.02
 
@@ -342,12 +344,142 @@ def test_a_picture_of_a_batch_is_finished_to_what_it_is_alone(
     stub_model, content, style, halves, way
 ):
     config = HubConfig(model=str(stub_model), preserve_color=way)
-    for regions in ((), halves[:1]):
-        code = hub.encode(style, config, content)
-        (raw,) = hub.stylize_batch([content], code, config, regions)
-        picture = hub.finish(raw, content, config, regions)
-        expected = hub.stylize(content, style, config, regions)
+    for regions in (None, halves[:1]):
+        code = hub.encode(style, config, content=content)
+        (raw,) = hub.stylize_batch([content], code, config, masks=regions)
+        picture = hub.finish(raw, content, config, masks=regions)
+        expected = hub.stylize(content, style, config, masks=regions)
         np.testing.assert_allclose(picture, expected, atol=1e-6)
         right = np.s_[:, :, 25:]
         kept = np.array_equal(picture[right], content[right])
         assert kept == bool(regions)
+
+
+def test_photos_of_several_sizes_come_back_in_their_order(stub_model, content, style):
+    config = HubConfig(model=str(stub_model))
+    code = hub.encode(style, config)
+    photos = [content, content[:, :, :30], 1 - content, content[:, :, 5:35]]
+    left = np.arange(50) < 20
+    mask = np.tile(left, (37, 1))
+    for masks in (None, mask):
+        usable = photos if masks is None else [photos[0], photos[2]]
+        pictures = hub.stylize_batch(usable, code, config, masks=masks)
+        assert len(pictures) == len(usable)
+        for photo, picture in zip(usable, pictures):
+            [alone] = hub.stylize_batch([photo], code, config, masks=masks)
+            np.testing.assert_allclose(picture, alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_photos_may_come_in_one_array(stub_model, content, style, dtype):
+    config = HubConfig(model=str(stub_model))
+    code = hub.encode(style, config)
+    photos = np.concatenate([content, 1 - content])
+    photos = images.to_uint8(photos) if dtype is np.uint8 else photos
+    found = hub.stylize_batch(photos, code, config)
+    expected = hub.stylize_batch([photos[0], photos[1]], code, config)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_frames_with_a_memory_are_of_one_size(content, style):
+    config = HubConfig(model="builtin", style_size=64)
+    code = hub.encode(style, config)
+    with pytest.raises(ValueError, match="^contents are of several sizes; frames must"):
+        hub.stylize_batch([content, content[:, :30]], code, config, memory={})
+
+
+def code_of(shape, **changes):
+    part = np.full(shape, 0.5, np.float32)
+    return hub.StyleCode("", [part], [1.0])._replace(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes, reason",
+    [
+        ({"parts": []}, r"has weights \[1.0\] for 0 styles; they must be one for each"),
+        ({"weights": [0.5]}, r"has weights \[0.5\] for 1 styles"),
+        ({"weights": [2.0, -1.0]}, "has weights"),
+        ({"weights": [np.nan]}, "has weights"),
+        ({"weights": "1"}, "has weights"),
+        (
+            {"parts": [np.full((1, 50, 50, 3), np.nan)]},
+            "parts that are no finite floats",
+        ),
+        ({"parts": [np.zeros((1, 50, 50, 3), int)]}, "parts that are no finite floats"),
+        ({"parts": [None]}, "parts that are no finite floats"),
+        (
+            {"parts": [np.zeros((50, 50, 3))]},
+            r"a part \[50, 50, 3\], which is not of model",
+        ),
+        (
+            {"parts": [np.zeros((1, 50, 42, 3))]},
+            r"a part \[1, 50, 42, 3\], which is not",
+        ),
+        (
+            {"parts": [np.zeros((1, 50, 50, 4))]},
+            r"a part \[1, 50, 50, 4\], which is not",
+        ),
+    ],
+)
+def test_a_code_that_is_none_is_refused(stub_model, content, changes, reason):
+    config = HubConfig(model=str(stub_model))
+    checksum = hub.load_model(config.model).checksum
+    code = code_of((1, 50, 50, 3), model=checksum)
+    assert hub.stylize(content, code, config).shape == content.shape
+    with pytest.raises(ValueError, match=f"^the style code .*{reason}") as error:
+        hub.stylize(content, code._replace(**changes), config)
+    one_line(error)
+
+
+def test_what_is_no_code_at_all_is_refused(stub_model, content, style):
+    config = HubConfig(model=str(stub_model))
+    with pytest.raises(
+        ValueError, match="^code is ndarray; it must be a StyleCode, as"
+    ):
+        hub.stylize_batch([content], style, config)
+
+
+def test_a_file_with_unsound_parts_is_no_code(tmp_path):
+    hub.save_code(tmp_path / "a.npz", code_of((3,), weights=[0.2]))
+    with pytest.raises(ValueError, match="a.npz is not a style code of tf_style"):
+        hub.load_code(tmp_path / "a.npz")
+
+
+def test_a_code_is_saved_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    hub.save_code("~/a.npz", code_of((3,)))
+    assert (tmp_path / "a.npz").is_file()
+    assert hub.load_code("~/a.npz").weights == [1]
+
+
+def test_the_fast_path_takes_what_callers_have(stub_model, content, style):
+    config = HubConfig(model=str(stub_model))
+    photo, painting = images.to_uint8(content[0]), images.to_uint8(style[0])
+    expected = hub.stylize(photo / np.float32(255), painting / np.float32(255), config)
+    np.testing.assert_allclose(
+        hub.stylize(photo, painting, config), expected, atol=1e-6
+    )
+    pair = Image.fromarray(photo), Image.fromarray(painting)
+    np.testing.assert_allclose(hub.stylize(*pair, config), expected, atol=1e-6)
+
+
+def test_arguments_of_the_fast_path_are_checked(content, style):
+    def refused(reason, call, *arguments, **more):
+        with pytest.raises(ValueError, match=reason) as error:
+            call(*arguments, **more)
+        one_line(error)
+
+    slow, halved = GatysConfig(), content[:, :20]
+    refused(
+        "^config is a GatysConfig; it must be a HubConfig$", hub.encode, style, slow
+    )
+    refused("^config is a Gatys", hub.stylize, content, style, slow)
+    refused("^config is a Gatys", hub.finish, content, content, slow)
+    refused("^config is a Gatys", hub.stylize_batch, [content], None, slow)
+    refused("^content is ndarray", hub.stylize, content * 255, style)
+    refused(r"^style\[1\] is ndarray", hub.stylize, content, [style, style - 1])
+    refused(r"^contents\[1\] is None", hub.stylize_batch, [content, None], None)
+    refused("^masks is 'a.png'", hub.stylize, content, style, masks="a.png")
+    refused("^picture is of 50x20 pixels, and content of", hub.finish, halved, content)
+    with pytest.raises(TypeError):
+        hub.stylize(content, style, HubConfig(), [content])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image, ImageCms, JpegImagePlugin
 
 from tf_style import decode, images
@@ -367,7 +368,7 @@ def test_unknown_ending_is_refused_with_the_known_ones(tmp_path, name):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_picture_that_is_not_finite_is_not_written(tmp_path, value):
-    with pytest.raises(ValueError, match="a.png has values that are not finite"):
+    with pytest.raises(ValueError, match="a.png is ndarray .* that is not finite; "):
         images.save_image(tmp_path / "a.png", np.full((1, 2, 2, 3), value))
     assert list(tmp_path.iterdir()) == []
 
@@ -420,3 +421,200 @@ def test_resize_keeps_constants_range_and_axes(content, size):
 @pytest.mark.parametrize("side, size", [(25, (18, 25)), (50, (37, 50)), (99, (73, 99))])
 def test_fit_longest_shrinks_and_enlarges_in_proportion(content, side, size):
     assert images.fit_longest(content, side).shape == (1, *size, 3)
+
+
+def test_a_picture_as_it_should_be_is_passed_through(content):
+    assert images.as_picture(content) is content
+
+
+AS_CALLERS_HAVE_THEM = {
+    "HWC": (lambda x: x[0], 0),
+    "float16": (lambda x: x.astype(np.float16), 5e-4),
+    "float64": (lambda x: x.astype(np.float64), 0),
+    "big-endian": (lambda x: x.astype(">f4"), 0),
+    "uint8": (images.to_uint8, 0.5 / 255),
+    "uint8 HWC": (lambda x: images.to_uint8(x[0]), 0.5 / 255),
+    "uint16": (lambda x: np.rint(x * 65535).astype(np.uint16), 0.5 / 65535),
+    "off by rounding": (lambda x: x * 1.001 - 0.0005, 1e-3),
+    "tensor": (tf.constant, 0),
+    "bfloat16": (lambda x: tf.cast(x, tf.bfloat16), 2e-3),
+    "variable": (tf.Variable, 0),
+    "PIL": (lambda x: Image.fromarray(images.to_uint8(x[0])), 0.5 / 255),
+}
+
+
+@pytest.mark.parametrize("kind", AS_CALLERS_HAVE_THEM)
+def test_pictures_are_taken_as_callers_have_them(content, kind):
+    make, accuracy = AS_CALLERS_HAVE_THEM[kind]
+    found = images.as_picture(make(content))
+    assert isinstance(found, np.ndarray) and found.dtype == np.float32
+    assert found.dtype.isnative and 0 <= found.min() <= found.max() <= 1
+    np.testing.assert_allclose(found, content, atol=accuracy + 1e-6)
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I;16", "F"]
+)
+def test_pil_images_of_all_modes_are_as_from_a_file(tmp_path, quarters, mode):
+    image = Image.fromarray(quarters)
+    image = image.convert("L") if mode == "I;16" else image
+    image = image.convert(mode)
+    if mode in ("LA", "RGBA"):
+        image.putalpha(Image.new("L", image.size, 128))
+    found = images.as_picture(image)
+    assert (found.shape, found.dtype) == ((1, 16, 24, 3), np.float32)
+    if mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
+        image.save(tmp_path / "a.png")
+        np.testing.assert_array_equal(found, images.load_image(tmp_path / "a.png"))
+
+
+def test_a_pil_image_is_turned_upright_as_its_file_is(tmp_path, quarters):
+    turned, exif = Image.fromarray(quarters), Image.Exif()
+    exif[0x112] = 6
+    turned.save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as image:
+        found = images.as_picture(image)
+    assert found.shape == (1, 24, 16, 3)
+    np.testing.assert_array_equal(found, images.load_image(tmp_path / "a.png"))
+
+
+def flat(*shape, dtype=np.float32, value=0.5):
+    return np.full(shape, value, dtype)
+
+
+BATCH = "call it once for each, or hub.stylize_batch"
+LAST = "move its channels to the end"
+GREY = "repeat its one channel three times"
+NO_PICTURES = [
+    (None, "None", ""),
+    ("a.jpg", "'a.jpg'", "read files with images.load_image"),
+    (Path("a.jpg"), "'a.jpg'", "read files with images.load_image"),
+    ([flat(1, 4, 5, 3)] * 2, "a list of 2", BATCH),
+    ({}, "dict", ""),
+    (7, "int", ""),
+    (flat(4, 5), "ndarray float32 [4, 5] from 0.5 to 0.5", GREY),
+    (flat(4, 5, 1), "ndarray float32 [4, 5, 1] from 0.5 to 0.5", GREY),
+    (flat(4, 5, 2), "ndarray float32 [4, 5, 2] from 0.5 to 0.5", ""),
+    (
+        flat(1, 4, 5, 4),
+        "ndarray float32 [1, 4, 5, 4] from 0.5 to 0.5",
+        "leave out its last channel",
+    ),
+    (flat(3, 4, 5), "ndarray float32 [3, 4, 5] from 0.5 to 0.5", LAST),
+    (flat(2, 4, 5, 3), "ndarray float32 [2, 4, 5, 3] from 0.5 to 0.5", BATCH),
+    (flat(1, 0, 5, 3), "ndarray float32 [1, 0, 5, 3]", ""),
+    (flat(1, 1, 4, 5, 3), "ndarray float32 [1, 1, 4, 5, 3] from 0.5 to 0.5", ""),
+    (
+        flat(4, 5, 3, value=np.nan),
+        "ndarray float32 [4, 5, 3] that is not finite",
+        "",
+    ),
+    (
+        flat(4, 5, 3, value=-np.inf),
+        "ndarray float32 [4, 5, 3] that is not finite",
+        "",
+    ),
+    (flat(4, 5, 3, dtype=bool, value=1), "ndarray bool [4, 5, 3]", ""),
+    (
+        flat(4, 5, 3, dtype=int, value=200),
+        "ndarray int64 [4, 5, 3] from 200 to 200",
+        "in [0, 255]? make it uint8",
+    ),
+    (
+        flat(4, 5, 3, value=255),
+        "ndarray float32 [4, 5, 3] from 255 to 255",
+        "in [0, 255]? divide by 255",
+    ),
+    (
+        flat(4, 5, 3, value=-1),
+        "ndarray float32 [4, 5, 3] from -1 to -1",
+        "in [-1, 1]? add 1 and divide by 2",
+    ),
+    (
+        flat(4, 5, 3, value=1.002),
+        "ndarray float32 [4, 5, 3] from 1.002 to 1.002",
+        "bring it to [0, 1], as floats",
+    ),
+    (flat(4, 5, 3, dtype=complex), "ndarray complex128 [4, 5, 3]", ""),
+    (np.array([None] * 3), "ndarray object [3]", ""),
+    (images.Picture(flat(1, 4, 5, 3), None, ""), "Picture", "pass its pixels"),
+]
+
+
+@pytest.mark.parametrize(
+    "value, came, advice", NO_PICTURES, ids=[came for _, came, _ in NO_PICTURES]
+)
+def test_what_is_no_picture_is_told_by_what_it_is_and_should_be(value, came, advice):
+    with pytest.raises(ValueError) as caught:
+        images.as_picture(value, "content")
+    wanted = (
+        "one RGB picture, [H, W, 3] or [1, H, W, 3], of floats in [0, 1], uint8 or "
+        "uint16, or a PIL image"
+    )
+    end = f"; {advice}" if advice else ""
+    assert str(caught.value) == f"content is {came}; it must be {wanted}{end}"
+
+
+def test_an_empty_pil_image_is_no_picture():
+    with pytest.raises(ValueError, match="^content is an image of 0x4 pixels$"):
+        images.as_picture(Image.new("RGB", (0, 4)), "content")
+
+
+def test_a_tensor_without_values_is_no_picture():
+    said = []
+
+    @tf.function(autograph=False)
+    def graph(picture):
+        with pytest.raises(ValueError) as caught:
+            images.as_picture(picture, "content")
+        said.append(str(caught.value))
+
+    graph(tf.zeros((1, 4, 5, 3)))
+    assert said[0].endswith("it has no values here; call this outside of tf.function")
+
+
+def test_of_several_pictures_the_wrong_one_is_named(content):
+    assert images.as_pictures(content, "style")[0] is content
+    assert len(images.as_pictures((content, content[0]), "style")) == 2
+    with pytest.raises(ValueError, match=r"^style\[1\] is None; it must be one RGB"):
+        images.as_pictures([content, None], "style")
+    with pytest.raises(ValueError, match="^style is empty; give at least one picture"):
+        images.as_pictures([], "style")
+    with pytest.raises(ValueError, match="^style is .*; give them as a list$"):
+        images.as_pictures(np.concatenate([content] * 2), "style")
+
+
+@pytest.mark.parametrize("kind", ["uint8", "PIL", "tensor", "HWC"])
+def test_pictures_are_saved_as_callers_have_them(tmp_path, content, kind):
+    images.save_image(tmp_path / "a.png", content)
+    images.save_image(tmp_path / "b.png", AS_CALLERS_HAVE_THEM[kind][0](content))
+    assert (tmp_path / "b.png").read_bytes() == (tmp_path / "a.png").read_bytes()
+
+
+def test_a_transparent_pil_image_stays_so(tmp_path):
+    image = Image.new("RGBA", (5, 4), (250, 0, 0, 51))
+    images.save_image(tmp_path / "a.png", image)
+    with Image.open(tmp_path / "a.png") as saved:
+        assert (saved.mode, saved.getpixel((0, 0))) == ("RGBA", (250, 0, 0, 51))
+
+
+def test_the_home_folder_is_a_folder_to_save_to(tmp_path, content, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    images.save_image("~/new/a.png", content)
+    assert (tmp_path / "home" / "new" / "a.png").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_the_ending_is_refused_before_the_picture(tmp_path):
+    with pytest.raises(ValueError, match="its ending must be one of"):
+        images.save_image(tmp_path / "a.xyz", None)
+
+
+def test_alpha_of_another_size_is_refused(tmp_path, content):
+    with pytest.raises(ValueError) as caught:
+        images.save_image(tmp_path / "a.png", content, np.ones((1, 50, 37, 1)))
+    assert str(caught.value) == "alpha is of 37x50 pixels, and pixels of 50x37"
+    with pytest.raises(ValueError, match=r"^alpha is ndarray .* must be \[H, W\], "):
+        images.save_image(tmp_path / "a.png", content, content)
+    assert list(tmp_path.iterdir()) == []

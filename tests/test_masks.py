@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tf_style import gatys, hub, images, masks, objective
 from tf_style.config import GatysConfig, HubConfig
@@ -295,7 +296,7 @@ def test_where_the_mask_is_black_the_photo_stays_bit_for_bit(
 ):
     engine, config = list(engines(stub_model))[number]
     left, _ = halves(37, 50)
-    picture = engine.stylize(content, style, config, regions=[left])
+    picture = engine.stylize(content, style, config, masks=[left])
     np.testing.assert_array_equal(picture[:, :, 25:], content[:, :, 25:])
     assert np.abs(picture - content)[:, :, :25].mean() > 0.01
     assert 0 <= picture.min() <= picture.max() <= 1
@@ -305,7 +306,7 @@ def test_where_the_mask_is_black_the_photo_stays_bit_for_bit(
 def test_a_black_mask_gives_back_the_photo(stub_model, content, style, number):
     engine, config = list(engines(stub_model))[number]
     black = np.zeros((1, 37, 50, 1), np.float32)
-    picture = engine.stylize(content, style, config, regions=[black])
+    picture = engine.stylize(content, style, config, masks=[black])
     np.testing.assert_array_equal(picture, content)
 
 
@@ -315,9 +316,9 @@ def test_masks_that_do_not_fit_are_refused_by_both_paths(
 ):
     engine, config = list(engines(stub_model))[number]
     with pytest.raises(ValueError, match="other proportions"):
-        engine.stylize(content, style, config, regions=[np.ones((1, 50, 37, 1))])
+        engine.stylize(content, style, config, masks=[np.ones((1, 50, 37, 1))])
     with pytest.raises(ValueError, match="2 masks for 1 styles"):
-        engine.stylize(content, style, config, regions=[content, content])
+        engine.stylize(content, style, config, masks=[content, content])
 
 
 RED, BLUE = (
@@ -330,7 +331,7 @@ def test_of_the_fast_path_each_region_is_the_picture_of_its_style(stub_model, co
     left, right = halves(37, 50)
     right[:, :, 40:] = 0
     config = HubConfig(model=str(stub_model))
-    found = hub.stylize(content, [RED, BLUE], config, [left, right])
+    found = hub.stylize(content, [RED, BLUE], config, masks=[left, right])
     reddish, bluish = (hub.stylize(content, s, config) for s in (RED, BLUE))
     np.testing.assert_allclose(found[:, :, :25], reddish[:, :, :25], atol=1e-5)
     np.testing.assert_allclose(found[:, :, 25:40], bluish[:, :, 25:40], atol=1e-5)
@@ -341,7 +342,7 @@ def test_of_the_fast_path_a_white_mask_is_as_good_as_none(content, style):
     config = HubConfig(model="builtin")
     white = np.ones((1, 37, 50, 1), np.float32)
     np.testing.assert_allclose(
-        hub.stylize(content, style, config, [white]),
+        hub.stylize(content, style, config, masks=[white]),
         hub.stylize(content, style, config),
         atol=1e-6,
     )
@@ -358,10 +359,66 @@ def test_of_the_slow_path_each_half_takes_the_colour_of_its_style():
         steps=15,
     )
     found = gatys.stylize(
-        photo.astype(np.float32), [RED, BLUE], config, regions=halves(32, 48)
+        photo.astype(np.float32), [RED, BLUE], config, masks=halves(32, 48)
     )
     left, right = (
         found[0, :, half].mean((0, 1)) for half in (slice(20), slice(28, 48))
     )
     assert left[0] > left[2] + 0.3
     assert right[2] > right[0] + 0.3
+
+
+HALF = np.arange(12.0).reshape(3, 4) > 5
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        HALF,
+        HALF[..., None],
+        HALF[None, ..., None].astype(np.float32),
+        np.uint8(255 * HALF),
+        np.uint16(65535 * HALF),
+        np.repeat(HALF[..., None].astype(np.float64), 3, -1),
+        np.uint8(255 * np.repeat(HALF[None, ..., None], 3, -1)),
+        tf.cast(HALF, tf.float32),
+        Image.fromarray(np.uint8(255 * HALF)),
+        Image.fromarray(HALF),
+    ],
+    ids=lambda value: f"{type(value).__name__} {getattr(value, 'shape', value)}",
+)
+def test_masks_are_taken_as_callers_have_them(value):
+    mask = masks.as_mask(value)
+    assert (type(mask), mask.dtype) == (np.ndarray, np.float32)
+    np.testing.assert_array_equal(mask, HALF[None, ..., None])
+
+
+@pytest.mark.parametrize(
+    "value, came, advice",
+    [
+        ("a.png", "'a.png'", "; read files with images.load_image"),
+        (None, "None", ""),
+        (HALF.astype(int), "ndarray int64 [3, 4] from 0 to 1", "; bring it to [0, 1]"),
+        (255.0 * HALF, "ndarray float64 [3, 4] from 0 to 255", "; in [0, 255]? divide"),
+        (
+            np.ones((2, 3, 4, 1)),
+            "ndarray float64 [2, 3, 4, 1] from 1",
+            "; give them as",
+        ),
+        (np.ones((3, 4, 2)), "ndarray float64 [3, 4, 2] from 1 to 1", ""),
+        (np.full((3, 4), np.nan), "ndarray float64 [3, 4] that is not finite", ""),
+    ],
+)
+def test_what_is_no_mask_is_told(value, came, advice):
+    with pytest.raises(ValueError) as caught:
+        masks.fit([value], np.zeros((1, 3, 4, 3)), 1)
+    text = str(caught.value)
+    assert text.startswith(f"masks[0] is {came}") and advice in text
+    assert "; it must be a mask, [H, W], [H, W, 1] or [1, H, W, 1], of floats" in text
+
+
+def test_one_mask_need_not_be_in_a_list():
+    photo = np.zeros((1, 3, 4, 3), np.float32)
+    [mask] = masks.fit(HALF, photo, 2)
+    np.testing.assert_array_equal(mask, HALF[None, ..., None])
+    assert masks.fit(None, photo, 2) == []

@@ -7,7 +7,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from tf_style import cli
-from tf_style.config import GatysConfig
+from tf_style.config import GatysConfig, unused_settings
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 PRESETS = sorted(CONFIGS.glob("*.flags"))
@@ -35,6 +35,11 @@ def test_preset_is_a_valid_run(path):
     job = _preset(path.name)
     assert (job.contents, job.styles) == (("photo.jpg",), ("painting.jpg",))
     assert job != _job(), "it changes nothing"
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.name)
+def test_all_of_a_preset_does_something(path):
+    assert unused_settings(_preset(path.name)) == []
 
 
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.name)

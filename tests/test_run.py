@@ -139,7 +139,7 @@ def test_a_bad_painting_does_not_harm_the_others(job, paintings, tmp_path):
 
 
 def test_without_memory_it_says_how_to_need_less(single, monkeypatch, tmp_path):
-    def exhausted(*_):
+    def exhausted(*_, **__):
         raise MemoryError
 
     monkeypatch.setattr(hub, "stylize", exhausted)
@@ -225,7 +225,7 @@ def test_an_interrupted_job_ends_even_if_its_picture_cannot_be_written(
 
 
 def test_an_interrupt_before_the_first_step_writes_nothing(single, tmp_path):
-    events = run.run(dataclasses.replace(single, mode="gatys"))
+    events = run.run(dataclasses.replace(single, mode="gatys", hub=HubConfig()))
     assert isinstance(next(events), run.Started)
     with pytest.raises(KeyboardInterrupt):
         events.throw(KeyboardInterrupt)
@@ -425,7 +425,7 @@ def test_a_painting_that_vanishes_meanwhile_fails_alone(
     job, paintings, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(inputs, "STYLES_IN_MEMORY", 1)
-    events = run.run(job)
+    events = run.run(dataclasses.replace(job, gatys=GatysConfig()))
     seen = [next(events)]
     (paintings / "oil.png").unlink()
     seen += events
@@ -529,7 +529,7 @@ def test_a_mask_leaves_the_rest_of_each_picture_alone(job, masks, photos, tmp_pa
 
 
 def test_what_auto_chose_is_told_once_and_stands_in_the_manifest(job, monkeypatch):
-    job = dataclasses.replace(job, hub=HubConfig())
+    job = dataclasses.replace(job, hub=HubConfig(), gatys=GatysConfig())
     monkeypatch.setattr(hub, "_choose", lambda: ("builtin", "ours, for a reason"))
     chosen, *events = run.run(job)
     assert chosen == run.Noted("ours, for a reason")

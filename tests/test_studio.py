@@ -59,8 +59,8 @@ def together(monkeypatch):
     monkeypatch.setattr(studio, "BATCHES_FROM", 2)
     batches, stylize = [], hub.stylize_batch
 
-    def stylize_batch(contents, *arguments):
-        pictures = stylize(contents, *arguments)
+    def stylize_batch(contents, *arguments, **more):
+        pictures = stylize(contents, *arguments, **more)
         if len(contents) > 1:
             batches.append([content.shape[1:3] for content in contents])
         return pictures
@@ -281,9 +281,9 @@ def test_a_style_is_encoded_once_unless_it_takes_the_photos_colours(
 ):
     encoded, encode = [], hub.encode
 
-    def count(*arguments):
+    def count(*arguments, **more):
         encoded.append(arguments)
-        return encode(*arguments)
+        return encode(*arguments, **more)
 
     monkeypatch.setattr(hub, "encode", count)
     config = dataclasses.replace(job.hub, preserve_color=preserve_color)

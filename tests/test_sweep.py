@@ -1,6 +1,7 @@
 """Sweeps: which pictures are meant, and that each has the settings it is named for."""
 
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -279,3 +280,21 @@ def test_values_with_slashes_make_no_folders(tmp_path):
     job = make_job("backbone=deep/a.h5,b.h5", output=str(tmp_path / "out"))
     names = [p.output.name for p in plan.assign(job, job.contents, job.styles)]
     assert names == ["a_b_backbone=deep_a.h5.png", "a_b_backbone=b.h5.png"]
+
+
+def told(job):
+    """Returns what is noted at the beginning, before anything is painted."""
+    events = run.run(job)
+    notes = itertools.takewhile(lambda event: isinstance(event, run.Noted), events)
+    return [event.note for event in notes]
+
+
+def test_what_does_nothing_is_told_unless_the_sweep_makes_it_do_something(job):
+    config = dataclasses.replace(
+        job.gatys, beta1=0.5, init="content", optimizer="lbfgs"
+    )
+    useless = "beta1 does nothing with optimizer=lbfgs"
+    job = dataclasses.replace(job, gatys=config, hub=HubConfig(), sweep=("steps=1,2",))
+    assert told(job) == [useless]
+    assert told(dataclasses.replace(job, sweep=("optimizer=lbfgs,adam",))) == []
+    assert told(dataclasses.replace(job, sweep=("beta1=0.9,0.8",))) == [useless]

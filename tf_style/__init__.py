@@ -7,9 +7,10 @@ one-pass model, `tf_style.compare` does both on one pair and measures them alike
 Contracts, the same in every module:
 
 * Pictures are float32 RGB in [0, 1], shaped [B, H, W, 3]: B batch (always 1 today),
-  H height, W width; C stands for the channels of activations, [B, H, W, C].
-* Both engines are called `stylize(content, style, config)` and return a picture of
-  exactly the content's height and width.
+  H height, W width; C stands for the channels of activations, [B, H, W, C]. Public
+  functions take what `images.as_picture` takes, and refuse all else in one line.
+* Both engines are called `stylize(content, style, config=None, *, masks=None)` and
+  return a picture of exactly the content's height and width.
 * Settings are the frozen dataclasses of `tf_style.config`; every default lives there.
 
 Importing this package imports nothing heavy.

@@ -171,11 +171,13 @@ def _paint_fast(task, code, shots, state):
     def paint(batch):
         contents, done = [shot.pixels for shot in batch], []
         try:
-            painted = hub.stylize_batch(contents, code, config, regions, memory)
+            painted = hub.stylize_batch(
+                contents, code, config, masks=regions, memory=memory
+            )
             for shot, picture in zip(batch, painted):
                 if task.job.flow:
                     picture = blend.add(picture, shot.motion)
-                picture = hub.finish(picture, shot.pixels, config, regions)
+                picture = hub.finish(picture, shot.pixels, config, masks=regions)
                 done.append((shot.index, shot.frame, picture))
         except Exception:
             yield Painted(done, None)
@@ -236,17 +238,24 @@ def _paint_slow(task, code, shots, state):
         if before is None or shot.cut:
             config, init = first, task.init.pixels if task.init else None
             if "hub" in task.job.engines:
-                init = hub.stylize(shot.pixels, code(), task.job.hub, regions)
+                init = hub.stylize(shot.pixels, code(), task.job.hub, masks=regions)
         elif shot.motion:
             moved, trust = flow.carry(before, shot.motion), shot.motion.trust[None]
             prior = gatys.Prior(moved, trust)
             # What comes into view must not start from what hid it.
             init = shot.pixels + trust * (moved - shot.pixels)
-        inputs = (shot.pixels, styles, config, init, regions)
-        for step in gatys.iterate(*inputs, prior=prior, objectives=objectives):
+        for step in gatys.iterate(
+            shot.pixels,
+            styles,
+            config,
+            masks=regions,
+            init=init,
+            prior=prior,
+            objectives=objectives,
+        ):
             yield step
         before = step.best.numpy()
-        picture = gatys.finish(step, shot.pixels, config, regions)
+        picture = gatys.finish(step, shot.pixels, config, masks=regions)
         yield Painted([(shot.index, shot.frame, picture)], {"before": before})
 
 

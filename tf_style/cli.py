@@ -343,8 +343,7 @@ def _make_job():
         sweep=tuple(FLAGS.sweep),
         max_side=FLAGS.max_side,
         flow=FLAGS.flow,
-        gatys=_config(GatysConfig, "gatys"),
-        hub=_config(HubConfig, "hub"),
+        **_configs(),
         **_manner(),
     )
 
@@ -366,20 +365,29 @@ def _manner():
     return {name: FLAGS[name].value for name in _JOB}
 
 
-def _config(kind, engine):
-    """Builds a config from the flags of its fields' names, if the mode needs it."""
-    if engine not in engines(FLAGS.mode, FLAGS.init):
-        return kind()
-    values = {}
-    for field in fields(kind):
-        value = FLAGS[field.name].value
-        if isinstance(value, list):
-            value = tuple(value)
-        if field.name.endswith("_weights"):
-            value = _numbers(field.name, value)
-        if value is not None:
-            values[field.name] = value
-    return kind(**values)
+def _configs():
+    """Builds the config of each engine from the flags of its fields' names.
+
+    An engine that does not paint gets those that are its own: they are checked too, and
+    the job can tell that they do nothing.
+    """
+    kinds = {"gatys": GatysConfig, "hub": HubConfig}
+    used = engines(FLAGS.mode, FLAGS.init)
+    taken = {field.name for engine in used for field in fields(kinds[engine])}
+    configs = {}
+    for engine, kind in kinds.items():
+        names = {field.name for field in fields(kind)}
+        names -= set() if engine in used else taken
+        values = {name: _value(name) for name in names}
+        given = {name: value for name, value in values.items() if value is not None}
+        configs[engine] = kind(**given)
+    return configs
+
+
+def _value(name):
+    """Returns the value of a setting's flag, or None where the default holds."""
+    value = FLAGS[name].value
+    return _numbers(name, value) if name.endswith("_weights") else value
 
 
 def _numbers(name, texts):

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_style import gatys, hardware, hub, images, masks, sheet
+import tf_style.masks as masking
+from tf_style import files, gatys, hardware, hub, images, sheet
+from tf_style.config import GatysConfig, HubConfig, checked
 
 
 class Result(NamedTuple):
@@ -40,9 +42,11 @@ class Comparison(NamedTuple):
     interrupted: bool  # by Ctrl-C: `slow` is the best picture until then
 
 
-def compare(content, style, gatys_config, hub_config, init=None, regions=()):
+def compare(
+    content, style, gatys_config=None, hub_config=None, *, masks=None, init=None
+):
     """Paints one pair on both paths and returns a `Comparison`; see `iterate`."""
-    steps = iterate(content, style, gatys_config, hub_config, init, regions)
+    steps = iterate(content, style, gatys_config, hub_config, masks=masks, init=init)
     while True:
         try:
             next(steps)
@@ -51,7 +55,14 @@ def compare(content, style, gatys_config, hub_config, init=None, regions=()):
 
 
 def iterate(
-    content, style, gatys_config, hub_config, init=None, regions=(), follow=iter
+    content,
+    style,
+    gatys_config=None,
+    hub_config=None,
+    *,
+    masks=None,
+    init=None,
+    follow=iter,
 ):
     """Paints one pair on both paths, step by step.
 
@@ -60,12 +71,10 @@ def iterate(
     have other targets.
 
     Args:
-        content: photo, [1, H, W, 3] in [0, 1].
-        style: painting, [1, H', W', 3] in [0, 1], or a sequence of them.
-        gatys_config: a `GatysConfig`.
-        hub_config: a `HubConfig`.
-        init: as for `gatys.stylize`; "hub" needs none.
-        regions: as for `gatys.stylize`.
+        content, style, masks: as for `gatys.stylize`.
+        gatys_config: a `GatysConfig`; None: the defaults.
+        hub_config: a `HubConfig`; None: the defaults.
+        init: as for `gatys.stylize`; without one, "hub" is the fast picture.
         follow: what the steps of the slow path are passed through.
 
     Yields:
@@ -77,14 +86,23 @@ def iterate(
     Raises:
         ValueError, OSError: as `gatys.stylize` and `hub.stylize`.
     """
+    gatys_config = checked(gatys_config, GatysConfig, "gatys_config")
+    hub_config = checked(hub_config, HubConfig, "hub_config")
+    content = images.as_picture(content, "content")
+    styles = images.as_pictures(style, "style")
+    masks = masking.fit(masks, content, len(styles))
+    inputs = (content, styles, gatys_config, hub_config, masks, init, follow)
+    return _iterate(*inputs)
+
+
+def _iterate(content, styles, gatys_config, hub_config, masks, init, follow):
     began = time.perf_counter()
-    regions = masks.fit(regions, content, len(images.several(style)))
     hub_config, _ = hub.choose(hub_config)
     hub.load_model(hub_config.model)
-    measure = measurer(content, style, gatys_config, regions)
+    measure = measurer(content, styles, gatys_config, masks=masks)
 
     with _Stage() as fast_stage:
-        fast = hub.stylize(content, style, hub_config, regions)
+        fast = hub.stylize(content, styles, hub_config, masks=masks)
     measuring = time.perf_counter()
     fast_losses = measure(fast)
     if gatys_config.time_budget:
@@ -93,15 +111,15 @@ def iterate(
         spent = now - began + (now - measuring)
         left = max(1e-3, gatys_config.time_budget - spent)
         gatys_config = dataclasses.replace(gatys_config, time_budget=left)
-    if gatys_config.init == "hub":
+    if init is None and gatys_config.init == "hub":
         init = fast
 
     history = []
     with _Stage() as slow_stage:
-        steps = gatys.iterate(content, style, gatys_config, init, regions)
+        steps = gatys.iterate(content, styles, gatys_config, masks=masks, init=init)
         timed = _record(follow(steps), slow_stage.clock, history)
         step, notes, interrupted = yield from gatys.until_interrupted(timed)
-        slow = gatys.finish(step, content, gatys_config, regions)
+        slow = gatys.finish(step, content, gatys_config, masks=masks)
 
     return Comparison(
         Result(fast, fast_losses, fast_stage.seconds, fast_stage.peak_memory_mib),
@@ -116,8 +134,12 @@ def iterate(
 
 def draw_panel(content, style, comparison):
     """Draws content, styles, fast and slow side by side, as a picture [1, H, W, 3]."""
+    content = images.as_picture(content, "content")
     height, width = content.shape[1:3]
-    styles = [sheet.thumbnail(s, max(height, width)) for s in images.several(style)]
+    styles = [
+        sheet.thumbnail(style, max(height, width))
+        for style in images.as_pictures(style, "style")
+    ]
     columns = [
         sheet.Cell(content, f"content\n{width}x{height}"),
         *[sheet.Cell(style, "style") for style in styles],
@@ -133,7 +155,7 @@ def save_plot(path, comparison):
     """Plots the losses of the slow path over time, with the fast one's as lines.
 
     Args:
-        path: where to write, a PNG.
+        path: where to write, a PNG; ~ is the home folder.
         comparison: a `Comparison`.
     """
     # Takes a second to import, and only this function needs it.
@@ -158,7 +180,7 @@ def save_plot(path, comparison):
         fontsize=10,
     )
     axes.legend()
-    figure.savefig(path, format="png", dpi=120)
+    figure.savefig(files.local(path), format="png", dpi=120)
 
 
 def to_json(comparison):
@@ -191,14 +213,23 @@ def _caption(result):
     )
 
 
-def measurer(content, style, config, regions=()):
-    """Returns a function from a picture of the content's size to float32 losses."""
-    config = dataclasses.replace(config, precision="float32")
-    size = tuple(content.shape[1:3])
-    goal = gatys.load_objective(config, size, regions=regions)
-    targets = goal.measure_targets(content, style, size)
+def measurer(content, style, config=None, *, masks=None):
+    """Returns a function from a picture of the content's size to float32 losses.
+
+    For the arguments and errors see `gatys.stylize`.
+    """
+    config = dataclasses.replace(checked(config, GatysConfig), precision="float32")
+    content = images.as_picture(content, "content")
+    styles, size = images.as_pictures(style, "style"), content.shape[1:3]
+    masks = masking.fit(masks, content, len(styles))
+    goal = gatys.load_objective(config, size, masks=masks)
+    targets = goal.measure_targets(content, styles, size)
 
     def measure(picture):
+        picture = images.as_picture(picture, "picture")
+        if picture.shape != content.shape:
+            sizes = [f"{x.shape[2]}x{x.shape[1]}" for x in (picture, content)]
+            raise ValueError("picture is of {} pixels, not {}".format(*sizes))
         terms = goal.measure_losses(picture, targets)
         return {name: float(term) for name, term in terms.items()}
 

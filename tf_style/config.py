@@ -2,11 +2,14 @@
 
 Flags (`cli.py`), notebooks and tests all build these dataclasses; nothing else holds a
 default. A bad value raises `ValueError` that names the field, the value and what is
-allowed.
+allowed. NumPy's numbers, paths and lists are taken, and kept as plain Python numbers,
+text and tuples, so that a config is always ready for JSON.
 """
 
 import math
 import numbers
+import os
+import sys
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -45,6 +48,9 @@ MOST_SIDE = 1_000_000
 MOST_STEPS = 1_000_000
 # The longest time that a setting may ask for: a month.
 MOST_SECONDS = 30 * 24 * 3600
+LARGEST = sys.float_info.max
+# Letters of a bad value that an error shows.
+MOST_SHOWN = 100
 
 # The longest side that a mode works at unless told otherwise; 0 keeps the photo's own.
 # Optimising costs thousands of times more per pixel than one pass.
@@ -69,11 +75,11 @@ class StyleConfig:
     color_strength: float = 1.0
 
     def __post_init__(self):
-        _check_types(self)
+        _make_plain(self)
         _check(
             self,
             "style_weights",
-            all(0 <= weight < math.inf for weight in self.style_weights)
+            all(0 <= weight <= LARGEST for weight in self.style_weights)
             and (not self.style_weights or sum(self.style_weights) > 0),
             "numbers from 0 up, not all 0",
         )
@@ -180,7 +186,7 @@ class GatysConfig(StyleConfig):
             self,
             "style_layer_weights",
             len(weights) in (0, len(self.style_layers))
-            and all(0 <= weight < math.inf for weight in weights)
+            and all(0 <= weight <= LARGEST for weight in weights)
             and (not weights or sum(weights) > 0),
             "none, or one number from 0 up for each of the "
             f"{len(self.style_layers)} style layers, not all 0",
@@ -232,7 +238,8 @@ class HubConfig(StyleConfig):
 class Job:
     """What to paint, how, and where to put it (`tf_style.run`)."""
 
-    # Files, folders, globs and http(s) URLs; every content in every style.
+    # Files, folders, globs and http(s) URLs; every content in every style. One alone
+    # need not be in a tuple.
     contents: tuple[str, ...]
     styles: tuple[str, ...]
     # File or folder; empty: `stylized.png`, or `stylized/` for several pictures.
@@ -271,7 +278,18 @@ class Job:
     checksums: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
-        _check_types(self)
+        for name in ("contents", "styles", "masks"):
+            if isinstance(getattr(self, name), (str, os.PathLike)):
+                object.__setattr__(self, name, (getattr(self, name),))
+        _make_plain(self)
+        for name, kind in (("gatys", GatysConfig), ("hub", HubConfig)):
+            object.__setattr__(self, name, checked(getattr(self, name), kind, name))
+        sums = self.checksums
+        valid = isinstance(sums, Mapping) and all(
+            isinstance(text, str) for pair in sums.items() for text in pair
+        )
+        _check(self, "checksums", valid, "a dict of texts")
+        object.__setattr__(self, "checksums", dict(sums))
         _choice(self, "mode", MODES)
         _choice(self, "engine", ENGINES)
         if self.max_side is None:
@@ -301,6 +319,16 @@ class Job:
         return engines(self.mode, self.gatys.init)
 
 
+def checked(config, kind, name="config"):
+    """Returns a config of a kind, the defaults for None; refuses any other."""
+    if config is None:
+        return kind()
+    if not isinstance(config, kind):
+        given = type(config).__name__
+        raise ValueError(f"{name} is a {given}; it must be a {kind.__name__}")
+    return config
+
+
 def from_dict(kind, values):
     """Rebuilds a config from what `dataclasses.asdict` and JSON made of it."""
     known = {f.name for f in fields(kind)}
@@ -310,38 +338,123 @@ def from_dict(kind, values):
             f"{kind.__name__} has no setting {unknown[0]!r}; "
             f"it has {', '.join(sorted(known))}"
         )
-    return kind(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    )
+    return kind(**values)
 
 
-def _check_types(config):
-    """Holds values to the types of their fields, since JSON may hold anything."""
-    kinds = {str: "text", int: "a whole number", float: "a number"}
-    kinds |= {bool: "true or false"}
-    classes = {str: str, int: numbers.Integral, float: numbers.Real, bool: bool}
+def unused_settings(job, film=False):
+    """Lists the settings of a job that were changed, or are swept, and do nothing.
+
+    Args:
+        job: a `Job`.
+        film: whether what it paints is a film, or some of it.
+
+    Returns:
+        One line for each, which begins with its name and says where it does nothing.
+    """
+    swept = {text.partition("=")[0] for text in job.sweep}
+    lines = []
+    for config, name, where in _without_effect(job, film):
+        default = type(config).__dataclass_fields__[name].default
+        if name in swept or getattr(config, name) != default:
+            # A switch that is on by itself is told by what it was set to.
+            shown = f"{name}=False" if default is True else name
+            lines.append(f"{shown} does nothing {where}")
+    return list(dict.fromkeys(lines))  # The methods may have it in common.
+
+
+def _without_effect(job, film):
+    """Yields config, name and place of all settings that do nothing in a job."""
+    used = [getattr(job, engine) for engine in job.engines]
+    names = {spec.name for config in used for spec in fields(config)}
+    mode = f"in mode {job.mode}"
+    for config in (job.gatys, job.hub):
+        for spec in fields(config):
+            if spec.name not in names:
+                yield config, spec.name, mode
+    for config in used:
+        if config.preserve_color == "none":
+            yield config, "color_strength", "without preserve_color"
+        if len(config.style_weights) == 1:
+            yield config, "style_weights", "with one style"
+    if job.gatys in used:
+        if job.gatys.optimizer == "lbfgs":
+            yield job.gatys, "beta1", "with optimizer=lbfgs"
+            yield job.gatys, "epsilon", "with optimizer=lbfgs"
+        if job.gatys.init != "noise":
+            yield job.gatys, "seed", "without init=noise"
+        if job.gatys.time_budget:
+            yield job.gatys, "steps", "beside time_budget"
+        if not (film and job.flow):
+            where = "with flow=False" if film else "without a film"
+            yield job.gatys, "temporal_weight", where
+    if not film:
+        yield job, "flow", "without a film"
+    if job.mode != "gatys":
+        yield job, "checkpoint_every", mode
+        # It also keeps finished pictures that would else be painted once more.
+        if not (film or job.checksums or job.save_every or job.timelapse):
+            yield job, "resume", mode
+
+
+KINDS: Mapping[type, str] = MappingProxyType(
+    {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+)
+
+
+def _make_plain(config):
+    """Turns the values of a config into plain ones of their types, or refuses them."""
     for spec in fields(config):
-        value, kind = getattr(config, spec.name), spec.type
-        if kind == int | None:
-            kind, value = int, value or 0
-        if typing.get_origin(kind) is tuple:
-            kind, items = typing.get_args(kind)[0], value
-            wanted = f"a tuple, each item {kinds[kind]}"
-            valid = isinstance(value, tuple)
-        elif kind in kinds:
-            items, wanted, valid = (value,), kinds[kind], True
-        else:
+        kind, value = spec.type, getattr(config, spec.name)
+        several = typing.get_origin(kind) is tuple
+        if several:
+            kind = typing.get_args(kind)[0]
+        elif kind == int | None and value is not None:
+            kind = int
+        if kind not in KINDS:
             continue
-        valid = valid and all(
-            isinstance(item, classes[kind]) and isinstance(item, bool) == (kind is bool)
-            for item in items
-        )
-        _check(config, spec.name, valid, wanted)
+        try:
+            value = _plain_tuple(value, kind) if several else _plain(value, kind)
+        except (TypeError, OverflowError):
+            wanted = f"a tuple, each item {KINDS[kind]}" if several else KINDS[kind]
+            _check(config, spec.name, False, wanted)
+        object.__setattr__(config, spec.name, value)
+
+
+def _plain_tuple(values, kind):
+    if hasattr(values, "tolist"):
+        values = values.tolist()
+    if not isinstance(values, (tuple, list)):
+        raise TypeError
+    return tuple(_plain(value, kind) for value in values)
+
+
+def _plain(value, kind):
+    """Returns a value as one of Python's own `kind`.
+
+    Raises:
+        TypeError, OverflowError: it is none.
+    """
+    if hasattr(value, "tolist"):  # NumPy's, though it may be a single number.
+        value = value.tolist()
+    if kind is str:
+        if isinstance(value, os.PathLike):
+            return os.fsdecode(value)
+        # Classes made of text have their own idea of `str(value)`.
+        return str.__str__(value)
+    if isinstance(value, bool) != (kind is bool):
+        raise TypeError
+    if isinstance(value, numbers.Integral):
+        return value if kind is bool else int(value)
+    if kind is float and isinstance(value, numbers.Real):
+        return float(value)
+    raise TypeError
 
 
 def _check(config, name, valid, wanted):
     if not valid:
-        raise ValueError(f"{name} is {getattr(config, name)!r}; it must be {wanted}")
+        shown = " ".join(repr(getattr(config, name)).split())
+        shown = shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}..."
+        raise ValueError(f"{name} is {shown}; it must be {wanted}")
 
 
 def _choice(config, name, allowed):
@@ -353,6 +466,6 @@ def _number(config, name, low, high, above=False):
     value = getattr(config, name)
     start = f"above {low}" if above else f"from {low}"
     end = "" if high == math.inf else f" to {high}"
-    # Whole numbers may be larger than any float, which math.isfinite does not take.
-    valid = low <= value <= high and value < math.inf
+    # Whole numbers may be larger than any float.
+    valid = low <= value <= min(high, LARGEST)
     _check(config, name, valid and not (above and value == low), start + end)

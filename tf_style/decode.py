@@ -26,7 +26,7 @@ def open_srgb(data):
     """
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         image.load()
-        return _to_srgb(ImageOps.exif_transpose(image))
+        return to_srgb(image)
 
 
 def is_animated(path):
@@ -105,7 +105,9 @@ def explained(source):
         raise ValueError(f"{source} cannot be decoded: {reason}") from error
 
 
-def _to_srgb(image):
+def to_srgb(image):
+    """Converts an image of any mode as `open_srgb` does."""
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         return _grey_in_unit_range(image)
     has_alpha = image.has_transparency_data

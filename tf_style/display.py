@@ -57,7 +57,8 @@ class Display:
                 self._print(f"would write {event.path} ({duration})", sys.stdout)
         elif not self._quiet:
             if isinstance(event, run.Noted):
-                self._print(f"tf_style: {event.note}", sys.stderr)
+                flag = "--" if event.setting else ""
+                self._print(f"tf_style: {flag}{event.note}", sys.stderr)
             elif isinstance(event, run.Started):
                 self._start(event)
             elif isinstance(event, gatys.Step):

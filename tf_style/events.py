@@ -25,6 +25,7 @@ class Noted(NamedTuple):
     """Something was settled on, or found, that the user should know."""
 
     note: str  # one line: what, why, and how to have it otherwise
+    setting: bool = False  # it begins with the name of a setting, which does nothing
 
 
 class Started(NamedTuple):

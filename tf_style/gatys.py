@@ -19,18 +19,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+import tf_style.masks as masking
 from tf_style import (
     color,
     features,
     hardware,
     images,
     lbfgs,
-    masks,
     memory,
     objective,
     schedule,
     tiles,
 )
+from tf_style.config import GatysConfig, checked
 
 # How often in a row the rate is halved before a diverging run is given up. Adam moves a
 # pixel by the rate at most, so after five halvings it is nearly standing still.
@@ -71,48 +72,55 @@ class Step(NamedTuple):
     progress: float = 0.0  # share of the work done; large scales take longer
 
 
-def stylize(content, style, config, init=None, regions=()):
+def stylize(content, style, config=None, *, masks=None, init=None):
     """Repaints `content` in the style of `style`.
 
     Args:
-        content: photo, [1, H, W, 3] in [0, 1].
-        style: painting, [1, H', W', 3] in [0, 1]; or a sequence of paintings, whose
+        content: photo, [1, H, W, 3] in [0, 1]; or what else `images.as_picture` takes,
+            as all pictures here.
+        style: painting, [1, H', W', 3] in [0, 1]; or a list of paintings, whose
             correlations are mixed by `config.style_weights`.
-        config: a `GatysConfig`.
-        init: first picture, [1, H'', W'', 3], where `config.init` is "hub" or a path.
-        regions: where to paint, everywhere if empty: one mask, or one for each style;
-            [1, H, W, 1] of the content's proportions, from 0, the photo, to 1.
+        config: a `GatysConfig`; None: the defaults.
+        masks: where to paint, everywhere if None: one mask, or a list of one for each
+            style; [1, H, W, 1] of the content's proportions, from 0, the photo, to 1,
+            or what else `masks.as_mask` takes.
+        init: first picture, [1, H'', W'', 3], whatever `config.init` says; needed where
+            that is "hub" or a path.
 
     Returns:
         The best picture found, float32 [1, H, W, 3] in [0, 1].
 
     Raises:
-        ValueError: a picture is too small for the layers, a layer does not exist, the
-            loss is not finite from the start, or masks or weights do not fit.
+        ValueError: an argument is not what it should be, a picture is too small for the
+            layers, a layer does not exist, the loss is not finite from the start, or
+            masks or weights do not fit.
         OSError: the backbone's weights cannot be had.
     """
-    for step in iterate(content, style, config, init, regions):
+    for step in iterate(content, style, config, masks=masks, init=init):
         pass
-    return finish(step, content, config, regions)
+    return finish(step, content, config, masks=masks)
 
 
-def finish(step, content, config, regions=()):
+def finish(step, content, config=None, *, masks=None):
     """Returns the best picture up to `step`, at the size of `content`.
 
     Its colours are brought to the photo's as far as `config` wants them kept, and it is
-    put into the photo where masks say.
+    put into the photo where masks say. For the arguments and errors see `stylize`.
     """
+    config = checked(config, GatysConfig)
+    content, masks = images.as_picture(content, "content"), masking.as_masks(masks)
     picture = images.resize(step.best.numpy(), *content.shape[1:3])
     picture = color.restore(picture, content, config)
-    return masks.compose(content, picture, masks.fit(regions, content, len(regions)))
+    return masking.compose(content, picture, masking.fit(masks, content, len(masks)))
 
 
 def iterate(
     content,
     style,
-    config,
+    config=None,
+    *,
+    masks=None,
     init=None,
-    regions=(),
     state=None,
     prior=None,
     objectives=None,
@@ -122,28 +130,51 @@ def iterate(
     Yields `config.steps` + 1 times: the picture before each update, and the last one;
     with a `config.time_budget`, as often as that allows. From a `state`, it goes on as
     if it had never stopped. With a `Prior`, the picture is also held to that. Frames of
-    one film, in the same styles and `regions`, share a dict of `objectives`, which is
+    one film, in the same styles and `masks`, share a dict of `objectives`, which is
     empty at first: styles are then measured, and losses compiled, once.
     """
+    config = checked(config, GatysConfig)
+    content = images.as_picture(content, "content")
+    styles = images.as_pictures(style, "style")
+    masks = masking.fit(masks, content, len(styles))
+    if init is not None:
+        init = images.as_picture(init, "init")
+    for name, value, kind in (("state", state, State), ("prior", prior, Prior)):
+        if not isinstance(value, (kind, type(None))):
+            came = type(value).__name__
+            raise ValueError(f"{name} is {came}; it must be a {kind.__name__}")
+    if prior is not None:
+        prior = Prior(
+            images.as_picture(prior.picture, "prior.picture"),
+            masking.as_mask(prior.trust, "prior.trust"),
+        )
+    objectives = {} if objectives is None else objectives
+    return _iterate(content, styles, config, masks, init, state, prior, objectives)
+
+
+def _iterate(content, styles, config, masks, init, state, prior, objectives):
     clock = schedule.Clock(config.time_budget)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    styles = images.several(style)
-    regions = masks.fit(regions, content, len(styles))
-    objectives = {} if objectives is None else objectives
     extract = load_backbone(config)
     scales = schedule.plan(content, styles, extract, config)
     if state is None:
         picture = _first_picture(content, config, init)
         picture = images.resize(picture, *scales[0].size)
         state = State(0, picture, config.learning_rate)
-    done = [scale.size for scale in scales].index(state.image.shape[1:3])
-    for scale in scales[done:]:
+    sizes = [scale.size for scale in scales]
+    if state.image.shape[1:3] not in sizes:
+        height, width = state.image.shape[1:3]
+        raise ValueError(
+            f"state is of {width}x{height} pixels, which is no size of this run; go on "
+            "with the content and the config that it is of"
+        )
+    for scale in scales[sizes.index(state.image.shape[1:3]) :]:
         if state.image.shape[1:3] != scale.size:
             picture = images.resize(state.best, *scale.size)
             state = State(state.index, picture, config.learning_rate)
         goal, before = objectives.get(scale.size, (None, None))
-        goal = goal or load_objective(config, scale.size, extract, regions)
+        goal = goal or load_objective(config, scale.size, extract, masks)
         if config.preserve_color != "none":  # Styles take the colours of each photo.
             before = None
         targets = goal.measure_targets(content, styles, scale.size, before)
@@ -262,6 +293,7 @@ def _compile(image, config, rate, known=()):
 
 def choose(config):
     """Settles what `auto` means on this machine; as `hub.choose`."""
+    config = checked(config, GatysConfig)
     if config.precision == "auto":
         config = dataclasses.replace(config, precision=hardware.fastest_dtype())
     note = ""
@@ -289,7 +321,7 @@ def estimate_memory(extract, content, config):
     return memory.estimate_memory(extract, size, _piece_side(config, extract, size))
 
 
-def load_objective(config, size, extract=None, regions=()):
+def load_objective(config, size, extract=None, masks=()):
     """Loads what `config` minimises.
 
     Args:
@@ -297,15 +329,15 @@ def load_objective(config, size, extract=None, regions=()):
         size: height and width of the picture; where the whole of it would not fit into
             memory, it is worked on in pieces.
         extract: the backbone, if it is loaded.
-        regions: as of `objective.Whole`.
+        masks: as from `masks.fit`.
 
     Returns:
         An `objective.Whole` or a `tiles.Tiled`.
     """
     extract = extract or load_backbone(config)
     if side := _piece_side(config, extract, size):
-        return tiles.Tiled(extract, config, side, regions)
-    return objective.Whole(extract, config, regions)
+        return tiles.Tiled(extract, config, side, masks)
+    return objective.Whole(extract, config, masks)
 
 
 def _piece_side(config, extract, size):
@@ -314,13 +346,11 @@ def _piece_side(config, extract, size):
 
 
 def _first_picture(content, config, init):
+    if init is not None:
+        return init
     if config.init == "content":
         return content
     if config.init == "noise":
         noise = np.random.default_rng(config.seed).random(content.shape)
         return noise.astype(np.float32)
-    if init is None:
-        raise ValueError(
-            f"init is {config.init!r}: pass that picture as the argument init"
-        )
-    return init
+    raise ValueError(f"init is {config.init!r}: pass that picture as the argument init")

@@ -4,7 +4,9 @@ Beyond this module a picture is float32 RGB in [0, 1], shaped [1, H, W, 3]; tran
 travels beside it as [1, H, W, 1].
 """
 
+import functools
 import hashlib
+import os
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +37,19 @@ LARGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
 
 URL_MAX_BYTES = 64 << 20
 URL_MAX_SECONDS = 60.0
+
+
+# What callers may pass, as errors say it.
+PICTURE = (
+    "one RGB picture, [H, W, 3] or [1, H, W, 3], of floats in [0, 1], uint8 or uint16, "
+    "or a PIL image"
+)
+BATCH = "call it once for each, or hub.stylize_batch"
+ALPHA = "[H, W], [H, W, 1] or [1, H, W, 1], of floats in [0, 1], uint8 or uint16"
+# What is 1 in arrays of whole numbers.
+WHITE = {"bool": 1, "uint8": 255, "uint16": 65535}
+# How far beyond [0, 1] floats may be, by rounding.
+TOLERANCE = 1e-3
 
 
 class Picture(NamedTuple):
@@ -122,12 +137,143 @@ def is_url(source):
     return str(source).lower().startswith(("http://", "https://"))
 
 
-def save_image(path, pixels, alpha=None):
-    """Writes a picture as `write_image`, all or nothing.
+def as_picture(value, name="picture", several=BATCH):
+    """Brings a picture, as callers have it, to the form that all modules share.
+
+    Args:
+        value: [1, H, W, 3] or [H, W, 3], of floats in [0, 1], uint8 or uint16: an
+            array, a tensor or a variable; or a PIL image of any mode, transparent parts
+            of which are shown on white. Floats that are off by rounding are clipped.
+        name: of the argument, for messages.
+        several: what to do with several of them, for messages.
+
+    Returns:
+        float32 [1, H, W, 3] in [0, 1]; `value` itself if it is that already.
 
     Raises:
+        ValueError: it is anything else; one line that says what came, what was wanted
+            and, where that is known, what to do.
+    """
+    return as_array(value, name, PICTURE, several)
+
+
+def as_pictures(value, name="pictures"):
+    """Returns one picture, or a list or tuple of them, as a list; see `as_picture`."""
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        if not value:
+            raise ValueError(f"{name} is empty; give at least one picture")
+        return [as_picture(item, f"{name}[{i}]") for i, item in enumerate(value)]
+    return [as_picture(value, name, "give them as a list")]
+
+
+def as_array(value, name, wanted, several="", channels=(3,), limited=True):
+    """Brings an array to float32 [1, H, W, C] in [0, 1]; see `as_picture`.
+
+    Args:
+        value: an array, a tensor or a variable; where C may be 3, a PIL image.
+        name: of the argument.
+        wanted: what it should be, for messages.
+        several: what to do with several of them.
+        channels: which C are right. With 1, [H, W] and bool are right too.
+        limited: whether values far beyond [0, 1] are refused, rather than clipped.
+
+    Raises:
+        ValueError: it is anything else.
+    """
+    if isinstance(value, Image.Image) and 3 in channels:
+        return _from_pil(value, name)[0]
+    refusal = functools.partial(_refusal, name, wanted, several, channels, value)
+    if value is None or isinstance(value, (str, bytes, os.PathLike, list, tuple, dict)):
+        raise refusal()
+    try:
+        array = np.asarray(value)
+    except Exception as error:  # Tensors of other libraries raise what they like.
+        raise refusal() from error
+    white = WHITE.get(array.dtype.name)
+    is_float = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
+    shaped = array[..., None] if array.ndim == 2 and 1 in channels else array
+    shaped = shaped[None] if shaped.ndim == 3 else shaped
+    if not (
+        (is_float or white and (white > 1 or 1 in channels))
+        and (shaped.ndim == 4 and shaped.shape[0] == 1 and shaped.shape[3] in channels)
+        and shaped.size
+    ):
+        raise refusal(array)
+    if white:
+        return shaped.astype(np.float32) / np.float32(white)
+    low, high = float(shaped.min()), float(shaped.max())  # NaN if there is any
+    beyond = low < -TOLERANCE or high > 1 + TOLERANCE
+    if not np.isfinite([low, high]).all() or limited and beyond:
+        raise refusal(array)
+    if low < 0 or high > 1:
+        shaped = np.clip(shaped, 0, 1)
+    return np.asarray(shaped, np.float32)
+
+
+def _refusal(name, wanted, several, channels, value, array=None):
+    """Returns the ValueError that says what is wrong with a picture, and what to do."""
+    came, advice = type(value).__name__, ""
+    if value is None:
+        came = "None"
+    elif isinstance(value, (str, bytes, os.PathLike)):
+        came, advice = f"{os.fsdecode(value)!r}", "read files with images.load_image"
+    elif isinstance(value, Picture):
+        advice = "pass its pixels"
+    elif isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        came, advice = f"a {came} of {len(value)}", several
+    elif hasattr(value, "shape") and array is None:
+        advice = "it has no values here; call this outside of tf.function"
+    elif hasattr(value, "shape"):
+        came = f"{came} {array.dtype} {list(array.shape)}"
+        if array.size and array.dtype.kind in "fiu":
+            low, high = float(array.min()), float(array.max())
+            finite = np.isfinite([low, high]).all()
+            came += f" from {low:g} to {high:g}" if finite else " that is not finite"
+        advice = _advice(array, channels, several)
+    return ValueError(f"{name} is {came}; it must be {wanted}{advice and '; '}{advice}")
+
+
+def _advice(array, channels, several):
+    """Returns what to do about an array that is no picture; empty if nobody knows."""
+    shape, kind = array.shape, array.dtype.kind
+    if len(shape) == 4 and shape[0] > 1:
+        return several
+    if len(shape) == 2 and 1 not in channels:
+        return "repeat its one channel three times"
+    if not 2 <= len(shape) <= 4:
+        return ""
+    if len(shape) > 2 and shape[-1] not in channels:
+        if shape[-1] == 1:
+            return "repeat its one channel three times"
+        if shape[-3] in channels:
+            return "move its channels to the end"
+        return "leave out its last channel" if shape[-1] == 4 else ""
+    if kind not in "fiu" or not array.size or not np.isfinite(array).all():
+        return ""
+    low, high = array.min(), array.max()
+    if low >= -TOLERANCE and high > 2:
+        return f"in [0, 255]? {'divide by 255' if kind == 'f' else 'make it uint8'}"
+    if -1 - TOLERANCE <= low < -TOLERANCE and high <= 1 + TOLERANCE:
+        return "in [-1, 1]? add 1 and divide by 2"
+    return "bring it to [0, 1], as floats"
+
+
+def _from_pil(image, name):
+    """Returns the pixels and the alpha of a PIL image, as `Picture` has them."""
+    if 0 in image.size:
+        raise ValueError(f"{name} is an image of {image.width}x{image.height} pixels")
+    with decode.explained(name):
+        return _to_arrays(decode.to_srgb(image))
+
+
+def save_image(path, pixels, alpha=None):
+    """Writes a picture as `write_image`, all or nothing; ~ is the home folder.
+
+    Raises:
+        ValueError: as `write_image`.
         OSError: the file cannot be written; what was there before is untouched.
     """
+    path = files.local(path)
     writing_format(path)
     with files.replacing(path) as temporary:
         write_image(temporary, pixels, alpha, path)
@@ -138,29 +284,33 @@ def write_image(path, pixels, alpha=None, name=None):
 
     Args:
         path: file to write or replace; see `WRITABLE` for the endings.
-        pixels: [1, H, W, 3] or [H, W, 3], values in [0, 1].
-        alpha: [1, H, W, 1] in [0, 1], or None. `pixels` are taken to show the
-            picture on white, as `load_picture` gives it. Formats that hold no
-            transparency get just that.
+        pixels: as of `as_picture`, but that all floats beyond [0, 1] are clipped.
+        alpha: [1, H, W, 1] in [0, 1], or None: a PIL image's own, or opaque. `pixels`
+            are taken to show the picture on white, as `load_picture` gives it. Formats
+            that hold no transparency get just that.
         name: what messages call it, where `path` is a temporary one.
 
     Raises:
-        ValueError: the ending is not known, the picture is not finite, or it is
-            larger than the format allows.
+        ValueError: the ending is not known, `pixels` are no picture or not finite,
+            `alpha` is of another size, or the format holds none so large.
         OSError: the file cannot be written.
     """
     path, name = Path(path), name or path
-    pixels = np.asarray(pixels, np.float32).reshape(np.shape(pixels)[-3:])
+    if isinstance(pixels, Image.Image):
+        pixels, own = _from_pil(pixels, "pixels")
+        alpha = own if alpha is None else alpha
+    pixels = as_array(pixels, f"the picture for {name}", PICTURE, limited=False)[0]
     kind, options = writing_format(name, pixels.shape[:2])
     if alpha is not None:
-        alpha = np.asarray(alpha, np.float32).reshape(*pixels.shape[:2], 1)
+        alpha = as_array(alpha, "alpha", ALPHA, channels=(1,))[0]
+        if alpha.shape[:2] != pixels.shape[:2]:
+            sizes = [f"{x.shape[1]}x{x.shape[0]}" for x in (alpha, pixels)]
+            raise ValueError("alpha is of {} pixels, and pixels of {}".format(*sizes))
         pixels = _off_white(pixels, alpha)
         if path.suffix.lower() in HOLDS_ALPHA:
             pixels = np.concatenate([pixels, alpha], -1)
         else:
             pixels = _on_white(pixels, alpha)
-    if not np.isfinite(pixels).all():
-        raise ValueError(f"the picture for {name} has values that are not finite")
     Image.fromarray(to_uint8(pixels)).save(path, format=kind, **options)
 
 

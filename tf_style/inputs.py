@@ -51,4 +51,5 @@ class Paintings:
         return read(self._job, self._names[source], source)
 
     def _encode(self, sources, config, content=None):
-        return hub.encode([self.read(s).pixels for s in sources], config, content)
+        styles = [self.read(source).pixels for source in sources]
+        return hub.encode(styles, config, content=content)

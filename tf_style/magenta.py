@@ -49,6 +49,8 @@ class Magenta(NamedTuple):
     style_size, style_side = 256, staticmethod(min)
     # Of smaller styles the network has nothing left to look at.
     least_style_side = 43
+    # A style is its own code.
+    code_shape = (1, None, None, 3)
     # Four pictures of 512x512 pixels take a tenth less time than one by one, eight no
     # less than four.
     batch_pixels = 1 << 20

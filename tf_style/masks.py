@@ -8,13 +8,47 @@ import tensorflow as tf
 
 from tf_style import images
 
+# What callers may pass, as errors say it.
+MASK = (
+    "a mask, [H, W], [H, W, 1] or [1, H, W, 1], of floats in [0, 1], bool, uint8 or "
+    "uint16, or a picture"
+)
+
+
+def as_mask(value, name="mask"):
+    """Brings a mask, as callers have it, to the form that all modules share.
+
+    Args:
+        value: [H, W], [H, W, C] or [1, H, W, C], of floats in [0, 1], bool, uint8 or
+            uint16, C being 1 or, as read from a picture, 3, which are averaged; an
+            array, a tensor, or a PIL image.
+        name: of the argument, for messages.
+
+    Returns:
+        float32 [1, H, W, 1] in [0, 1].
+
+    Raises:
+        ValueError: it is anything else; as `images.as_picture`.
+    """
+    array = images.as_array(value, name, MASK, "give them as a list", (1, 3))
+    return array if array.shape[-1] == 1 else array.mean(-1, keepdims=True)
+
+
+def as_masks(value):
+    """Returns None, one mask, or a list or tuple of them, as a list; see `as_mask`."""
+    if value is None:
+        return []
+    if isinstance(value, (list, tuple)):
+        return [as_mask(mask, f"masks[{i}]") for i, mask in enumerate(value)]
+    return [as_mask(value, "masks")]
+
 
 def fit(masks, content, styles):
     """Brings masks to the size of the photo.
 
     Args:
-        masks: none, one, or one for each style; [1, H', W', 1] in [0, 1] or, as read
-            from a file, [1, H', W', 3], whose channels are averaged.
+        masks: None, one, or a list of none, one, or one for each style; as of
+            `as_mask`.
         content: photo, [1, H, W, 3].
         styles: how many.
 
@@ -22,14 +56,15 @@ def fit(masks, content, styles):
         A list of float32 [1, H, W, 1].
 
     Raises:
-        ValueError: a mask has other proportions, or their number fits neither.
+        ValueError: a mask is none, or has other proportions, or their number fits
+            neither.
     """
+    masks = as_masks(masks)
     if len(masks) not in (0, 1, styles):
         raise ValueError(
             f"{len(masks)} masks for {styles} styles; give one mask, or one for each"
         )
     height, width = content.shape[1:3]
-    fitted = []
     for mask in masks:
         rows, columns = mask.shape[1:3]
         # Sides are whole numbers, so that proportions hold to half a pixel.
@@ -38,9 +73,7 @@ def fit(masks, content, styles):
                 f"a mask of {columns}x{rows} pixels has other proportions than the "
                 f"content's {width}x{height}"
             )
-        grey = np.asarray(mask, np.float32).mean(-1, keepdims=True)
-        fitted.append(images.resize(grey, height, width))
-    return fitted
+    return [images.resize(mask, height, width) for mask in masks]
 
 
 def mix(pictures, masks, shares):

@@ -148,23 +148,23 @@ def _place(task, painted):
 def _paint(task, code, way):
     began = time.perf_counter()
     job, content = task.job, task.content.pixels
-    regions = [mask.pixels for mask in task.masks]
+    masks = [mask.pixels for mask in task.masks]
     first = task.init.pixels if task.init else None
     if "hub" in job.engines and job.mode != "compare":
-        first = hub.stylize(content, code(), job.hub, regions)
+        first = hub.stylize(content, code(), job.hub, masks=masks)
     if job.mode == "hub":
         return Painted(first, time.perf_counter() - began, {})
     config = dataclasses.replace(job.gatys, time_budget=task.seconds)
     inputs = (content, [style.pixels for style in task.styles], config)
     if job.mode == "compare":
         result = yield from compare.iterate(
-            *inputs, job.hub, first, regions, way.follow
+            *inputs, job.hub, masks=masks, init=first, follow=way.follow
         )
         seconds, facts = time.perf_counter() - began, compare.to_json(result)
         return Painted(result.slow.picture, seconds, facts, result.interrupted, result)
     state, found = way.resume()
     yield from map(Noted, found)
-    steps = gatys.iterate(*inputs, first, regions, state)
+    steps = gatys.iterate(*inputs, masks=masks, init=first, state=state)
     step, notes, interrupted = yield from gatys.until_interrupted(way.follow(steps))
     if interrupted:
         notes += way.stop(step)
@@ -174,7 +174,7 @@ def _paint(task, code, way):
         "notes": notes,
         "interrupted": interrupted,
     }
-    picture = gatys.finish(step, content, config, regions)
+    picture = gatys.finish(step, content, config, masks=masks)
     return Painted(picture, time.perf_counter() - began, facts, interrupted)
 
 

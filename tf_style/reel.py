@@ -11,14 +11,13 @@ import json
 import os
 import re
 import time
-import zipfile
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from PIL import GifImagePlugin, Image
 
-from tf_style import __version__, files, film, manifest
+from tf_style import __version__, arrays, files, film, manifest
 
 try:
     import fcntl
@@ -55,6 +54,8 @@ KEYFRAME_EVERY_S = 2
 MAX_SEGMENT_FRAMES = 250
 # After so much painting a killed run need not do it again.
 COMMIT_EVERY_S = 2.0
+# A frame of 8192x8192 pixels takes half of it.
+STATE_MAX_BYTES = 2 << 30
 # Says that a progress folder is ours, and what of it counts.
 MARKER = "progress.json"
 # Is locked while a run writes there.
@@ -397,11 +398,10 @@ class VideoWriter:
             paths = map(self._segment_path, range(len(segments)))
             for path in (*paths, *map(self._frame_path, range(first, count))):
                 path.stat()
-            with np.load(self._state_path(count), allow_pickle=False) as held:
-                state = dict(held)
+            state = arrays.read_npz(self._state_path(count), STATE_MAX_BYTES)
         except (
-            *(AttributeError, EOFError, KeyError, OSError, OverflowError),
-            *(TypeError, ValueError, zipfile.BadZipFile),
+            *(AttributeError, KeyError, OSError, OverflowError),
+            *(TypeError, ValueError),
         ):
             return f"starting anew: {self.folder} is damaged"
         self._segments, self._stills, self.state = segments, stills, state

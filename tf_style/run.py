@@ -8,7 +8,8 @@ others.
 import time
 from collections.abc import Iterator
 
-from tf_style import album, cluster, gatys, local, plan
+from tf_style import album, cluster, gatys, local, plan, sweep
+from tf_style.config import unused_settings
 from tf_style.events import Failed, Framed, Kept, Noted, Planned, Started, Written
 from tf_style.inputs import Paintings, attempt
 
@@ -36,6 +37,7 @@ def run(
     began = time.monotonic() if began is None else began
     contents, styles = plan.expand(job.contents), plan.expand(job.styles)
     pairs = plan.assign(job, contents, styles)
+    yield from _note_unused(job, any(pair.is_film for pair in pairs))
     paintings, shown = Paintings(job, styles), album.Album(job, pairs)
     for style in styles:
         picture = yield from attempt(style, paintings.read, style)
@@ -51,3 +53,14 @@ def run(
     written = yield from painted
     if not job.dry_run:
         yield from shown.write(written)
+
+
+def _note_unused(job, film):
+    """Notes the settings that do nothing in any variation of a job."""
+    lines = [
+        unused_settings(sweep.vary(job, changes), film)
+        for changes in sweep.variations(job)
+    ]
+    for line in lines[0]:
+        if all(line in others for others in lines):
+            yield Noted(line, setting=True)

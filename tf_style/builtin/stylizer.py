@@ -37,6 +37,7 @@ class Stylizer:
     style_size, style_side = 460, staticmethod(max)
     # It is halved three times.
     least_style_side = 16
+    code_shape = (moments.CODE_SIZE,)
     # Four pictures of 256x256 pixels take a quarter less time than one by one; larger
     # ones take more.
     batch_pixels = 1 << 18
