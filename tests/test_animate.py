@@ -658,11 +658,11 @@ def test_whatever_fails_keeps_the_frames_and_the_next_film_is_painted(
 ):
     finish, count = hub.finish, []
 
-    def fail(*arguments):
+    def fail(*arguments, **keywords):
         count.append(arguments)
         if len(count) == 4:
             raise Unforeseen("it broke\nbadly")
-        return finish(*arguments)
+        return finish(*arguments, **keywords)
 
     (tmp_path / "a.mkv").write_bytes(longer.read_bytes())
     contents = (str(tmp_path / "a.mkv"), str(source))

@@ -990,12 +990,12 @@ def test_fast_path_from_upload_to_download(page, photo, painting, tmp_path):
     names, account, size = _unpack(_take(page, "#one-bundle", tmp_path))
     assert names == [
         "content.png",
-        "photo_painting.png.json",
         "photo_painting.png",
+        "photo_painting.png.json",
         "style.jpg",
     ]
     assert (account["settings"]["mode"], size) == ("hub", (150, 100))
-    assert account["sha256"] == picture.sha256
+    assert [*account["files"].values()] == [picture.sha256]
     assert account["models"]["hub"]["name"] == "builtin"
     before, after = page.locator("#slider img").all()
     assert before.get_attribute("src").endswith("before.jpg")

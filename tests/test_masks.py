@@ -385,7 +385,7 @@ HALF = np.arange(12.0).reshape(3, 4) > 5
         Image.fromarray(np.uint8(255 * HALF)),
         Image.fromarray(HALF),
     ],
-    ids=lambda value: f"{type(value).__name__} {getattr(value, 'shape', value)}",
+    ids=lambda value: f"{type(value).__name__} {getattr(value, 'mode', '')}",
 )
 def test_masks_are_taken_as_callers_have_them(value):
     mask = masks.as_mask(value)

@@ -8,7 +8,6 @@ It neither prints nor touches pictures' files.
 
 import dataclasses
 import functools
-import zipfile
 from typing import NamedTuple
 
 import numpy as np
