@@ -10,7 +10,7 @@ from faults import Faults, raises
 from PIL import Image
 
 from tf_style import checkpoint, images, manifest, run
-from tf_style.config import HubConfig
+from tf_style.config import GatysConfig, HubConfig
 
 # Of a run on the slow path, which takes a second.
 RUNS = 5
@@ -29,6 +29,7 @@ def fast_job(slow_job, stub_model):
         slow_job,
         mode="hub",
         output=f"{slow_job.output}/picture.png",
+        gatys=GatysConfig(),
         hub=HubConfig(model=str(stub_model)),
     )
 
