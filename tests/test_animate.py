@@ -3,6 +3,11 @@
 import contextlib
 import dataclasses
 import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -91,14 +96,14 @@ def make_job(style_path, tmp_path):
 @contextlib.contextmanager
 def taking():
     """Gives the frames that are written, as they are before they are encoded."""
-    frames, add = [], reel.Take.add
+    frames, add = [], reel.VideoWriter.add
 
-    def keep(self, image, time, duration):
-        add(self, image, time, duration)
+    def keep(self, index, image, time, duration):
+        add(self, index, image, time, duration)
         frames.append(image)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reel.Take, "add", keep)
+        patch.setattr(reel.VideoWriter, "add", keep)
         yield frames
 
 
@@ -136,6 +141,9 @@ def done(job):
     return events
 
 
+GOES_ON = "the same command goes on from there"
+
+
 def account_of(job):
     return json.loads(manifest.path_of(job.output).read_text())
 
@@ -158,7 +166,10 @@ def test_a_film_has_the_frames_times_and_sound_of_its_source(painted, source):
     first = wanted.index(sound[0])
     assert first < 2 and sound == wanted[first : first + len(sound)]
     assert 0.3 < when[-1] < 0.4
-    assert {path.name for path in output.parent.iterdir()} == {"out.mp4", "out.json"}
+    assert {path.name for path in output.parent.iterdir()} == {
+        "out.mp4",
+        "out.mp4.json",
+    }
 
 
 def test_what_is_written_is_what_was_painted(painted):
@@ -191,7 +202,7 @@ def test_a_manifest_paints_the_same_film_again(
     done(make_job(source, flow=with_flow))
     first = list(taken)
     taken.clear()
-    again = manifest.read(tmp_path / "out.json", str(tmp_path / "again.mp4"))
+    again = manifest.read(tmp_path / "out.mp4.json", str(tmp_path / "again.mp4"))
     assert again.flow is with_flow
     done(again)
     np.testing.assert_array_equal(taken, first)
@@ -341,7 +352,7 @@ def test_a_damaged_frame_ends_the_film_before_it_in_one_line(make_job, broken):
     [failed] = of_kind(events, run.Failed)
     assert "\n" not in failed.reason
     assert failed.reason.startswith(f"{broken}: frame 3 cannot be decoded")
-    assert failed.reason.endswith(f"{job.output} ends after 3 frames")
+    assert failed.reason.endswith(f"{job.output} ends after 3 frames, and {GOES_ON}")
     found, times = films.read(job.output)
     assert len(found) == 3 and times == films.even_times(3)
     account = account_of(job)
@@ -349,7 +360,10 @@ def test_a_damaged_frame_ends_the_film_before_it_in_one_line(make_job, broken):
     # Which the program makes status 2.
     assert (shown.written, shown.failed) == (1, 1)
     # It may be whole the next time.
-    assert not of_kind(list(run.run(job)), run.Kept)
+    again = list(run.run(job))
+    assert not of_kind(again, (run.Kept, run.Framed, run.Written))
+    [failed] = of_kind(again, run.Failed)
+    assert failed.reason.endswith(f"{job.output} keeps its 3 frames, and {GOES_ON}")
 
 
 @pytest.mark.parametrize("size", [(60, 80), (32, 40)])
@@ -378,7 +392,7 @@ def test_a_damaged_film_does_not_harm_the_next(make_job, broken, source, tmp_pat
 
 
 @pytest.mark.parametrize("mode, kind", [("hub", run.Framed), ("gatys", gatys.Step)])
-def test_an_interrupted_film_is_a_film_and_is_painted_again(
+def test_an_interrupted_film_is_a_film_and_goes_on(
     make_job, source, mode, kind, tmp_path
 ):
     job = make_job(source, mode=mode)
@@ -395,28 +409,34 @@ def test_an_interrupted_film_is_a_film_and_is_painted_again(
         tmp_path / "out.mp4"
     ]
     assert not of_kind(after, run.Failed)
+    assert after[-1].note.endswith(GOES_ON)
     found, times = films.read(job.output)
     # Frames that were painted, but not told of yet, are in it too.
     assert 2 <= len(found) < 5 and times == TIMES[: len(found)]
     account = account_of(job)
     assert account["frames"] == len(found) and account["interrupted"] is True
-    assert {path.name for path in tmp_path.iterdir()} == {"out.mp4", "out.json"}
-    again = run.run(job)
-    assert not any(isinstance(next(again), run.Kept) for _ in range(2))
-    again.close()
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"out.mp4", "out.mp4.json", "out.mp4.partial"}
+    again = done(job)
+    # Nothing that was painted is painted again.
+    assert len(of_kind(again, run.Framed)) == 5 - len(found)
+    assert len(films.read(job.output)[0]) == 5
+    assert account_of(job)["interrupted"] is False
+    assert {path.name for path in tmp_path.iterdir()} == {"out.mp4", "out.mp4.json"}
 
 
 def test_an_interrupt_before_the_first_frame_leaves_what_was_there(
     make_job, source, tmp_path
 ):
-    (tmp_path / "out.mp4").write_bytes(b"old")
+    with manifest.publishing({}, [tmp_path / "out.mp4"], {}) as (temporary,):
+        temporary.write_bytes(b"old")
     events = run.run(make_job(source, mode="gatys"))
     while not isinstance(next(events), gatys.Step):
         pass
     with pytest.raises(KeyboardInterrupt):
         events.throw(KeyboardInterrupt)
     assert (tmp_path / "out.mp4").read_bytes() == b"old"
-    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+    assert {path.name for path in tmp_path.iterdir()} == {"out.mp4", "out.mp4.json"}
 
 
 def test_a_frame_that_is_not_finite_is_not_written(make_job, source, monkeypatch):
@@ -430,11 +450,239 @@ def test_a_frame_that_is_not_finite_is_not_written(make_job, source, monkeypatch
     monkeypatch.setattr(hub, "finish", spoiled)
     job = make_job(source)
     [failed] = of_kind(list(run.run(job)), run.Failed)
-    assert "a frame has values that are not finite" in failed.reason
+    assert "frame 2 has values that are not finite" in failed.reason
     # Nothing that comes after it is either, for it would come too early.
     found, times = films.read(job.output)
     assert (len(found), times) == (2, TIMES[:2])
     assert failed.reason.endswith("ends after 2 frames")
+
+
+@pytest.fixture
+def small_steps(monkeypatch):
+    """Segments of three frames, two frames painted at once, all committed at once."""
+    monkeypatch.setattr(reel, "KEYFRAME_EVERY_S", 0.12)
+    monkeypatch.setattr(reel, "COMMIT_EVERY_S", 0)
+    stylizer = type(hub.load_model("builtin"))
+    monkeypatch.setattr(stylizer, "batch_pixels", 2 * SIZE[0] * SIZE[1])
+
+
+@pytest.fixture(scope="module")
+def longer(tmp_path_factory):
+    """A film of two scenes of 5 and 3 frames."""
+    path = tmp_path_factory.mktemp("longer") / "walk.mkv"
+    films.write(path, two_scenes(5, 3), sound=("aac", 48000, 0.5))
+    return path
+
+
+def interrupted(job, frames):
+    """Interrupts a job after so many frames; returns all that happened."""
+    events, found = run.run(job), []
+    while len(of_kind(found, run.Framed)) < frames:
+        found.append(next(events))
+    found.append(events.throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        for event in events:
+            found.append(event)
+    return found
+
+
+def notes_of(events):
+    return [event.note for event in of_kind(events, run.Noted)]
+
+
+KILLED = """
+import os, pickle, signal, sys
+from tf_style import hub, reel, run
+
+job, at, pixels = pickle.loads(bytes.fromhex(sys.argv[1]))
+reel.KEYFRAME_EVERY_S, reel.COMMIT_EVERY_S = 0.12, 0
+type(hub.load_model("builtin")).batch_pixels = pixels
+add = reel.VideoWriter.add
+
+def kill(self, index, *arguments):
+    add(self, index, *arguments)
+    if index == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+reel.VideoWriter.add = kill
+list(run.run(job))
+"""
+
+
+@pytest.mark.parametrize(
+    "mode, scenes, at, committed", [("hub", (5, 3), 6, 5), ("gatys", (3, 0), 2, 2)]
+)
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="nothing kills so here")
+def test_a_killed_film_goes_on_to_that_of_one_that_never_stopped(
+    make_job, shallow, small_steps, mode, scenes, at, committed, tmp_path
+):
+    source, count = tmp_path / "source" / "walk.mkv", sum(scenes)
+    source.parent.mkdir()
+    films.write(source, two_scenes(*scenes), sound=("aac", 48000, 0.5))
+    output = tmp_path / "out" / "out.mp4"
+    config = GatysConfig(**shallow, steps=2)
+    job = make_job(source, mode=mode, gatys=config, output=output)
+    # A segment is full by then that is not committed.
+    told = pickle.dumps((job, at, 2 * SIZE[0] * SIZE[1])).hex()
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, told],
+        env=os.environ | {"PYTHONPATH": str(Path(run.__file__).parents[1])},
+        timeout=120,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert [path.name for path in output.parent.iterdir()] == ["out.mp4.partial"]
+    events = done(job)
+    folder = output.with_name("out.mp4.partial")
+    assert notes_of(events)[-1:] == [
+        f"going on after frame {committed}, with what is in {folder}"
+    ]
+    assert len(of_kind(events, run.Framed)) == count - committed
+    assert {path.name for path in output.parent.iterdir()} == {
+        "out.mp4",
+        "out.mp4.json",
+    }
+    whole = dataclasses.replace(job, output=str(tmp_path / "whole.mp4"))
+    assert len(of_kind(done(whole), run.Framed)) == count
+    (found, times), (wanted, when) = (films.read(j.output) for j in (job, whole))
+    np.testing.assert_array_equal(found, wanted)
+    assert times == when == films.even_times(count)
+    assert films.packets_of(job.output) == films.packets_of(whole.output)
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.gif"])
+@pytest.mark.parametrize("resume", [False, True])
+def test_frames_that_are_done_are_not_painted_again(
+    make_job, longer, small_steps, taken, name, resume, tmp_path
+):
+    job = make_job(longer, output=str(tmp_path / name))
+    interrupted(job, 3)
+    done(dataclasses.replace(job, resume=resume))
+    filmed = list(taken)
+    assert len(filmed) == 8
+    taken.clear()
+    whole = dataclasses.replace(job, output=str(tmp_path / f"whole-{name}"))
+    done(whole)
+    np.testing.assert_array_equal(filmed, taken)
+    assert Path(job.output).read_bytes() == Path(whole.output).read_bytes()
+
+
+def test_other_settings_start_anew(make_job, longer, small_steps, tmp_path):
+    job = make_job(longer)
+    interrupted(job, 3)
+    other = dataclasses.replace(job, flow=False)
+    events = done(other)
+    folder = tmp_path / "out.mp4.partial"
+    wanted = f"starting anew: {folder} is of a run with flow True, not False"
+    assert wanted in notes_of(events)
+    assert len(of_kind(events, run.Framed)) == 8
+    assert not folder.exists()
+
+
+def test_a_folder_that_is_not_ours_is_refused_untouched(make_job, source, tmp_path):
+    folder = tmp_path / "out.mp4.partial"
+    folder.mkdir()
+    (folder / "segment-000000.mp4").write_bytes(b"holidays")
+    with pytest.raises(ValueError, match=f"^{folder} is not ours"):
+        next(run.run(make_job(source)))
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+    assert (folder / "segment-000000.mp4").read_bytes() == b"holidays"
+
+
+def test_a_longer_film_is_not_replaced_by_a_shorter_one(
+    make_job, longer, small_steps, tmp_path
+):
+    job, output = make_job(longer), tmp_path / "out.mp4"
+    interrupted(job, 4)
+    held = output.read_bytes()
+    other = dataclasses.replace(job, flow=False)
+    events = interrupted(other, 2)
+    assert output.read_bytes() == held and not of_kind(events, run.Written)
+    note = notes_of(events)[-1]
+    assert note.startswith(f"{output} keeps the 4 frames of an earlier run; the ")
+    assert note.endswith(f" new ones are in {output}.partial, and {GOES_ON}")
+    # A longer one takes its place, and a finished one stays too.
+    assert of_kind(interrupted(other, 3), run.Written)
+    assert account_of(job)["frames"] == 5
+    done(other)
+    held = output.read_bytes()
+    events = interrupted(job, 6)
+    assert output.read_bytes() == held and not of_kind(events, run.Written)
+    assert notes_of(events)[-1].startswith(f"{output} stays as it was; the ")
+
+
+FULL = 28, "No space left on device"
+
+
+@pytest.mark.parametrize("name", ["add", "close"])
+def test_a_full_disk_loses_nothing_and_is_told(
+    make_job, longer, small_steps, name, monkeypatch, tmp_path
+):
+    """Segments of three frames: of two, one is closed, and one fails."""
+    import av
+
+    original, calls = getattr(reel.Mp4, name), []
+
+    def full(self, *arguments):
+        calls.append(arguments)
+        if len(calls) > {"add": 4, "close": 1}[name]:
+            raise av.error.OSError(*FULL)
+        return original(self, *arguments)
+
+    job, shown = make_job(longer), display.Display(quiet=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(reel.Mp4, name, full)
+        events = list(run.run(job))
+    for event in events:
+        shown.show(event)
+    [failed] = of_kind(events, run.Failed)
+    assert "No space left on device" in failed.reason and "\n" not in failed.reason
+    committed = {"add": 4, "close": 5}[name]
+    folder = tmp_path / "out.mp4.partial"
+    told = f"{committed} frames are in {folder}, and {GOES_ON}"
+    assert failed.reason.endswith(told)
+    # Which the program makes status 1.
+    assert (shown.written, shown.failed) == (0, 1)
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+    assert len(of_kind(done(job), run.Framed)) == 8 - committed
+    whole = dataclasses.replace(job, output=str(tmp_path / "whole.mp4"))
+    done(whole)
+    assert Path(job.output).read_bytes() == Path(whole.output).read_bytes()
+
+
+class Unforeseen(RuntimeError):
+    """As libraries raise."""
+
+
+def test_whatever_fails_keeps_the_frames_and_the_next_film_is_painted(
+    make_job, longer, source, small_steps, monkeypatch, tmp_path
+):
+    finish, count = hub.finish, []
+
+    def fail(*arguments):
+        count.append(arguments)
+        if len(count) == 4:
+            raise Unforeseen("it broke\nbadly")
+        return finish(*arguments)
+
+    (tmp_path / "a.mkv").write_bytes(longer.read_bytes())
+    contents = (str(tmp_path / "a.mkv"), str(source))
+    job = make_job(longer, output=str(tmp_path / "out"))
+    job = dataclasses.replace(job, contents=contents)
+    with monkeypatch.context() as patch:
+        patch.setattr(hub, "finish", fail)
+        events = list(run.run(job))
+    [failed] = of_kind(events, run.Failed)
+    assert failed.reason.startswith(
+        f"{contents[0]}: frame 3: Unforeseen: it broke badly; "
+    )
+    assert failed.reason.endswith(f"a_blots.mp4 ends after 3 frames, and {GOES_ON}")
+    written = [event.path.name for event in of_kind(events, run.Written)]
+    assert written == ["a_blots.mp4", "walk_blots.mp4"]
+    assert len(films.read(tmp_path / "out" / "a_blots.mp4")[0]) == 3
+    # Frame 2 was painted along with the one that failed.
+    again = done(job)
+    assert len(of_kind(again, run.Framed)) == 8 - 2
+    assert len(of_kind(again, run.Kept)) == 1
 
 
 @pytest.mark.parametrize("mode", ["hub", "gatys"])
@@ -531,5 +779,6 @@ def done_frames(job, taken):
     """Does a job anew and returns the frames that were taken."""
     taken.clear()
     manifest.path_of(job.output).unlink(missing_ok=True)
+    Path(job.output).unlink(missing_ok=True)
     done(job)
     return taken

@@ -349,6 +349,57 @@ def test_frames_before_a_damaged_one_are_read_and_it_is_named(av, tmp_path):
     assert one_line(error).startswith(f"{path}: frame 4 cannot be decoded: ")
 
 
+class Unforeseen(RuntimeError):
+    """As libraries raise."""
+
+
+def broken(*_, **__):
+    raise Unforeseen("it broke\nbadly")
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.gif"])
+def test_whatever_a_library_raises_names_the_film_in_one_line(
+    av, tmp_path, name, monkeypatch
+):
+    path = tmp_path / name
+    if name == "a.gif":
+        write_gif(path, films.pan(2, 24, 32))
+    else:
+        films.write(path, films.pan(2, 24, 32))
+    for owner, function in ((av, "open"), (Image, "open")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, function, broken)
+            film.is_film(path)
+            if (owner is av) == (name == "a.gif"):
+                continue
+            for load in (read, film.load_first):
+                with pytest.raises(ValueError) as error:
+                    load(path)
+                assert one_line(error).startswith(str(path))
+
+
+def test_whatever_a_library_raises_over_a_frame_names_that(av, tmp_path, monkeypatch):
+    path, found = tmp_path / "a.mkv", []
+    films.write(path, films.pan(3, 24, 32))
+    with film.opened(path) as opened, pytest.raises(ValueError) as error:
+        for frame in opened.frames:
+            found.append(frame)
+            monkeypatch.setattr(np, "rot90", broken)
+    assert len(found) == 1
+    assert one_line(error) == f"{path}: frame 1 cannot be decoded: it broke badly"
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.gif"])
+def test_what_is_raised_by_who_reads_a_film_stays_what_it_is(av, tmp_path, name):
+    if name == "a.gif":
+        write_gif(tmp_path / name, films.pan(2, 24, 32))
+    else:
+        films.write(tmp_path / name, films.pan(2, 24, 32))
+    with pytest.raises(Unforeseen):
+        with film.opened(tmp_path / name):
+            broken()
+
+
 def test_a_gif_that_is_cut_off_is_named(tmp_path):
     path = tmp_path / "a.gif"
     write_gif(path, films.pan(6, 48, 64))

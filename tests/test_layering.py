@@ -28,7 +28,8 @@ ROWS = (
     ("compare", "plan"),
     ("trail",),
     ("checkpoint", "timelapse", "sweep"),
-    ("gatys", "hub", "manifest", "sheet", "reel"),
+    ("reel",),
+    ("gatys", "hub", "manifest", "sheet"),
     ("film", "flow"),
     ("tiles", "schedule"),
     ("objective",),
@@ -37,7 +38,7 @@ ROWS = (
     ("builtin", "memory"),
     ("images", "losses", "lbfgs", "pieces"),
     ("startup",),
-    ("decode", "files", "config", "hardware", "events"),
+    ("arrays", "decode", "files", "config", "hardware", "events"),
     ("__init__",),
 )
 DEPTH = {name: depth for depth, row in enumerate(ROWS) for name in row}
@@ -73,8 +74,9 @@ KEPT_TO = {
     "cv2": {"flow"},
     "gradio": {"app"},
     "ray": {"runtime"},
-    "starlette": {"app"},
-    "PIL": {"decode", "images", "sheet", "film", "reel"},
+    "fastapi": {"app"},
+    "uvicorn": {"app"},
+    "PIL": {"decode", "images", "sheet", "film", "reel", "app"},
 }
 
 

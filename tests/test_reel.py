@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 from fractions import Fraction
 
 import films
@@ -9,20 +10,29 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_style import files, film, reel
+from tf_style import files, reel
 
 av = pytest.importorskip("av")
+
+
+def finish(video, source):
+    """Writes the film to its path; returns what the user is told."""
+    with files.replacing(video.folder.with_suffix("")) as temporary:
+        return video.finish(source, temporary)
 
 
 def take_of(path, frames, times=None, source=None, last=Fraction(1, 25)):
     """Writes a film of frames, and returns what the user is told."""
     times = times or films.even_times(len(frames))
     ends = [*times[1:], times[-1] + last]
-    with reel.Take(path, Fraction(len(frames)) / ends[-1]) as take:
-        for image, time, end in zip(frames, times, ends):
-            take.add(image, time, end - time)
-        assert take.count == len(frames)
-        return take.finish(source)
+    rate = Fraction(len(frames)) / ends[-1]
+    with reel.VideoWriter(path, rate, {}) as video:
+        for index, (image, time, end) in enumerate(zip(frames, times, ends)):
+            video.add(index, image, time, end - time)
+        assert video.frames == len(frames)
+        told = finish(video, source)
+        video.remove()
+        return told
 
 
 def stills_of(path):
@@ -286,116 +296,305 @@ def with_sound(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("name, owner", [("a.mp4", reel.Mp4), ("a.gif", Image.Image)])
-def test_what_was_written_before_the_disk_was_full_is_a_film(
-    tmp_path, with_sound, name, owner, monkeypatch
-):
-    folder = tmp_path / "out"
-    folder.mkdir()
-    frames = films.pan(6, 48, 64)
-    with reel.Take(folder / name, Fraction(25)) as take:
-        with monkeypatch.context() as full:
-            fail_at(full, owner, "add" if owner is reel.Mp4 else "save", 5)
-            with pytest.raises(OSError, match="No space left"):
-                for image, time in zip(frames, films.even_times(6)):
-                    take.add(image, time, Fraction(1, 25))
-        assert take.count == 4
-        assert take.finish(with_sound) == ""
-    found, times = films.read(folder / name)
-    assert times == films.even_times(4)
-    assert np.abs(np.float32(found) - frames[:4]).mean() < 12
-    assert [path.name for path in folder.iterdir()] == [name]
+EVEN = Fraction(1, 25)
 
 
-@pytest.mark.parametrize("times, ending", [(1, "without sound: "), (2, "in fragments")])
-def test_where_the_disk_is_full_at_the_end_sound_is_given_up_and_then_the_order(
-    tmp_path, with_sound, times, ending, monkeypatch
-):
-    join, calls = reel._join, []
-
-    def full(*arguments):
-        calls.append(arguments)
-        if len(calls) <= times:
-            raise FULL
-        return join(*arguments)
-
-    monkeypatch.setattr(reel, "_join", full)
-    folder = tmp_path / "out"
-    folder.mkdir()
-    (folder / "a.mp4").write_bytes(b"old")
-    frames = films.pan(6, 48, 64)
-    told = take_of(folder / "a.mp4", frames, source=with_sound)
-    assert told.startswith(f"{folder / 'a.mp4'} is without sound")
-    assert ending in told and "No space left on device" in told and "\n" not in told
-    found, when = films.read(folder / "a.mp4")
-    np.testing.assert_allclose(
-        np.float64(when), np.float64(films.even_times(6)), atol=1e-4
-    )
-    assert np.abs(np.float32(found) - frames).mean() < 6
-    assert films.packets_of(folder / "a.mp4") == ([], [])
-    assert [path.name for path in folder.iterdir()] == ["a.mp4"]
+def add(video, frames, keep=True):
+    """Adds the frames that are lacking, and keeps a state after each."""
+    for index in range(video.frames, len(frames)):
+        video.add(index, frames[index], index * EVEN, EVEN)
+        if keep:
+            video.keep({"after": np.array(index + 1)})
 
 
-def test_a_file_that_no_longer_grows_is_played_as_far_as_it_goes(tmp_path):
-    """As a disk that is full leaves it: fragments need no end."""
-    frames = films.pan(60, 48, 64, (0, 1))
-    with contextlib.closing(reel.Mp4(tmp_path / "a.mp4", 25, reel.IN_FRAGMENTS)) as mp4:
-        for image, time in zip(frames, films.even_times(60)):
-            mp4.add(image, time, Fraction(1, 25))
-    data = (tmp_path / "a.mp4").read_bytes()
-    # Fragments begin where frames stand on their own, every two seconds.
-    second = data.index(b"mdat", data.index(b"mdat") + 4)
-    (tmp_path / "cut.mp4").write_bytes(data[: (second + len(data)) // 2])
-    found = []
-    with film.opened(tmp_path / "cut.mp4") as cut, contextlib.suppress(ValueError):
-        for frame in cut.frames:  # The last one may be cut itself.
-            found.append(frame.image)
-    assert 45 <= len(found) < 60
-    assert np.abs(np.float32(found[:45]) - frames[:45]).mean() < 6
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder for films, whose segments have three frames; all is committed."""
+    monkeypatch.setattr(reel, "KEYFRAME_EVERY_S", 3 * EVEN)
+    monkeypatch.setattr(reel, "COMMIT_EVERY_S", 0)
+    path = tmp_path / "out"
+    path.mkdir()
+    return path
 
 
-def test_a_gif_that_finds_no_room_gives_up_its_second_half(tmp_path, monkeypatch):
-    write, counts = reel.write_gif, []
-
-    def full(path, frames, durations):
-        counts.append(len(frames))
-        if len(frames) > 3:
-            raise FULL
-        write(path, frames, durations)
-
-    monkeypatch.setattr(reel, "write_gif", full)
-    frames = films.pan(8, 24, 32)
-    assert take_of(tmp_path / "a.gif", frames) == ""
-    assert counts == [8, 4, 2]
-    found, shown = stills_of(tmp_path / "a.gif")
-    assert len(found) == 2 and shown == (40, 40)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
-def test_where_nothing_can_be_written_the_old_film_stays(tmp_path, name, monkeypatch):
-    (tmp_path / name).write_bytes(b"old")
+def test_a_film_is_the_same_wherever_its_making_stopped(folder, with_sound, name):
+    frames = films.pan(8, 48, 64)
+    take_of(folder / f"whole-{name}", frames, source=with_sound)
+    for count in range(9):
+        with reel.VideoWriter(folder / name, 1 / EVEN, {}) as video:
+            assert (video.frames, video.note) == (0, "")
+            add(video, frames[:count])
+            # Of these nobody knows how to go on.
+            add(video, frames[: count + 2], keep=False)
+        assert (folder / f"{name}.partial").exists() == (count > 0)
+        with reel.VideoWriter(folder / name, 1 / EVEN, {}) as video:
+            assert video.frames == video.committed == count
+            assert {**video.state} == ({"after": count} if count else {})
+            assert (f"after frame {count}," in video.note) == (count > 0)
+            add(video, frames)
+            assert finish(video, with_sound) == ""
+            video.remove()
+        assert names(folder) == [name, f"whole-{name}"]
+        held = (folder / name).read_bytes()
+        assert held == (folder / f"whole-{name}").read_bytes()
 
-    @contextlib.contextmanager
-    def full(path):
-        raise FULL
-        yield path
 
-    monkeypatch.setattr(files, "replacing", full)
-    fail_at(monkeypatch, reel.os, "replace", 1)
-    with pytest.raises(OSError, match="No space left"):
-        take_of(tmp_path / name, films.pan(3, 24, 32))
-    assert (tmp_path / name).read_bytes() == b"old"
-    assert [path.name for path in tmp_path.iterdir()] == [name]
+def test_a_film_in_the_making_is_films_that_play_and_little_else(folder):
+    frames = films.pan(7, 48, 64)
+    with reel.VideoWriter(folder / "a.mp4", 1 / EVEN, {}) as video:
+        add(video, frames)
+    assert names(folder / "a.mp4.partial") == [
+        "frame-000006.bmp",
+        *(["lock"] if reel.fcntl else []),
+        "progress.json",
+        "segment-000000.mp4",
+        "segment-000001.mp4",
+        "state-000007.npz",
+    ]
+    for number in range(2):
+        path = folder / "a.mp4.partial" / f"segment-{number:06}.mp4"
+        found, times = films.read(path)
+        assert times == films.even_times(3)
+        off = np.float32(found) - frames[3 * number : 3 * number + 3]
+        assert np.abs(off).mean() < 6
+
+
+def test_state_is_written_now_and_then_and_at_the_end(folder, monkeypatch):
+    monkeypatch.setattr(reel, "COMMIT_EVERY_S", 1e9)
+    frames = films.pan(5, 48, 64)
+    with reel.VideoWriter(folder / "a.mp4", 1 / EVEN, {}) as video:
+        add(video, frames)
+        assert not list(video.folder.glob("state-*")) and video.committed == 0
+    assert video.committed == 5
+    with reel.VideoWriter(folder / "a.mp4", 1 / EVEN, {}) as video:
+        assert video.frames == 5
+
+
+def account_of(steps):
+    return {"settings": {"steps": steps}, "inputs": {}, "models": {}}
+
+
+def test_a_film_of_another_run_is_begun_anew_and_only_ours_is_cleared(folder):
+    path, frames = folder / "a.mp4", films.pan(5, 48, 64)
+    with reel.VideoWriter(path, 1 / EVEN, account_of(120)) as video:
+        add(video, frames)
+    (video.folder / "notes.txt").write_text("mine")
+    with reel.VideoWriter(path, 1 / EVEN, account_of(100)) as video:
+        assert video.note == (
+            f"starting anew: {video.folder} is of a run with steps 120, not 100"
+        )
+        assert (video.frames, video.committed, video.state) == (0, 0, {})
+        assert {*names(video.folder)} - {"lock"} == {"notes.txt", "progress.json"}
+        add(video, frames)
+        finish(video, None)
+        video.remove()
+    assert len(films.read(path)[0]) == 5
+    assert names(video.folder) == ["notes.txt"]
+
+
+def test_a_film_of_another_version_is_begun_anew(folder, monkeypatch):
+    path = folder / "a.mp4"
+    with reel.VideoWriter(path, 1 / EVEN, {}) as video:
+        add(video, films.pan(2, 48, 64))
+    monkeypatch.setattr(reel, "__version__", "99")
+    with reel.VideoWriter(path, 1 / EVEN, {}) as video:
+        assert "is of a run with version" in video.note and "not 99" in video.note
+        assert video.frames == 0
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: (folder / "segment-000000.mp4").unlink(),
+        lambda folder: (folder / "frame-000003.bmp").unlink(),
+        lambda folder: (folder / "state-000004.npz").unlink(),
+        lambda folder: (folder / "state-000004.npz").write_bytes(b"PK"),
+        lambda folder: change(folder, frames=5),
+        lambda folder: change(folder, frames="many"),
+        lambda folder: change(folder, stills=[[1]]),
+        lambda folder: change(folder, segments=None),
+        lambda folder: change(folder, account="x"),
+        lambda folder: change(folder, end=1e999),
+    ],
+)
+def test_a_damaged_folder_is_begun_anew(folder, spoil):
+    path, frames = folder / "a.mp4", films.pan(4, 48, 64)
+    with reel.VideoWriter(path, 1 / EVEN, {}) as video:
+        add(video, frames)
+    spoil(video.folder)
+    with reel.VideoWriter(path, 1 / EVEN, {}) as video:
+        assert video.note == f"starting anew: {video.folder} is damaged"
+        add(video, frames)
+        finish(video, None)
+        video.remove()
+    assert len(films.read(path)[0]) == 4 and names(folder) == ["a.mp4"]
+
+
+def change(folder, **values):
+    path = folder / "progress.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+@pytest.mark.parametrize("marker", [None, "{}", "[1]", "no JSON", "[" * 10**5])
+def test_a_folder_that_is_not_ours_is_refused_untouched(folder, marker):
+    kept = folder / "a.mp4.partial"
+    kept.mkdir()
+    (kept / "segment-000000.mp4").write_text("mine")
+    if marker:
+        (kept / "progress.json").write_text(marker)
+    before = names(kept)
+    for refuse in (
+        lambda: reel.check_progress(folder / "a.mp4"),
+        lambda: reel.VideoWriter(folder / "a.mp4", 1 / EVEN, {}),
+    ):
+        with pytest.raises(ValueError) as error:
+            refuse()
+        assert str(error.value).startswith(f"{kept} is not ours")
+        assert "\n" not in str(error.value)
+    assert names(kept) == before
+    assert (kept / "segment-000000.mp4").read_text() == "mine"
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(folder):
+    (folder / "a.mp4.partial").write_text("mine")
+    with pytest.raises(ValueError, match="is not ours"):
+        reel.check_progress(folder / "a.mp4")
+
+
+def test_no_folder_an_empty_one_and_ours_are_taken(folder):
+    path = folder / "a.mp4"
+    reel.check_progress(path)
+    (folder / "a.mp4.partial").mkdir()
+    reel.check_progress(path)
+    with reel.VideoWriter(path, 1 / EVEN, {}) as video:
+        add(video, films.pan(1, 48, 64))
+    reel.check_progress(path)
+
+
+def test_two_runs_do_not_write_to_one_folder(folder):
+    pytest.importorskip("fcntl")
+    path, frames = folder / "a.mp4", films.pan(4, 48, 64)
+    with reel.VideoWriter(path, 1 / EVEN, account_of(120)) as video:
+        add(video, frames[:2])
+        for steps in (120, 100):
+            with pytest.raises(ValueError, match="another run is writing to"):
+                reel.VideoWriter(path, 1 / EVEN, account_of(steps))
+        add(video, frames)
+    with reel.VideoWriter(path, 1 / EVEN, account_of(120)) as video:
+        assert video.frames == 4
+
+
+def test_after_a_frame_that_failed_no_later_one_is_taken(folder):
+    frames = films.pan(3, 48, 64)
+    with reel.VideoWriter(folder / "a.mp4", 1 / EVEN, {}) as video:
+        add(video, frames[:1])
+        with pytest.raises(ValueError, match="frame 2 came where 1 was due"):
+            video.add(2, frames[2], 2 * EVEN, EVEN)
+        assert video.frames == 1
+
+
+BROKEN = OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize("error", [FULL, BROKEN])
+@pytest.mark.parametrize(
+    "name, owner, method",
+    [
+        ("a.mp4", reel.Mp4, "add"),
+        ("a.mp4", reel.Mp4, "close"),
+        ("a.mp4", np, "savez"),
+        ("a.mp4", json, "dumps"),
+        ("a.mp4", files.os, "replace"),
+        ("a.mp4", Image.Image, "save"),
+        ("a.gif", Image.Image, "save"),
+    ],
+)
+def test_a_write_that_fails_keeps_what_was_committed(
+    folder, name, owner, method, error, monkeypatch
+):
+    """At each of its calls in turn: the film is whole in the end."""
+    path, frames = folder / name, films.pan(5, 24, 32)
+    take_of(folder / f"whole-{name}", frames)
+    for number in range(1, 4):
+        video = None
+        with monkeypatch.context() as broken, contextlib.ExitStack() as stack:
+            fail_at(broken, owner, method, number, error)
+            try:
+                video = stack.enter_context(reel.VideoWriter(path, 1 / EVEN, {}))
+                add(video, frames)
+                finish(video, None)
+            except OSError as failed:
+                assert error.strerror in str(failed) and "\n" not in str(failed)
+            else:
+                assert method == "close"  # Of which there are two.
+        committed = video.committed if video else 0
+        with reel.VideoWriter(path, 1 / EVEN, {}) as video:
+            assert video.frames == committed
+            add(video, frames)
+            assert finish(video, None) == ""
+            video.remove()
+        assert names(folder) == [name, f"whole-{name}"]
+        assert path.read_bytes() == (folder / f"whole-{name}").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
+@pytest.mark.parametrize("error", [FULL, BROKEN])
+def test_where_the_film_cannot_be_written_the_old_one_and_all_frames_stay(
+    folder, with_sound, name, error, monkeypatch
+):
+    path, frames = folder / name, films.pan(6, 48, 64)
+    path.write_bytes(b"old")
+    with monkeypatch.context() as broken:
+        for writer in ("_join", "write_gif"):
+            fail_at(broken, reel, writer, 1, error)
+        with reel.VideoWriter(path, 1 / EVEN, {}) as video:
+            add(video, frames)
+            with pytest.raises(OSError, match=error.strerror):
+                finish(video, with_sound)
+    assert path.read_bytes() == b"old" and video.committed == 6
+    assert names(folder) == [name, f"{name}.partial"]
+    with reel.VideoWriter(path, 1 / EVEN, {}) as video:
+        assert video.frames == 6
+        assert finish(video, with_sound) == ""
+        video.remove()
+    assert len(films.read(path)[0]) == 6 and names(folder) == [name]
+    assert bool(films.packets_of(path)[0]) == (name == "a.mp4")
+
+
+def test_no_room_for_the_sound_is_not_taken_for_no_sound(
+    folder, with_sound, monkeypatch
+):
+    fail_at(monkeypatch, reel, "_sound", 1)
+    with reel.VideoWriter(folder / "a.mp4", 1 / EVEN, {}) as video:
+        add(video, films.pan(6, 48, 64))
+        with pytest.raises(OSError, match="No space left"):
+            finish(video, with_sound)
+    assert names(folder) == ["a.mp4.partial"]
+
+
+def test_sound_that_no_encoder_takes_is_told_and_left_out(
+    folder, with_sound, monkeypatch
+):
+    error = av.error.ExternalError(1, "Generic error in an external library")
+    fail_at(monkeypatch, reel, "_sound", 1, error)
+    told = take_of(folder / "a.mp4", films.pan(6, 48, 64), source=with_sound)
+    assert told.startswith(f"{folder / 'a.mp4'} is without sound: ")
+    assert "external library" in told and "\n" not in told
+    assert len(films.read(folder / "a.mp4")[0]) == 6
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_a_take_that_is_left_unfinished_leaves_nothing(tmp_path, name, error):
+def test_a_film_that_cannot_be_gone_on_with_leaves_nothing(tmp_path, name, error):
     (tmp_path / name).write_bytes(b"old")
     with pytest.raises(error):
-        with reel.Take(tmp_path / name, Fraction(25)) as take:
-            take.add(films.scene(24, 32), Fraction(0), Fraction(1, 25))
+        with reel.VideoWriter(tmp_path / name, Fraction(25), {}) as video:
+            video.add(0, films.scene(24, 32), Fraction(0), Fraction(1, 25))
             raise error
     assert (tmp_path / name).read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -411,7 +610,7 @@ def test_a_link_stays_one_and_its_film_is_replaced(tmp_path):
 
 def test_a_folder_that_is_not_there_is_an_os_error(tmp_path):
     with pytest.raises(OSError, match="nowhere"):
-        reel.Take(tmp_path / "nowhere" / "a.mp4", Fraction(25))
+        reel.VideoWriter(tmp_path / "nowhere" / "a.mp4", Fraction(25), {})
 
 
 def test_a_gif_grows_while_its_frames_are_read(tmp_path, monkeypatch):

@@ -16,7 +16,6 @@ import numpy as np
 import tensorflow as tf
 
 from tf_style import (
-    files,
     film,
     flow,
     gatys,
@@ -32,6 +31,7 @@ from tf_style.events import Failed, Framed, Noted, Started, Written
 # Share of the steps for a frame that starts from the one before, as in Ruder et al. A
 # quarter of it holds as still, but hardly paints what comes into view.
 LATER_STEPS = 0.4
+GOES_ON = "the same command goes on from there"
 # Seconds that a film may say it is longer than its pictures: sound often goes on.
 MOST_LACKING_S = 0.5
 
@@ -39,17 +39,26 @@ MOST_LACKING_S = 0.5
 class Shot(NamedTuple):
     """A frame on its way."""
 
+    index: int
     frame: film.Frame
     pixels: np.ndarray  # [1, H, W, 3]
     cut: bool  # a scene begins
     motion: flow.Motion | None  # since the frame before, where it is wanted
 
 
-def animate(task, code, count):
-    """Paints and writes a film.
+class Painted(NamedTuple):
+    """Frames that were painted at once."""
 
-    What was finished when a frame turns out to be damaged, the disk is full or Ctrl-C
-    comes is a film too.
+    frames: list  # of index, `film.Frame` and picture [1, H, W, 3]
+    state: dict | None  # what later frames depend on, arrays by name; None: not all
+
+
+def animate(task, code, count):
+    """Paints and writes a film, or goes on with one that was stopped.
+
+    What was finished when a frame turns out to be damaged, when anything else fails or
+    Ctrl-C comes is a film too, unless a longer one stands there. The same task goes on
+    from there, and also after the process was killed.
 
     Args:
         task: a `paint.Task`.
@@ -64,32 +73,35 @@ def animate(task, code, count):
     """
     began = time.perf_counter()
     source, output = task.pair.content, task.pair.output
-    interrupted, trouble = False, ""
+    interrupted, trouble, frame, video, ends = False, None, None, None, ""
     try:
         with (
             film.opened(source, task.job.max_side) as found,
-            reel.Take(output, found.rate) as take,
+            reel.VideoWriter(output, found.rate, task.account) as video,
         ):
-            yield Started(
-                task.pair.index, count, output.name, found.count or None, film=True
-            )
+            if video.note:
+                yield Noted(video.note)
+            left = max(0, found.count - video.frames) or None
+            yield Started(task.pair.index, count, output.name, left, film=True)
             try:
-                yield from _shoot(task, code, found.frames, take)
+                yield from _shoot(task, code, found.frames, video)
             except KeyboardInterrupt:
                 interrupted = True
-            except (MemoryError, tf.errors.ResourceExhaustedError):
-                trouble = "not enough memory; make it smaller with --max_side"
-            except (ValueError, OSError, tf.errors.OpError) as error:
-                trouble = " ".join(str(error).split())
-            if take.count:
+            except Exception as error:
+                trouble, frame = error, video.frames
+            # Where one file cannot be written, others shall not be touched.
+            if video.frames and not isinstance(trouble, OSError):
                 whole = not (interrupted or trouble)
-                yield from _finish(task, take, found, began, whole)
-                if trouble:
-                    trouble += f"; {output} ends after {take.count} frames"
-    except (ValueError, OSError, ImportError) as error:
-        trouble = " ".join(str(error).split())
+                ends = yield from _finish(task, video, found, began, whole)
+    except Exception as error:
+        trouble = error
+    if video and video.committed and not ends:
+        ends = f"{video.committed} frames are in {video.folder}, and {GOES_ON}"
     if trouble:
-        yield Failed(trouble if source in trouble else f"{source}: {trouble}")
+        reason = "; ".join(filter(None, [_explain(trouble, frame), ends]))
+        yield Failed(reason if source in reason else f"{source}: {reason}")
+    elif interrupted and ends:
+        yield Noted(ends)
     if interrupted:
         raise KeyboardInterrupt
 
@@ -102,66 +114,82 @@ def count_first_frames(task):
     return 1 + later * max(0, frames - 1)
 
 
-def _shoot(task, code, frames, take):
+def _shoot(task, code, frames, video):
     """Paints frames, and has them written in a thread meanwhile."""
     painted = _paint_fast if task.job.mode == "hub" else _paint_slow
     with (
-        pipeline.ahead(_look_at(frames, task.job.flow)) as shots,
+        pipeline.ahead(_look_at(frames, task.job.flow, video.frames)) as shots,
         pipeline.Writer(pipeline.AHEAD) as writer,
     ):
-        for found in painted(task, code, shots):
+        for found in painted(task, code, shots, video.state):
             if isinstance(found, gatys.Step):
                 yield found
                 continue
-            (_, time, duration), picture = found
-            yield from writer.add(_write, take, picture, time, duration)
-            yield Framed()
+            yield from writer.add(_write, video, found)
+            for _ in found.frames:
+                yield Framed()
         yield from writer.finish()
 
 
-def _write(take, picture, time, duration):
-    if take.stopped:  # After one that failed, others may be waiting.
-        return []
-    take.stopped = True
-    if not np.isfinite(picture).all():
-        raise ValueError("a frame has values that are not finite")
-    take.add(images.to_uint8(picture[0]), time, duration)
-    take.stopped = False
+def _write(video, painted):
+    for index, frame, picture in painted.frames:
+        if not np.isfinite(picture).all():
+            raise ValueError(f"frame {index} has values that are not finite")
+        image = images.to_uint8(picture[0])
+        video.add(index, image, frame.time, frame.duration)
+    if painted.state is not None:
+        video.keep(painted.state)
     return []
 
 
-def _look_at(frames, with_flow):
-    """Yields the `Shot` of each frame."""
+def _look_at(frames, with_flow, done):
+    """Yields the `Shot` of each frame, but of the first that are `done`."""
     before = None
-    for frame in frames:
-        cut = before is None or flow.is_cut(before, frame.image)
-        motion = flow.measure(before, frame.image) if with_flow and not cut else None
-        yield Shot(frame, images.to_float(frame.image), cut, motion)
+    for index, frame in enumerate(frames):
+        if index >= done:
+            cut = before is None or flow.is_cut(before, frame.image)
+            motion = None
+            if with_flow and not cut:
+                motion = flow.measure(before, frame.image)
+            yield Shot(index, frame, images.to_float(frame.image), cut, motion)
         before = frame.image
 
 
-def _paint_fast(task, code, shots):
-    """Yields each frame with its picture; several are painted at once."""
-    config, code, blend, memory = task.job.hub, code(), flow.Blend(), {}
-    regions = _regions(task)
+def _paint_fast(task, code, shots, state):
+    """Yields `Painted` frames; several are painted at once.
+
+    Args:
+        task, code: as of `animate`.
+        shots: of the frames to paint.
+        state: of the last of the frames before; empty if there are none.
+    """
+    config, code, regions = task.job.hub, code(), _regions(task)
+    blend, memory = flow.Blend(state.get("before")), _unflatten(state)
     pixels = task.content.pixels.size // 3
     room = max(1, task.models["hub"].batch_pixels // pixels)
 
     def paint(batch):
-        contents = [shot.pixels for shot in batch]
-        painted = hub.stylize_batch(
-            contents, code, config, masks=regions, memory=memory
-        )
-        for shot, picture in zip(batch, painted):
-            if task.job.flow:
-                picture = blend.add(picture, shot.motion)
-            yield shot.frame, hub.finish(picture, shot.pixels, config, masks=regions)
+        contents, done = [shot.pixels for shot in batch], []
+        try:
+            painted = hub.stylize_batch(
+                contents, code, config, masks=regions, memory=memory
+            )
+            for shot, picture in zip(batch, painted):
+                if task.job.flow:
+                    picture = blend.add(picture, shot.motion)
+                picture = hub.finish(picture, shot.pixels, config, masks=regions)
+                done.append((shot.index, shot.frame, picture))
+        except Exception:
+            yield Painted(done, None)
+            raise
+        before = {} if blend.before is None else {"before": blend.before}
+        yield Painted(done, before | _flatten(memory))
 
     batch, trouble = [], None
     while True:
         try:
             shot = next(shots, None)
-        except (ValueError, OSError) as error:
+        except Exception as error:
             shot, trouble = None, error
         if batch and (shot is None or shot.cut or len(batch) == room):
             yield from paint(batch)
@@ -175,13 +203,36 @@ def _paint_fast(task, code, shots):
         batch.append(shot)
 
 
-def _paint_slow(task, code, shots):
-    """Yields the steps of each frame, and then the frame with its picture."""
+def _flatten(memory):
+    """Returns what a model remembers of frames as arrays by name."""
+    return {
+        f"memory/{index}/{name}": np.asarray(value)
+        for index, values in memory.items()
+        for name, value in values.items()
+    }
+
+
+def _unflatten(state):
+    """Undoes `_flatten`."""
+    memory = {}
+    for path, value in state.items():
+        kind, *rest = path.split("/")
+        if kind == "memory":
+            memory.setdefault(int(rest[0]), {})[rest[1]] = value
+    return memory
+
+
+def _paint_slow(task, code, shots, state):
+    """Yields the steps of each frame, and then the `Painted` frame.
+
+    Args:
+        task, code, shots, state: as of `_paint_fast`.
+    """
     first, styles = task.job.gatys, [style.pixels for style in task.styles]
     later = dataclasses.replace(
         first, steps=math.ceil(LATER_STEPS * first.steps), scales=1, init="before"
     )
-    regions, objectives, before = _regions(task), {}, None
+    regions, objectives, before = _regions(task), {}, state.get("before")
     for shot in shots:
         config, init, prior = later, before, None
         if before is None or shot.cut:
@@ -204,7 +255,8 @@ def _paint_slow(task, code, shots):
         ):
             yield step
         before = step.best.numpy()
-        yield shot.frame, gatys.finish(step, shot.pixels, config, masks=regions)
+        picture = gatys.finish(step, shot.pixels, config, masks=regions)
+        yield Painted([(shot.index, shot.frame, picture)], {"before": before})
 
 
 def _regions(task):
@@ -213,24 +265,68 @@ def _regions(task):
     return masks.fit(given, task.content.pixels, len(task.styles))
 
 
-def _finish(task, take, found, began, whole):
+def _finish(task, video, found, began, whole):
     """Has what there is of a film written, and its manifest.
 
     Args:
-        task, take: the `paint.Task`, and the `reel.Take` of its frames.
+        task, video: the `paint.Task`, and the `reel.VideoWriter` of its frames.
         found: the `film.Film` that they were made of.
         began: when, on `time.perf_counter`.
         whole: whether all frames are there.
+
+    Returns:
+        Where a film that is not whole ends, and how it goes on.
     """
     source, output = task.pair.content, task.pair.output
-    notes = [take.finish(images.fetch(source))]
-    lacking = found.duration - float(take.end)
+    video.commit()
+    if not whole:
+        there = _count_frames(output)
+        if there == video.frames:
+            return f"{output} keeps its {there} frames, and {GOES_ON}"
+        if there is None or there > video.frames:
+            kept = "stays as it was"
+            if there:
+                kept = f"keeps the {there} frames of an earlier run"
+            if video.committed:
+                new = f"the {video.committed} new ones are in {video.folder}"
+                kept += f"; {new}, and {GOES_ON}"
+            return f"{output} {kept}"
+    seconds = time.perf_counter() - began
+    facts = {"frames": video.frames, "interrupted": not whole}
+    with task.publishing([output], seconds, facts) as (temporary,):
+        notes = [video.finish(images.fetch(source), temporary)]
+    lacking = found.duration - float(video.end)
     if whole and lacking > MOST_LACKING_S:
         notes += [f"{source} has no pictures for its last {lacking:.1f} seconds"]
+    if whole:
+        video.remove()
     yield from map(Noted, filter(None, notes))
-    seconds = time.perf_counter() - began
     yield Written(output, seconds)
-    facts = {"frames": take.count, "interrupted": not whole, "seconds": seconds}
-    facts |= {"output": output.name, "files": {output.name: files.sha256(output)}}
-    size = list(task.content.pixels.shape[2:0:-1])
-    manifest._write(manifest.path_of(output), task.account | facts | {"size": size})
+    if whole:
+        return ""
+    goes_on = f", and {GOES_ON}" if video.committed else ""
+    return f"{output} ends after {video.frames} frames{goes_on}"
+
+
+def _count_frames(output):
+    """Returns how many frames a film has that stands there.
+
+    Returns:
+        0 if there is none, None if it is finished or its manifest does not say.
+    """
+    if not output.exists():
+        return 0
+    account = manifest.find(output) or {}
+    return account.get("frames") if account.get("interrupted") else None
+
+
+def _explain(error, frame):
+    """Returns in one line what went wrong, at a frame if that is not None."""
+    if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
+        return "not enough memory; make it smaller with --max_side"
+    reason = " ".join(str(error).split())
+    if isinstance(error, (ValueError, OSError, ImportError)):
+        return reason
+    # Nobody foresaw it, and some are as long as the graph that they tell of.
+    place = "" if frame is None else f"frame {frame}: "
+    return f"{place}{type(error).__name__}: {reason}"[:300]

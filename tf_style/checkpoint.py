@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tf_style import __version__, files, gatys, manifest
+from tf_style import __version__, arrays, files, gatys, manifest
 
 # Fields of `gatys.State` that are arrays; the others go into the account as JSON.
 ARRAYS = ("image", "best")
+# A picture of 8192x8192 pixels takes half of it.
+MAX_BYTES = 8 << 30
 
 
 def path_of(picture):
@@ -46,7 +48,7 @@ def write(path, state, account):
         OSError: it cannot be written; the one before is untouched.
     """
     values = state._asdict()
-    arrays = {name: values.pop(name) for name in ARRAYS}
+    pictures = {name: values.pop(name) for name in ARRAYS}
     known = values.pop("known")
     facts = {
         "tf_style": __version__,
@@ -56,9 +58,9 @@ def write(path, state, account):
     }
     for index, array in enumerate(known):
         # NumPy's files know no bfloat16, so bytes are kept.
-        arrays[f"known{index}"] = array.reshape(-1).view(np.uint8)
+        pictures[f"known{index}"] = array.reshape(-1).view(np.uint8)
     with files.replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, facts=json.dumps(facts), **arrays)
+        np.savez(file, facts=json.dumps(facts), **pictures)
 
 
 def read(path, account):
@@ -70,18 +72,21 @@ def read(path, account):
         OSError: it cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            facts = json.loads(archive["facts"][()])
-            arrays = {name: archive[name] for name in ARRAYS}
-            known = [
-                archive[f"known{index}"]
-                .view(tf.as_dtype(kind).as_numpy_dtype)
-                .reshape(shape)
-                for index, (kind, shape) in enumerate(facts["known"])
-            ]
-            state = gatys.State(**facts["state"], **arrays, known=known)
-            other = manifest.difference(facts["account"], account)
-    except (zipfile.BadZipFile, ValueError, KeyError, TypeError, EOFError) as error:
+        archive = arrays.read_npz(path, MAX_BYTES)
+        facts = json.loads(str(archive["facts"]))
+        pictures = {name: archive[name] for name in ARRAYS}
+        known = [
+            archive[f"known{index}"]
+            .view(tf.as_dtype(kind).as_numpy_dtype)
+            .reshape(shape)
+            for index, (kind, shape) in enumerate(facts["known"])
+        ]
+        state = gatys.State(**facts["state"], **pictures, known=known)
+        _check(state)
+        other = manifest.difference(facts["account"], account)
+    except OSError:
+        raise
+    except Exception as error:  # There may be anything in it.
         raise ValueError(
             f"{path} is not a checkpoint of tf_style; delete it, or leave out --resume"
         ) from error
@@ -90,3 +95,19 @@ def read(path, account):
             f"{path} is of a run with {other}; leave out --resume to start anew"
         )
     return state
+
+
+def _check(state):
+    """Raises ValueError or TypeError if the optimisation cannot go on from a state."""
+    shape = state.image.shape
+    numbers = (state.index, state.failures)
+    whole = [type(number) is int and number >= 0 for number in numbers]
+    pictures = [
+        picture.dtype == np.float32
+        and picture.shape == (1, *shape[1:3], 3)
+        and np.isfinite(picture).all()
+        for picture in (state.image, state.best)
+    ]
+    losses = [float(loss) for loss in state.best_losses.values()]
+    if not (all(whole) and all(pictures) and losses and 0 < state.rate <= 1):
+        raise ValueError("it holds no state of a run")

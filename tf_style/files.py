@@ -68,6 +68,11 @@ def temporary_prefix():
     return f".tf_style-{_HOST}-{os.getpid()}-"
 
 
+def is_temporary(name):
+    """Tells whether a file has the name of a temporary one of ours."""
+    return name.startswith(".tf_style-")
+
+
 def remove_leftovers(folder):
     """Removes what killed processes of this machine left in a folder."""
     for path in Path(folder).glob(f".tf_style-{_HOST}-*"):

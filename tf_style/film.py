@@ -57,7 +57,7 @@ def is_film(source):
         return ending in READABLE
     try:
         return decode.is_animated(images.fetch(source))
-    except (ValueError, OSError):  # Who reads it will say so.
+    except Exception:  # Decoders raise nearly anything; who reads it will say so.
         return False
 
 
@@ -98,7 +98,8 @@ def opened(source, max_side=0):
         max_side: longest side in pixels to shrink frames to; 0 keeps the size.
 
     Raises:
-        ValueError: it is no film, or, while frames are read, one is damaged.
+        ValueError: it is no film, or, while frames are read, one is damaged; one line
+            that names it, whatever the decoder raised.
         OSError: it cannot be read.
         ImportError: it is no GIF, and PyAV is not installed.
     """
@@ -131,14 +132,19 @@ def load_first(source, max_side=0):
 def _opened_gif(source, path, max_side):
     with decode.opened_animation(source, path) as (durations, frames):
 
+        def shrink(image):
+            if max_side and max(image.size) > max_side:
+                size = images.fit(image.size, max_side)
+                image = image.resize(size, Image.Resampling.LANCZOS)
+            return np.asarray(image)
+
         def found():
             time = Fraction(0)
             for image, milliseconds in zip(frames, durations):
+                with decode.explained(source):
+                    image = shrink(image)
                 duration = Fraction(milliseconds, 1000)
-                if max_side and max(image.size) > max_side:
-                    size = images.fit(image.size, max_side)
-                    image = image.resize(size, Image.Resampling.LANCZOS)
-                yield Frame(np.asarray(image), time, duration)
+                yield Frame(image, time, duration)
                 time += duration
 
         rate = Fraction(1000 * len(durations), sum(durations))
@@ -149,33 +155,30 @@ def _opened_gif(source, path, max_side):
 def _opened_by_ffmpeg(source, path, max_side):
     import av  # optional, and slow to load
 
-    try:
-        container = av.open(str(path))
-    except (av.error.FFmpegError, ValueError) as error:
-        raise ValueError(f"{source} is not a film that can be read") from error
-    with container:
-        if not container.streams.video:
+    with contextlib.ExitStack() as stack:
+        try:
+            container = stack.enter_context(av.open(str(path)))
+            streams = container.streams.video
+            if streams:
+                streams[0].thread_type = "AUTO"
+                rate = streams[0].average_rate or streams[0].guessed_rate
+                rate, count = Fraction(rate or 25), streams[0].frames
+                seconds = (container.duration or 0) / av.time_base
+        except MemoryError:
+            raise
+        except Exception as error:  # FFmpeg's need not be PyAV's.
+            raise ValueError(f"{source} is not a film that can be read") from error
+        if not streams:
             raise ValueError(f"{source} has no picture, only sound")
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
-        frames = _decoded(source, container, rate, max_side)
-        yield Film(
-            rate, stream.frames, (container.duration or 0) / av.time_base, frames
-        )
+        yield Film(rate, count, seconds, _decoded(source, container, rate, max_side))
 
 
 def _decoded(source, container, rate, max_side):
-    import av
-
     decoded, first, time = container.decode(video=0), None, Fraction(-1)
     size = None
     for index in itertools.count():
-        try:
+        with _explained(source, index):
             frame = next(decoded, None)
-        except av.error.FFmpegError as error:
-            reason = f"frame {index} cannot be decoded: {error.strerror}"
-            raise ValueError(f"{source}: {reason}") from error
         if frame is None:
             return
         now = None if frame.pts is None else frame.pts * frame.time_base
@@ -190,7 +193,23 @@ def _decoded(source, container, rate, max_side):
             size = frame.width, frame.height
             if max_side and max(size) > max_side:
                 size = images.fit(size, max_side)
-        yield Frame(_upright_rgb(frame, size), time, duration or 1 / rate)
+        with _explained(source, index):
+            image = _upright_rgb(frame, size)
+        yield Frame(image, time, duration or 1 / rate)
+
+
+@contextlib.contextmanager
+def _explained(source, index):
+    """Turns whatever a decoder raises over a frame into one line."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise ValueError(
+            f"{source}: frame {index} cannot be decoded: {reason}"
+        ) from error
 
 
 def _upright_rgb(frame, size):

@@ -118,13 +118,17 @@ class Blend:
     Where the motion is trusted, a picture is mostly the one before, moved. Averages of
     strokes that do not match are blurred; so the picture is sharpened to what the
     painted frame has, which also makes up for the interpolation.
+
+    Attributes:
+        before: the last picture to show, [1, H, W, 3]; None at first. To go on with a
+            film, that of its last frame is given.
     """
 
     # Share of the picture before. At 0.9 edges begin to ring.
     CARRIED = 0.8
 
-    def __init__(self):
-        self._before = None
+    def __init__(self, before=None):
+        self.before = before
 
     def add(self, picture, motion):
         """Returns the picture to show for a painted frame [1, H, W, 3] in [0, 1].
@@ -133,11 +137,11 @@ class Blend:
             picture: the frame, painted by itself.
             motion: the `Motion` since the frame before, None where a scene begins.
         """
-        if self._before is not None and motion is not None:
+        if self.before is not None and motion is not None:
             share = self.CARRIED * motion.trust
-            mixed = picture + share * (warp(self._before, motion) - picture)
+            mixed = picture + share * (warp(self.before, motion) - picture)
             picture = _sharpen(mixed, _details(picture))
-        self._before = picture
+        self.before = picture
         return picture
 
 

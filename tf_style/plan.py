@@ -9,7 +9,7 @@ import urllib.parse
 from pathlib import Path
 from typing import NamedTuple
 
-from tf_style import decode, files, film, flow, images, manifest, sweep, trail
+from tf_style import decode, files, film, flow, images, manifest, reel, sweep, trail
 from tf_style.config import BACKBONES, INITS, MODELS, MODES
 
 # Name of what is written, a picture or film, or of the folder of several.
@@ -225,8 +225,11 @@ def _check_harmless(job, pairs):
             if _identity(path) in inputs:
                 raise ValueError(f"output {path} would overwrite an input")
         manifest.check_ours(outputs)
-    for pair in pairs if "gatys" in job.engines else ():
-        trail.check_ours(job, pair.output)
+    for pair in pairs:
+        if pair.is_film:
+            reel.check_progress(pair.output)
+        elif "gatys" in job.engines:
+            trail.check_ours(job, pair.output)
 
 
 def outputs_of(output, mode):

@@ -14,6 +14,7 @@ from tf_style import (
     manifest,
     paint,
     plan,
+    reel,
     sweep,
     trail,
 )
@@ -113,6 +114,9 @@ class Studio:
         anew = (job.checksums or job.save_every or job.timelapse) and not job.resume
         if not anew and _is_done(task):
             self._writer.written.add(pair.output)
+            # A process may have been killed just before it removed them.
+            clear = reel.remove_progress if pair.is_film else trail.remove_checkpoint
+            clear(pair.output, task.account)
             yield Kept(pair.output)
             return None
         if not (job.dry_run or pair.is_film):

@@ -1,5 +1,6 @@
 """What the slow path leaves on its way: checkpoints, frames, and the film of them."""
 
+import contextlib
 import time
 
 from tf_style import checkpoint, files, timelapse
@@ -19,6 +20,14 @@ def check_ours(job, output):
         checkpoint.check_ours(checkpoint.path_of(output))
     if job.save_every or job.timelapse:
         timelapse.Frames(frames_folder(output), None).check_ours()
+
+
+def remove_checkpoint(output, account):
+    """Removes the checkpoint of a picture that was finished, if it is of that run."""
+    path = checkpoint.path_of(output)
+    with contextlib.suppress(ValueError, OSError):
+        if path.exists() and checkpoint.read(path, account):
+            path.unlink()
 
 
 class Trail:

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from pathlib import Path
 
 from tf_style import manifest
 
@@ -24,6 +25,6 @@ def write(path, pictures):
             archive.write(picture, picture.name)
         for name, entry in facts["inputs"].items():
             source = entry["source"]
-            entry["source"] = name + source[source.rindex(".") :].lower()
+            entry["source"] = name + Path(source).suffix.lower()
             archive.write(source, entry["source"])
         archive.writestr(account.name, json.dumps(facts, indent=2) + "\n")

@@ -64,16 +64,18 @@ def _photo(handlers):
         buttons=[],
         elem_id="photo",
     )
-    # Gradio would decode it and write it anew; `images` says better what is wrong.
-    photo.preprocess = lambda payload: payload and payload.path
 
-    def adopt(request: gr.Request, path):
-        return handlers.adopt_photo(path, request.session_hash)
+    def adopt(request: gr.Request, file):
+        return handlers.adopt_photo(file, request.session_hash)
 
-    def pick(event: gr.SelectData):
-        return handlers.photos[event.index]
+    def pick(request: gr.Request, event: gr.SelectData):
+        return handlers.pick_photo(event.index, request.session_hash)
+
+    def clear(request: gr.Request):
+        handlers.clear_photo(request.session_hash)
 
     photo.upload(adopt, photo, photo, **QUIET)
+    photo.clear(clear, None, None, queue=False, **QUIET)
     ours = _thumbnails(handlers.photos, "Or one of ours", "photos")
     ours.select(pick, None, photo, queue=False, **QUIET)
     return photo
@@ -93,11 +95,11 @@ def _styles(handlers):
         elem_id="styles",
     )
 
-    def adopt(request: gr.Request, paths):
-        return handlers.adopt_styles(paths, request.session_hash)
+    def adopt(request: gr.Request, files):
+        return handlers.adopt_styles(files, request.session_hash)
 
-    def toggle(event: gr.SelectData, paths):
-        return handlers.toggle_style(paths, event.index)
+    def toggle(request: gr.Request, event: gr.SelectData, files):
+        return handlers.toggle_style(files, event.index, request.session_hash)
 
     styles.upload(adopt, styles, styles, **QUIET)
     ours = _thumbnails(

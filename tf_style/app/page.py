@@ -12,9 +12,30 @@ MOST_AT_ONCE = 8
 MOST_QUEUED = 8
 
 
+class Page(gr.Blocks):
+    """Blocks that believe nothing of what a browser sends."""
+
+    async def preprocess_data(self, block_fn, inputs, *_, **__):
+        """Hands inputs to the handlers as they came.
+
+        Gradio would fetch what is called a URL, and read what is called a file.
+        """
+        if len(inputs) != len(block_fn.inputs):
+            raise ValueError("This page is an old one; reload it")
+        return inputs
+
+    async def process_api(self, *args, **kwargs):
+        """Turns whatever goes wrong into one line, without a traceback here."""
+        try:
+            return await super().process_api(*args, **kwargs)
+        except Exception as error:
+            line = " ".join(str(error).split()) or type(error).__name__
+            raise gr.Error(line, print_exception=False) from None
+
+
 def build(handlers):
     """Returns the page, a `gr.Blocks`, whose clicks a `handlers.Handlers` answers."""
-    with gr.Blocks(title="tf_style", analytics_enabled=False) as page:
+    with Page(title="tf_style", analytics_enabled=False) as page:
         gr.HTML(
             "<h1>tf_style</h1><p>Repaints a photo in the style of a painting.</p>",
             elem_id="heading",

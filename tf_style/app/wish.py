@@ -1,5 +1,6 @@
 """What the page may ask for, and the job that it comes to."""
 
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,10 +85,13 @@ class Wish:
 
 
 def _choice(name, value, allowed):
-    if value not in allowed:
-        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}")
+    if not isinstance(value, str) or value not in allowed:
+        said = reprlib.repr(value)
+        raise ValueError(f"{name} is {said}; it must be one of {', '.join(allowed)}")
 
 
 def _range(name, value, low, high):
-    if not isinstance(value, (int, float)) or not low <= value <= high:
-        raise ValueError(f"{name} is {value}; it must be from {low} to {high}")
+    # True is a number to Python; NaN is in no range.
+    if type(value) not in (int, float) or not low <= value <= high:
+        said = reprlib.repr(value)
+        raise ValueError(f"{name} is {said}; it must be from {low} to {high}")

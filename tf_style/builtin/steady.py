@@ -37,7 +37,8 @@ class Steady:
         Args:
             photos: [B, H, W, 3] in [0, 1], each side a multiple of `encoder.STRIDE`.
             code: moments to reach, [B, CODE_SIZE].
-            memory: a dict, empty at the first frame of a scene, that is written to.
+            memory: a dict, empty at the first frame of a scene, that is written to:
+                arrays of float32, all that later frames need of these.
 
         Returns:
             [B, H, W, 3] in [0, 1].
