@@ -22,6 +22,7 @@ class Block:
         layers: names of the layers that it measures.
         sees: shape and type of what it sees, a `tf.TensorSpec` of [1, None, None, C].
         channels: of its convolutions, in order.
+        is_first: whether it sees pictures.
         itemsize: bytes of a number that it computes.
     """
 
@@ -30,6 +31,7 @@ class Block:
         self._preprocess = preprocess
         self.layers = tuple(name for name in network.output if name != PASSED_ON)
         shown = network.input
+        self.is_first = shown.shape[-1] == 3
         self.sees = tf.TensorSpec([1, None, None, shown.shape[-1]], shown.dtype)
         convolutions = [
             layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)
@@ -84,7 +86,8 @@ class Backbone:
         Raises:
             ValueError: the picture is too small for the deepest layer.
         """
-        self.check_size(*image.shape[1:3], "a picture")
+        if None not in image.shape[1:3]:  # as in graphs for pictures of any size
+            self.check_size(*image.shape[1:3], "a picture")
         features, found = image, {}
         for block in self.blocks:
             activations, features = block(features)

@@ -11,7 +11,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from tf_style import pieces
+from tf_style.images import tiles
 from tf_style.builtin import decoder, encoder, moments
 
 # Side of a tile in pixels, and how far beyond its rim it sees: convolutions of 3x3 see
@@ -58,32 +58,32 @@ class Large:
         own = self._add_up(np.clip(colours, 0, 1))
         noises = [level.numpy() for level in encoder.noise(photo.shape)]
 
-        def look(piece):
+        def look(tile):
             levels = zip(encoder.STRIDES, noises)
-            seen = [piece.shrunk(stride).seen(noise) for stride, noise in levels]
-            return [piece.seen(colours), *seen]
+            seen = [tile.shrunk(stride).seen(noise) for stride, noise in levels]
+            return [tile.seen(colours), *seen]
 
         height, width = photo.shape[1:3]
         sample = map(look, _sample(height, width))
         stacked = [np.concatenate(parts) for parts in zip(*sample)]
         shared = self._sample(stacked, own, code)
         painted = np.empty_like(colours)
-        for piece in pieces.pieces(height, width, SIDE, REACH):
-            tile = self._paint_tile(look(piece), own, code, shared)
-            top, left, rows, columns = piece.inside.numpy()
-            inside = tile[:, top : top + rows, left : left + columns]
-            piece.own(painted)[:] = inside.numpy()
+        for tile in tiles.tiles(height, width, SIDE, REACH):
+            seen = self._paint_tile(look(tile), own, code, shared)
+            top, left, rows, columns = tile.inside.numpy()
+            inside = seen[:, top : top + rows, left : left + columns]
+            tile.own(painted)[:] = inside.numpy()
         return decoder.match_colours([painted, moments.statistics(code)]).numpy()
 
     def _add_up(self, picture):
         """Returns second moments of the activations of a picture, [1, C + 1, C + 1]."""
         sums = [0.0] * len(encoder.LAYERS)
-        for piece in pieces.pieces(*picture.shape[1:3], SIDE, REACH):
-            activations = self._encode_tile(piece.seen(picture))
+        for tile in tiles.tiles(*picture.shape[1:3], SIDE, REACH):
+            activations = self._encode_tile(tile.seen(picture))
             for index, (layer, scale) in enumerate(zip(activations, encoder.STRIDES)):
-                inside = piece.inside // scale
+                inside = tile.inside // scale
                 own = tf.slice(layer, [0, *inside[:2], 0], [1, *inside[2:], -1])
-                sums[index] += piece.share * moments.second(own)
+                sums[index] += tile.share * moments.second(own)
         return sums
 
     def _measure(self, picture):
@@ -105,7 +105,7 @@ class Large:
 
 
 def _sample(height, width):
-    """Returns pieces of equal size, in the middle of each cell of a grid."""
+    """Returns tiles of equal size, in the middle of each cell of a grid."""
     starts, sides = [], []
     for length in (height, width):
         cells = min(SAMPLES, -(-length // SAMPLE_SIDE))
@@ -117,4 +117,4 @@ def _sample(height, width):
         sides.append(side)
     for corner in itertools.product(*starts):
         rows, columns = (slice(a, a + s) for a, s in zip(corner, sides))
-        yield pieces.Piece(rows, columns, rows, columns, 0.0)
+        yield tiles.Tile(rows, columns, rows, columns, 0.0)

@@ -1,14 +1,10 @@
-"""Which sizes the slow path works at, from coarse to fine, and how long at each."""
+"""Which sizes a slow method works at, from coarse to fine, and how long at each."""
 
-import itertools
 import math
 import sys
-import time
 from typing import NamedTuple
 
 import numpy as np
-
-from tf_style import objective
 
 # Longest side of the first of as many sizes as a picture needs: where the large strokes
 # are laid, whatever the size it will come to.
@@ -18,7 +14,7 @@ COARSEST_SIDE = 256
 class Scale(NamedTuple):
     """A size to work at, and how long."""
 
-    size: tuple[int, int]
+    size: tuple[int, int]  # height and width
     start: int  # updates made when it begins and when it ends, over all scales
     stop: int
     last: bool
@@ -32,19 +28,19 @@ class Scale(NamedTuple):
         return self.before + share * (self.after - self.before)
 
 
-def plan(content, styles, extract, config):
+def plan(size, config, is_seen):
     """Shares the steps, or the time budget, among sizes.
 
     Args:
-        content: photo, [1, H, W, 3].
-        styles: paintings, [1, H', W', 3] each.
-        extract: the backbone, which cannot see pictures that are too small.
-        config: a `GatysConfig`.
+        size: height and width of the photo.
+        config: has `steps`, `time_budget` and `scales`.
+        is_seen: tells whether the network can see pictures of a size, and styles beside
+            them.
 
     Returns:
         A list of `Scale`, from coarse to fine.
     """
-    sizes = _pyramid(content, styles, extract, config)
+    sizes = _sizes(size, config, is_seen)
     # A time budget gives all sizes the time for as many.
     steps = len(sizes) if config.time_budget else config.steps
     parts = np.array_split(range(steps), len(sizes))
@@ -62,37 +58,16 @@ def plan(content, styles, extract, config):
     return scales
 
 
-class Clock:
-    """Counts the seconds of a time budget; 0 stands for no end."""
-
-    def __init__(self, budget):
-        self._began = time.monotonic()
-        self._budget = budget or np.inf
-
-    def left(self, share=1.0):
-        """Returns seconds until so much of the budget is spent."""
-        return self._began + share * self._budget - time.monotonic()
-
-    def passed(self):
-        """Returns the share of the budget that is spent."""
-        return min(1.0, (time.monotonic() - self._began) / self._budget)
-
-
-def _pyramid(content, styles, extract, config):
-    """Sizes to work at, each twice the one before, that the backbone can see."""
-    longest = max(content.shape[1:3])
-    scales = config.scales or 1 + max(0, math.ceil(math.log2(longest / COARSEST_SIDE)))
+def _sizes(size, config, is_seen):
+    """Returns sizes, each twice the one before, that the network can see."""
+    scales = config.scales
+    scales = scales or 1 + max(0, math.ceil(math.log2(max(size) / COARSEST_SIDE)))
     sizes = [
-        tuple(max(1, round(side / 2**halvings)) for side in content.shape[1:3])
+        tuple(max(1, round(side / 2**halvings)) for side in size)
         for halvings in reversed(range(scales))
     ]
-
-    def shortest(size):
-        scaled = [objective.scale_style(content, s, size, config) for s in styles]
-        return min(*size, *itertools.chain(*scaled))
-
     sizes = list(dict.fromkeys(sizes))  # A pixel cannot be halved.
-    sizes = [s for s in sizes if shortest(s) >= extract.least_size] or sizes[-1:]
+    sizes = [s for s in sizes if is_seen(s)] or sizes[-1:]
     if config.time_budget:
         return sizes
     return sizes[-config.steps :]  # none goes without a step

@@ -1,4 +1,4 @@
-"""Cutting what a block of the backbone sees into pieces that see their neighbours."""
+"""Cutting arrays of positions into tiles that see their neighbours."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -6,8 +6,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 
-class Piece(NamedTuple):
-    """A part of what a block sees, [B, H, W, C]."""
+class Tile(NamedTuple):
+    """A part of a whole, [B, H, W, C]."""
 
     rows: slice  # positions that are its own
     columns: slice
@@ -27,11 +27,7 @@ class Piece(NamedTuple):
         """Returns the same part of a whole that is so many times smaller."""
         *places, share = self
         shrunk = [slice(s.start // factor, s.stop // factor) for s in places]
-        return Piece(*shrunk, share)
-
-    def passed_on(self, whole):
-        """Cuts out what becomes of its own positions after pooling."""
-        return self.shrunk(2).own(whole)
+        return Tile(*shrunk, share)
 
     @property
     def inside(self):
@@ -46,23 +42,23 @@ class Piece(NamedTuple):
         )
 
 
-def pieces(height, width, side, reach) -> Iterator[Piece]:
-    """Cuts [B, height, width, C] into pieces of `side` positions, an even number.
+def tiles(height, width, side, halo) -> Iterator[Tile]:
+    """Cuts [B, height, width, C] into tiles of `side` positions, an even number.
 
-    They see `reach` positions to each side or one more, so that pooling pairs the same
+    They see `halo` positions to each side or one more, so that pooling pairs the same
     positions as in the whole.
     """
-    reach += reach % 2
+    halo += halo % 2
 
     def cuts(length):
         # A last position of its own would have nothing left after pooling.
         for start in range(0, max(length - 1, 1), side):
             stop = length if length - start <= side + 1 else start + side
-            seen = slice(max(start - reach, 0), min(stop + reach, length))
+            seen = slice(max(start - halo, 0), min(stop + halo, length))
             yield slice(start, stop), seen
 
     for rows, seen_rows in cuts(height):
         for columns, seen_columns in cuts(width):
             own = (rows.stop - rows.start) * (columns.stop - columns.start)
             share = own / (height * width)
-            yield Piece(rows, columns, seen_rows, seen_columns, share)
+            yield Tile(rows, columns, seen_rows, seen_columns, share)

@@ -1,14 +1,21 @@
-"""What a good picture is, in numbers: content, style and total variation.
+"""What a good picture is, in numbers: content, style, total variation.
 
-Pure functions of activations or pixels, without weights or layer names. All are means
-over positions, so that a weight keeps its meaning when the picture's size changes.
+Pure functions of activations or pixels come first. All are means over positions, so
+that a weight keeps its meaning when the picture's size changes. `content`, `style` and
+the like make `Loss`es of them, terms of an objective.
 
 Sources: Gatys et al. (2016), "Image Style Transfer Using Convolutional Neural
 Networks", https://doi.org/10.1109/CVPR.2016.265, and the TensorFlow tutorial "Neural
 style transfer", https://www.tensorflow.org/tutorials/generative/style_transfer.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import tensorflow as tf
+
+# The layer that is the picture itself.
+PIXELS = "pixels"
 
 
 @tf.custom_gradient
@@ -81,18 +88,26 @@ def total_variation(image):
     Returns:
         A scalar, summed over channels.
     """
+    return _variation(with_neighbours(image))
+
+
+def with_neighbours(image):
+    """Adds a row and a column to [B, H, W, C]: the neighbours of the last are equal."""
     image = tf.convert_to_tensor(image)
-    batch, height, width, _ = tf.unstack(tf.shape(image))
+    image = tf.concat([image, image[:, -1:]], 1)
+    return tf.concat([image, image[:, :, -1:]], 2)
 
-    # Gradients of tf.slice take a seventh of the time of those of image[...], which
-    # tf.image.total_variation has.
-    def rows(first):
-        return tf.slice(image, [0, first, 0, 0], [-1, height - 1, -1, -1])
 
-    def columns(first):
-        return tf.slice(image, [0, 0, first, 0], [-1, -1, width - 1, -1])
+def _variation(image):
+    """As `total_variation`, of [B, H + 1, W + 1, C]."""
+    batch, height, width, _ = tf.unstack(tf.shape(image) - [0, 1, 1, 0])
 
-    steps = [rows(1) - rows(0), columns(1) - columns(0)]
+    # Gradients of tf.slice take a seventh of the time of those of image[...].
+    def shifted(down, right):
+        return tf.slice(image, [0, down, right, 0], [-1, height, width, -1])
+
+    here = shifted(0, 0)
+    steps = [shifted(1, 0) - here, shifted(0, 1) - here]
     total = tf.add_n([tf.reduce_sum(tf.abs(step)) for step in steps])
     return total / tf.cast(batch * height * width, image.dtype)
 
@@ -109,3 +124,66 @@ def temporal_loss(image, prior, trust):
         trust: [1, H, W, 1] in [0, 1].
     """
     return tf.reduce_mean(trust * tf.square(image - prior))
+
+
+class Loss(NamedTuple):
+    """A loss of a picture, as a function of means over the positions of layers.
+
+    Attributes:
+        name: of its term.
+        layers: what it looks at; `PIXELS` is the picture, with a row and a column of
+            neighbours (see `with_neighbours`).
+        measure: (activations [1, H, W, C], what they are held to at these positions) ->
+            a mean over positions, float32 of any shape.
+        combine: (these means, one for each layer; what the whole picture is held to,
+            likewise) -> a scalar.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    measure: Callable
+    combine: Callable
+
+
+def content(layers) -> Loss:
+    """The photo's activations: `content_loss`, its mean over layers."""
+
+    def combine(distances, _):
+        return tf.add_n(distances) / len(distances)
+
+    return Loss("content", layers, content_loss, combine)
+
+
+def style(layers, weights=()) -> Loss:
+    """The painting's correlations: `style_loss` of Gram matrices.
+
+    Positions may have guides, [R, H, W, 1]: Gram matrices are then of R regions.
+    """
+
+    def measure(features, guide):
+        if not isinstance(guide, tuple):
+            features = features * tf.cast(guide, features.dtype)
+        return gram_matrix(features)
+
+    def combine(grams, targets):
+        return style_loss(grams, targets, list(weights))
+
+    return Loss("style", layers, measure, combine)
+
+
+def variation() -> Loss:
+    """Smoothness: `total_variation`."""
+    return Loss("tv", (PIXELS,), lambda image, _: _variation(image), _first)
+
+
+def temporal() -> Loss:
+    """The frame before of a film: `temporal_loss`."""
+
+    def measure(image, held):
+        return temporal_loss(image[:, :-1, :-1], *held)
+
+    return Loss("temporal", (PIXELS,), measure, _first)
+
+
+def _first(means, _):
+    return means[0]
