@@ -1,7 +1,7 @@
 """How fast a film is painted beside the bare model, and how much it flickers.
 
-    python benchmarks/film.py [--model=builtin] [--side=384] [--frames=240]
-    python benchmarks/film.py --mode=gatys --side=192 --frames=12
+    python benchmarks/reader.py [--model=builtin] [--side=384] [--frames=240]
+    python benchmarks/reader.py --mode=gatys --side=192 --frames=12
 
 Draws a film out of `examples/`: the camera pans and zooms, a ball crosses, the sensor
 is noisy, and halfway there is a cut. So it is known where each pixel was in the frame
@@ -22,8 +22,10 @@ import memory
 import numpy as np
 from folder import EXAMPLES, call
 
-from tf_style import film, images, reel, run
+from tf_style import images
 from tf_style.config import GatysConfig, HubConfig, Job
+from tf_style.jobs import run, video_writer
+from tf_style.video import reader
 
 RATE = Fraction(25)
 NOISE = 2  # levels
@@ -48,7 +50,7 @@ def main():
     options = parser.parse_args()
     frames = list(draw(options.frames, options.side))
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "film.mp4")
+        source = Path(folder, "reader.mp4")
         _write(source, [frame.image for frame in frames])
         if options.mode == "hub":
             _compare_speed(options, source, folder)
@@ -138,7 +140,7 @@ def _job(options, source, folder, with_flow, name):
 
 def _compare_speed(options, source, folder):
     config = HubConfig(model=options.model)
-    frame = film.load_first(source).pixels
+    frame = reader.load_first(source).pixels
     call(config, options.style, frame)
     for with_flow in (False, True):
         job = _job(options, source, folder, with_flow, f"speed_{with_flow}.mp4")
@@ -182,14 +184,14 @@ def _compare_flicker(options, source, folder, frames):
 
 
 def _write(path, pictures):
-    mp4 = reel.Mp4(path, RATE, reel.FROM_THE_START)
+    mp4 = video_writer.Mp4(path, RATE, video_writer.FROM_THE_START)
     for index, picture in enumerate(pictures):
         mp4.add(picture, index / RATE, 1 / RATE)
     mp4.close()
 
 
 def _report(name, path, frames):
-    with film.opened(path) as found:
+    with reader.opened(path) as found:
         painted = [frame.image / np.float32(255) for frame in found.frames]
     flicker = [
         np.abs(now - _take(before, frame.places))[frame.visible].mean()

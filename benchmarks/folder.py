@@ -14,8 +14,10 @@ from pathlib import Path
 import memory
 import numpy as np
 
-from tf_style import hub, images, run
+from tf_style import images
 from tf_style.config import HubConfig, Job
+from tf_style.fast import hub
+from tf_style.jobs import run
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 CALLS = 100

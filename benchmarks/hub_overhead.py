@@ -56,7 +56,8 @@ def _calls(options):
     """Returns median seconds of the model's call, and of ours around it, once warm."""
     import tensorflow as tf
 
-    from tf_style import hub, images
+    from tf_style import images
+    from tf_style.fast import hub
 
     config = HubConfig(model=options.model)
     content, style = map(images.load_image, (options.content, options.style))

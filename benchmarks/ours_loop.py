@@ -7,8 +7,8 @@ is what a user gets.
 import numpy as np
 import peer
 
-from tf_style import gatys
 from tf_style.config import GatysConfig
+from tf_style.optimization import gatys
 
 
 class Loop:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tf_style import compare, gatys, images
+from tf_style import compare, images
 from tf_style.config import GatysConfig
+from tf_style.optimization import gatys
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 PAIRS = (("harbor", "swirls"), ("still_life", "mosaic"))

@@ -18,8 +18,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tf_style import gatys, hub, images, sheet
+from tf_style import images
 from tf_style.config import GatysConfig, HubConfig
+from tf_style.fast import hub
+from tf_style.images import grid
+from tf_style.optimization import gatys
 
 LONGEST_SIDE = 512
 # So that no model pads, and all are measured on the same pixels.
@@ -82,7 +85,7 @@ def _print_distances(pairs, configs, score, folder):
         content, style = _read(content_path, style_path)
         longest = max(content.shape[1:3])
         target = images.resize(style, *images.fit(style.shape[1:3], longest))
-        pictures = [content, sheet.thumbnail(style, longest)]
+        pictures = [content, grid.thumbnail(style, longest)]
         captions = ["content", "style"]
         for name, config in configs.items():
             picture = hub.stylize(content, style, config)
@@ -91,9 +94,9 @@ def _print_distances(pairs, configs, score, folder):
             pictures.append(picture)
             captions.append("{}\nstyle {:.3f}, content {:.3f}".format(name, *found))
         if folder:
-            cells = map(sheet.Cell, pictures, captions)
+            cells = map(grid.Cell, pictures, captions)
             name = f"{content_path.stem}_{style_path.stem}.png"
-            images.save_image(folder / name, sheet.draw([list(cells)]))
+            images.save_image(folder / name, grid.draw([list(cells)]))
     print(f"{len(pairs)} pairs, longest side {LONGEST_SIDE}; lower is closer")
     print("| | style | content |\n| --- | --- | --- |")
     for name, found in distances.items():

@@ -26,7 +26,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tf_style import images, sheet
+from tf_style import images
+from tf_style.images import grid
 
 DOCS = Path(__file__).resolve().parent
 PICTURES = DOCS / "pictures"
@@ -60,12 +61,12 @@ def draw(folder):
         for path in sorted((DOCS.parent / "examples").glob("*.jpg"))
     }
     cells = {
-        name: sheet.Cell(sheet.thumbnail(picture, 160), name)
+        name: grid.Cell(grid.thumbnail(picture, 160), name)
         for name, picture in examples.items()
     }
     photos = [cells.pop(name) for name in ("harbor", "still_life")]
-    gap = [sheet.Cell(None)] * (len(cells) - len(photos))
-    save(PICTURES / "examples.jpg", sheet.draw([photos + gap, [*cells.values()]]))
+    gap = [grid.Cell(None)] * (len(cells) - len(photos))
+    save(PICTURES / "examples.jpg", grid.draw([photos + gap, [*cells.values()]]))
 
     y, x = np.mgrid[0:1:192j, 0:1:256j]
     sky = np.clip((0.5 - y) / 0.1, 0, 1)
@@ -127,7 +128,7 @@ def draw_rows(commands, written, folder):
     if len(rows) == sum(map(len, rows)):
         rows = [list(itertools.chain(*rows))]
     width = max(map(len, rows))
-    return sheet.draw([row + [sheet.Cell(None)] * (width - len(row)) for row in rows])
+    return grid.draw([row + [grid.Cell(None)] * (width - len(row)) for row in rows])
 
 
 def swept(flags):
@@ -147,15 +148,15 @@ def broken(setting):
 def draw_cells(picture, caption):
     """Returns the cell of a painting; of a large one, with a detail beside it."""
     height, width = picture.shape[1:3]
-    small = sheet.thumbnail(picture, SIDE)
+    small = grid.thumbnail(picture, SIDE)
     if max(height, width) <= LARGE:
-        return [sheet.Cell(small, "\n".join(caption))]
+        return [grid.Cell(small, "\n".join(caption))]
     # Where four tiles of the built-in stylizer meet.
     top, left = LARGE - 3 * SIDE // 8, LARGE - SIDE // 2
     detail = picture[:, top : top + 3 * SIDE // 4, left : left + SIDE]
     return [
-        sheet.Cell(small, "\n".join([*caption, f"{width}x{height}"])),
-        sheet.Cell(detail, "\n".join([*caption, "a detail, pixel by pixel"])),
+        grid.Cell(small, "\n".join([*caption, f"{width}x{height}"])),
+        grid.Cell(detail, "\n".join([*caption, "a detail, pixel by pixel"])),
     ]
 
 

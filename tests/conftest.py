@@ -104,7 +104,7 @@ def stub_model(tmp_path_factory):
 @pytest.fixture
 def seen(stub_model, monkeypatch):
     """The pictures that the model is called with, as a list of pairs."""
-    from tf_style import hub
+    from tf_style.fast import hub
 
     calls = []
     model = hub.load_model(str(stub_model))

@@ -129,9 +129,9 @@ def encode_tone(stream, rate, seconds):
 
 def read(path):
     """Returns the frames of a film, uint8 [H, W, 3], and the seconds of each."""
-    from tf_style import film
+    from tf_style.video import reader
 
-    with film.opened(path) as found:
+    with reader.opened(path) as found:
         frames = list(found.frames)
     return [frame.image for frame in frames], [frame.time for frame in frames]
 

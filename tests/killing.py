@@ -19,7 +19,7 @@ def main():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from faults import Faults, kill
 
-    from tf_style import run
+    from tf_style.jobs import run
 
     folder = sys.argv[1]
     for line in sys.stdin:

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from tf_style import album, images, plan, sheet
+from tf_style import images
 from tf_style.config import Job
-from tf_style.events import Failed, Written
+from tf_style.images import grid
+from tf_style.jobs import contact_sheet, plan
+from tf_style.jobs.events import Failed, Written
 
 PHOTOS, PAINTINGS = ("deep/cat.jpg", "dog.jpg"), ("ink.png", "oil.png", "wax.png")
 
@@ -21,9 +23,9 @@ def plain(value, height=20, width=30):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The sheets that are drawn, each a list of rows of `sheet.Cell`."""
-    sheets, draw = [], sheet.draw
-    monkeypatch.setattr(sheet, "draw", lambda rows: sheets.append(rows) or draw(rows))
+    """The sheets that are drawn, each a list of rows of `grid.Cell`."""
+    sheets, draw = [], grid.draw
+    monkeypatch.setattr(grid, "draw", lambda rows: sheets.append(rows) or draw(rows))
     return sheets
 
 
@@ -36,7 +38,7 @@ def made(tmp_path):
 
     def make(job, missing=()):
         pairs = plan.assign(job, job.contents, job.styles)
-        shown = album.Album(job, pairs)
+        shown = contact_sheet.Album(job, pairs)
         for first, sources in ((1, job.contents), (11, job.styles)):
             for value, source in enumerate(sources, first):
                 if source not in missing:
@@ -72,7 +74,7 @@ def test_photos_head_rows_and_paintings_columns(made, drawn, tmp_path):
     ]
     assert greys(rows) == [[False, 11, 12, 13], [1, 21, 22, 23], [2, 24, 25, 26]]
     np.testing.assert_array_equal(
-        images.load_image(path) * 255, images.to_uint8(sheet.draw(rows))
+        images.load_image(path) * 255, images.to_uint8(grid.draw(rows))
     )
 
 
@@ -173,7 +175,7 @@ def test_of_too_many_rows_or_columns_there_is_no_sheet(tmp_path, count, kind):
     if count == 100:
         assert plan.sheet_path(pairs) == tmp_path / "out" / "contact_sheet.png"
     else:
-        shown = album.Album(job, pairs)
+        shown = contact_sheet.Album(job, pairs)
         assert plan.sheet_path(pairs) is None
         assert list(shown.write({pair.output for pair in pairs})) == []
 
@@ -201,7 +203,7 @@ def test_of_many_pictures_each_is_smaller(drawn, tmp_path):
     many = tuple(f"{number}.jpg" for number in range(99))
     job = make_job(tmp_path, contents=many, styles=PAINTINGS[:1])
     pairs = plan.assign(job, job.contents, job.styles)
-    shown = album.Album(job, pairs)
+    shown = contact_sheet.Album(job, pairs)
     for pair in pairs:
         shown.add(pair.content, plain(1, 5, 300))
     images.save_image(pairs[0].output, plain(2, 300, 5))

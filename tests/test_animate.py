@@ -16,19 +16,13 @@ import films
 import numpy as np
 import pytest
 
-from tf_style import (
-    animate,
-    display,
-    flow,
-    forecast,
-    gatys,
-    hub,
-    images,
-    manifest,
-    reel,
-    run,
-)
+from tf_style import images
+from tf_style.cli import display
 from tf_style.config import GatysConfig, HubConfig, Job
+from tf_style.fast import hub
+from tf_style.jobs import film, forecast, manifest, run, video_writer
+from tf_style.optimization import gatys
+from tf_style.video import flow
 
 pytest.importorskip("av")
 cv2 = pytest.importorskip("cv2")
@@ -96,14 +90,14 @@ def make_job(style_path, tmp_path):
 @contextlib.contextmanager
 def taking():
     """Gives the frames that are written, as they are before they are encoded."""
-    frames, add = [], reel.VideoWriter.add
+    frames, add = [], video_writer.VideoWriter.add
 
     def keep(self, index, image, time, duration):
         add(self, index, image, time, duration)
         frames.append(image)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reel.VideoWriter, "add", keep)
+        patch.setattr(video_writer.VideoWriter, "add", keep)
         yield frames
 
 
@@ -460,8 +454,8 @@ def test_a_frame_that_is_not_finite_is_not_written(make_job, source, monkeypatch
 @pytest.fixture
 def small_steps(monkeypatch):
     """Segments of three frames, two frames painted at once, all committed at once."""
-    monkeypatch.setattr(reel, "KEYFRAME_EVERY_S", 0.12)
-    monkeypatch.setattr(reel, "COMMIT_EVERY_S", 0)
+    monkeypatch.setattr(video_writer, "KEYFRAME_EVERY_S", 0.12)
+    monkeypatch.setattr(video_writer, "COMMIT_EVERY_S", 0)
     stylizer = type(hub.load_model("builtin"))
     monkeypatch.setattr(stylizer, "batch_pixels", 2 * SIZE[0] * SIZE[1])
 
@@ -495,16 +489,16 @@ import os, pickle, signal, sys
 from tf_style import hub, reel, run
 
 job, at, pixels = pickle.loads(bytes.fromhex(sys.argv[1]))
-reel.KEYFRAME_EVERY_S, reel.COMMIT_EVERY_S = 0.12, 0
+video_writer.KEYFRAME_EVERY_S, video_writer.COMMIT_EVERY_S = 0.12, 0
 type(hub.load_model("builtin")).batch_pixels = pixels
-add = reel.VideoWriter.add
+add = video_writer.VideoWriter.add
 
 def kill(self, index, *arguments):
     add(self, index, *arguments)
     if index == at:
         os.kill(os.getpid(), signal.SIGKILL)
 
-reel.VideoWriter.add = kill
+video_writer.VideoWriter.add = kill
 list(run.run(job))
 """
 
@@ -620,7 +614,7 @@ def test_a_full_disk_loses_nothing_and_is_told(
     """Segments of three frames: of two, one is closed, and one fails."""
     import av
 
-    original, calls = getattr(reel.Mp4, name), []
+    original, calls = getattr(video_writer.Mp4, name), []
 
     def full(self, *arguments):
         calls.append(arguments)
@@ -630,7 +624,7 @@ def test_a_full_disk_loses_nothing_and_is_told(
 
     job, shown = make_job(longer), display.Display(quiet=True)
     with monkeypatch.context() as patch:
-        patch.setattr(reel.Mp4, name, full)
+        patch.setattr(video_writer.Mp4, name, full)
         events = list(run.run(job))
     for event in events:
         shown.show(event)
@@ -694,7 +688,7 @@ def test_a_dry_run_tells_how_long_all_frames_take(
     monkeypatch.setattr(forecast.Forecast, "seconds", lambda *_: 10.0)
     job = make_job(path, mode=mode, dry_run=True)
     [planned] = of_kind(done(job), run.Planned)
-    later = {"hub": 1, "gatys": animate.LATER_STEPS}[mode]
+    later = {"hub": 1, "gatys": film.LATER_STEPS}[mode]
     assert planned.seconds == pytest.approx(10 * (1 + 5 * later))
     assert [path.name for path in tmp_path.iterdir()] == ["a.mov"]
 
@@ -709,7 +703,7 @@ def test_later_frames_take_fewer_steps_unless_a_scene_begins(painted):
         if isinstance(event, run.Framed):
             per_frame.append(steps - 1)  # The last step only measures.
             steps = 0
-    later = round(10 * animate.LATER_STEPS)
+    later = round(10 * film.LATER_STEPS)
     assert later < 10 and per_frame == [10, later, later, 10, later]
 
 

@@ -23,10 +23,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_style import images, manifest
+from tf_style import images
 from tf_style.app import bundle, chart, folder, guard, line, sessions
 from tf_style.app.__main__ import main
 from tf_style.app.wish import MOST_SIDE, MOST_STYLES, Wish
+from tf_style.jobs import manifest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PROGRAM = (sys.executable, "-m", "tf_style.app", "--no_browser")

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tf_style import features, hardware, images
-from tf_style.builtin import decoder, moments, steady, stylizer, vgg
+from tf_style import images
 from tf_style.config import GatysConfig
-from tf_style.losses import gram_matrix
+from tf_style.fast.builtin import decoder, steady, stylizer
+from tf_style.networks import features, second_moments, small_vgg
+from tf_style.networks.losses import gram_matrix
+from tf_style.system import hardware
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 PHOTOS = ("harbor", "still_life")
@@ -17,7 +19,7 @@ STYLES = ("cubist", "mosaic", "swirls", "watercolor", "woodcut")
 
 @pytest.fixture(scope="module")
 def backbone():
-    return features.load_backbone("builtin", vgg.LAYERS)
+    return features.load_backbone("builtin", small_vgg.LAYERS)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def test_the_default_settings_fit_it():
     config = GatysConfig(backbone="builtin")
     layers = (*config.content_layers, *config.style_layers)
     backbone = features.load_backbone("builtin", layers)
-    assert backbone.source == str(vgg.WEIGHTS)
+    assert backbone.source == str(small_vgg.WEIGHTS)
 
 
 def test_a_layer_beyond_its_last_lists_what_it_has():
@@ -185,7 +187,7 @@ def test_bfloat16_makes_the_same_picture(painter, harbor, paintings, monkeypatch
 
 def test_a_code_is_the_mean_over_a_picture_of_pixels_and_of_their_products():
     pixels = np.random.default_rng(4).random((2, 3, 5, 3), np.float32)
-    found = moments.second(pixels)
+    found = second_moments.second(pixels)
     flat = np.concatenate([pixels.reshape(2, 15, 3), np.ones((2, 15, 1))], -1)
     np.testing.assert_allclose(found, np.einsum("bni,bnj->bij", flat, flat) / 15, 1e-5)
 
@@ -200,7 +202,7 @@ def random_features(seed, shape, channels):
 
 def test_transport_reaches_mean_and_covariance():
     values, style = random_features(5, (1, 20, 30), 4), random_features(6, (1, 9, 9), 4)
-    moved = moments.transport(values, moments.second(style), 1e-6)
+    moved = second_moments.transport(values, second_moments.second(style), 1e-6)
     found, wanted = (np.reshape(f, [-1, 4]) for f in (moved, style))
     np.testing.assert_allclose(found.mean(0), wanted.mean(0), atol=1e-3)
     np.testing.assert_allclose(
@@ -211,19 +213,19 @@ def test_transport_reaches_mean_and_covariance():
 @pytest.mark.parametrize("ridge", [1e-4, 1e-2])
 def test_transport_to_a_pictures_own_moments_leaves_it(ridge):
     values = random_features(7, (2, 8, 8), 3)
-    moved = moments.transport(values, moments.second(values), ridge)
+    moved = second_moments.transport(values, second_moments.second(values), ridge)
     np.testing.assert_allclose(moved, values, atol=1e-3)
 
 
 def test_transport_of_one_channel_is_a_shift_and_a_scale():
     values = np.float32([1, 2, 3, 4]).reshape(1, 2, 2, 1)
-    target = moments.second(values * 3 - 1)
-    moved = moments.transport(values, target, 1e-7)
+    target = second_moments.second(values * 3 - 1)
+    moved = second_moments.transport(values, target, 1e-7)
     np.testing.assert_allclose(moved, values * 3 - 1, atol=1e-3)
 
 
 def test_all_that_ships_is_small():
-    size = sum(path.stat().st_size for path in (vgg.WEIGHTS, stylizer.WEIGHTS))
+    size = sum(path.stat().st_size for path in (small_vgg.WEIGHTS, stylizer.WEIGHTS))
     assert size < 6e6
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_style import checkpoint, gatys, manifest
 from tf_style.config import GatysConfig, Job
+from tf_style.jobs import checkpoint, manifest
+from tf_style.optimization import gatys
 
 
 @pytest.fixture

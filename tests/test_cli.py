@@ -24,8 +24,9 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from tf_style import cli, images, manifest
+from tf_style import cli, images
 from tf_style.config import MAX_SIDE, MODES, GatysConfig, HubConfig, Job
+from tf_style.jobs import manifest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -257,7 +258,8 @@ def test_quiet_prints_nothing(tf_style, pair, slow, tmp_path, mode):
 @pytest.fixture
 def offline(tmp_path, monkeypatch):
     """Empty caches, and homes of the official models at which nobody answers."""
-    from tf_style import features, hub, magenta
+    from tf_style.fast import hub, magenta
+    from tf_style.networks import features
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         dead = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -362,7 +364,7 @@ def test_a_sweep_writes_a_picture_for_each_value_and_a_sheet(tf_style, pair, tmp
 def test_quiet_prints_one_line_where_the_weights_cannot_be_had(
     tf_style, pair, tmp_path, monkeypatch
 ):
-    from tf_style import features
+    from tf_style.networks import features
 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -16,15 +16,17 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from tf_style import cli, cluster, images, local, plan, run, runtime, worker
+from tf_style import cli, images
 from tf_style.config import GatysConfig, HubConfig, Job
-from tf_style.inputs import Paintings
+from tf_style.jobs import plan, run
+from tf_style.jobs.executors import local, ray_cluster, ray_runtime, ray_worker
+from tf_style.jobs.inputs import Paintings
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKERS = 2
 
 
-class Mortal(worker.Worker):
+class Mortal(ray_worker.Worker):
     """Kills itself once, when the first picture of its first large part is there."""
 
     def _paint(self, pairs, tell):
@@ -44,7 +46,7 @@ class Mortal(worker.Worker):
         return found
 
 
-class Watched(worker.Worker):
+class Watched(ray_worker.Worker):
     """Tells through a pipe beside the pictures when it is in the middle of one."""
 
     events = 0
@@ -71,10 +73,10 @@ def _skip_without_ray():
 def ray():
     """Ray with two cores, whatever the machine has."""
     _skip_without_ray()
-    ray = runtime.load()
+    ray = ray_runtime.load()
     # Workers cannot import this module, so that they are sent its code.
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    with runtime.folder() as folder, pytest.MonkeyPatch.context() as patch:
+    with ray_runtime.folder() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_BACKEND_LOG_LEVEL", "fatal")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(
@@ -82,7 +84,7 @@ def ray():
             num_cpus=WORKERS,
             include_dashboard=False,
             log_to_driver=False,
-            object_store_memory=runtime.OBJECT_STORE_BYTES,
+            object_store_memory=ray_runtime.OBJECT_STORE_BYTES,
             _temp_dir=folder,
         )
         yield ray
@@ -140,7 +142,7 @@ def test_two_workers_make_what_the_local_engine_makes_though_one_is_killed(
     expected = list(run.run(job))
     capfd.readouterr()
     with monkeypatch.context() as patch:
-        patch.setattr(cluster, "Worker", Mortal)
+        patch.setattr(ray_cluster, "Worker", Mortal)
         events = list(run.run(elsewhere))
     assert capfd.readouterr() == ("", "")
     here, there = tmp_path / "local", tmp_path / "ray"
@@ -157,7 +159,7 @@ def test_two_workers_make_what_the_local_engine_makes_though_one_is_killed(
     # Whoever lived to the end of a part kept to its cores.
     threads = [path.read_text().split() for path in there.glob("threads-*")]
     assert len(threads) >= WORKERS
-    assert {names.count("tf_Compute") for names in threads} == {runtime.CORES}
+    assert {names.count("tf_Compute") for names in threads} == {ray_runtime.CORES}
     for path in [there / "died", *there.glob("threads-*")]:
         path.unlink()
     pictures = {path.name: path.read_bytes() for path in here.iterdir()}
@@ -186,7 +188,7 @@ def test_an_interrupt_writes_the_best_picture_so_far(
 ):
     (tmp_path / "out").mkdir()
     os.mkfifo(tmp_path / "out" / "pipe")
-    monkeypatch.setattr(cluster, "Worker", Watched)
+    monkeypatch.setattr(ray_cluster, "Worker", Watched)
     slow = dataclasses.replace(slow_job.gatys, steps=20_000)
     job = dataclasses.replace(slow_job, engine="ray", gatys=slow)
 
@@ -271,7 +273,7 @@ def test_parts_are_large_first_and_small_at_the_end(
     photos, styles, workers, most, sizes
 ):
     pairs = pairs_of(photos, styles)
-    parts = list(cluster.share(pairs, workers, most))
+    parts = list(ray_cluster.share(pairs, workers, most))
     assert [pair for part in parts for pair in part] == pairs
     assert [len(part) for part in parts] == sizes
     for part in parts:
@@ -281,9 +283,9 @@ def test_parts_are_large_first_and_small_at_the_end(
 
 
 def test_a_huge_job_has_parts_that_ray_can_count():
-    parts = list(cluster.share(pairs_of(100_000, 1), 50, 8))
+    parts = list(ray_cluster.share(pairs_of(100_000, 1), 50, 8))
     assert max(map(len, parts)) == 50
-    assert len(parts) < 1.3 * cluster.MOST_PARTS
+    assert len(parts) < 1.3 * ray_cluster.MOST_PARTS
 
 
 @pytest.fixture
@@ -291,7 +293,7 @@ def briefing(job, tmp_path, monkeypatch):
     """Of a worker in this process, which computes on as many cores as it did."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sign").touch()
-    return worker.Briefing(
+    return ray_worker.Briefing(
         job=job,
         styles=job.styles,
         readable=frozenset(job.styles),
@@ -309,7 +311,7 @@ def assigned(job):
 
 def report_of(briefing, pairs, part=3):
     row = {"part": part, "pairs": pickle.dumps(pairs)}
-    return pickle.loads(worker.Worker(briefing)(row)["report"])
+    return pickle.loads(ray_worker.Worker(briefing)(row)["report"])
 
 
 def test_a_worker_reports_what_the_local_engine_tells(job, briefing, tmp_path):
@@ -332,12 +334,12 @@ def test_a_worker_stops_when_the_sign_is_gone(job, briefing, tmp_path):
     report = report_of(briefing, pairs)
     assert (report.stopped, report.events) == (True, [])
     with pytest.raises(FileNotFoundError, match="does not see .*sign; --engine=ray"):
-        cluster._check(report, briefing.sign)
+        ray_cluster._check(report, briefing.sign)
 
 
 def test_a_part_that_kills_its_workers_is_given_up(job, briefing):
     pairs = assigned(job)[:1]
-    for _ in range(worker.MOST_TRIES):
+    for _ in range(ray_worker.MOST_TRIES):
         assert not of_kind(report_of(briefing, pairs).events, run.Failed)
     report = report_of(briefing, pairs)
     [failed] = report.events
@@ -355,7 +357,7 @@ def test_what_ends_a_job_comes_back_as_it_was(job, briefing, monkeypatch, kind):
     report = report_of(briefing, assigned(job)[:1])
     wanted = {ImportError: OSError, KeyError: RuntimeError}.get(kind, kind)
     with pytest.raises(wanted, match="no such thing"):
-        cluster._check(report, briefing.sign)
+        ray_cluster._check(report, briefing.sign)
 
 
 def test_importing_a_worker_does_not_load_tensorflow():

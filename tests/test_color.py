@@ -5,9 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tf_style import color, features, gatys, hub, images
+from tf_style import color, images
 from tf_style.config import PRESERVED, GatysConfig, HubConfig
-from tf_style.losses import gram_matrix
+from tf_style.fast import hub
+from tf_style.networks import features
+from tf_style.networks.losses import gram_matrix
+from tf_style.optimization import gatys
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 WAYS = PRESERVED[1:]

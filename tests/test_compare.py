@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_style import compare, gatys, hub, images
+from tf_style import compare, images
 from tf_style.compare import Comparison, Moment, Result
 from tf_style.config import GatysConfig, HubConfig
+from tf_style.fast import hub
+from tf_style.optimization import gatys
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from tf_style import display, gatys, run
+from tf_style.cli import display
+from tf_style.jobs import run
+from tf_style.optimization import gatys
 
 
 @pytest.fixture

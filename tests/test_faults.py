@@ -9,8 +9,9 @@ import pytest
 from faults import Faults, raises
 from PIL import Image
 
-from tf_style import checkpoint, images, manifest, run
+from tf_style import images
 from tf_style.config import GatysConfig, HubConfig
+from tf_style.jobs import checkpoint, manifest, run
 
 # Of a run on the slow path, which takes a second.
 RUNS = 5
@@ -192,7 +193,7 @@ def test_an_exception_that_nobody_foresaw_costs_one_picture(
 
 
 def test_a_checkpoint_is_the_old_one_or_the_new(tmp_path):
-    from tf_style import gatys
+    from tf_style.optimization import gatys
 
     path, faults = tmp_path / "a.checkpoint.npz", Faults(tmp_path)
     states = [gatys.State(i, np.full((1, 4, 4, 3), i, np.float32), 0.1) for i in (1, 2)]

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_style import features, files
+from tf_style.networks import features
+from tf_style.system import files
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tf_style import files
+from tf_style.system import files
 
 BODY = bytes(range(256)) * 400  # more than one block of a download
 

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_style import decode, files, film, images
+from tf_style import images
+from tf_style.images import decode
+from tf_style.system import files
+from tf_style.video import reader
 
 H264 = {"codec": "libx264", "pix_fmt": "yuv420p"}
 UNEVEN = [Fraction(n, 1000) for n in (0, 40, 80, 250, 290, 1000)]
@@ -21,8 +24,8 @@ def av():
 
 
 def read(path, max_side=0):
-    """Returns the `film.Film` of a path, and all of its frames."""
-    with film.opened(path, max_side) as found:
+    """Returns the `reader.Film` of a path, and all of its frames."""
+    with reader.opened(path, max_side) as found:
         return found, list(found.frames)
 
 
@@ -50,7 +53,7 @@ def test_every_kind_of_film_is_read_frame_by_frame(av, tmp_path, name, options):
     # AVI has no times of its own.
     times = films.even_times(5) if name != "a.avi" else None
     films.write(path, frames, **{"times": times} | options)
-    assert film.is_film(path)
+    assert reader.is_film(path)
     _, found = read(path)
     assert len(found) == 5
     for index, (image, time, _) in enumerate(found):
@@ -199,7 +202,7 @@ def test_a_film_held_upright_is_shown_upright(av, tmp_path, turn, matrix, max_si
     assert found[0].image.shape == shown.shape
     assert np.abs(found[0].image - shown.astype(float)).mean() < 8
     # The first one is what the size of the film is taken from.
-    assert film.load_first(path, max_side).pixels.shape[1:3] == shown.shape[:2]
+    assert reader.load_first(path, max_side).pixels.shape[1:3] == shown.shape[:2]
 
 
 def turn_track(path, matrix):
@@ -269,10 +272,10 @@ def test_a_gif_that_moves_is_a_film_and_another_is_a_picture(tmp_path):
     write_gif(tmp_path / "moving.gif", films.pan(2, 24, 32))
     write_gif(tmp_path / "still.gif", films.pan(1, 24, 32))
     (tmp_path / "broken.gif").write_bytes(b"GIF89a")
-    assert film.is_film(tmp_path / "moving.gif")
+    assert reader.is_film(tmp_path / "moving.gif")
     assert decode.is_animated(tmp_path / "moving.gif")
     for name in ("still.gif", "broken.gif", "nowhere.gif"):
-        assert not film.is_film(tmp_path / name)
+        assert not reader.is_film(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -286,13 +289,13 @@ def test_a_gif_that_moves_is_a_film_and_another_is_a_picture(tmp_path):
     ],
 )
 def test_endings_are_of_the_path_in_small_letters(source, ending):
-    assert film.ending_of(source) == ending
-    assert film.is_film(source) is (ending in film.READABLE)
+    assert reader.ending_of(source) == ending
+    assert reader.is_film(source) is (ending in reader.READABLE)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "mp4", "a.mp4.png"])
 def test_pictures_are_no_films(name, tmp_path):
-    assert not film.is_film(tmp_path / name)
+    assert not reader.is_film(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -307,7 +310,7 @@ def test_pictures_are_no_films(name, tmp_path):
 )
 def test_what_is_no_film_is_named_in_one_line(av, tmp_path, name, data, reason):
     (tmp_path / name).write_bytes(data)
-    for load in (read, film.load_first):
+    for load in (read, reader.load_first):
         with pytest.raises(ValueError) as error:
             load(tmp_path / name)
         assert one_line(error).startswith(str(tmp_path / name))
@@ -327,7 +330,7 @@ def test_other_endings_are_refused_by_name(tmp_path):
         read(tmp_path / "a.txt")
     message = one_line(error)
     assert message.startswith(f"cannot read {tmp_path / 'a.txt'}")
-    assert all(ending in message for ending in film.READABLE)
+    assert all(ending in message for ending in reader.READABLE)
 
 
 def test_a_film_without_pictures_is_only_sound(av, tmp_path):
@@ -342,7 +345,7 @@ def test_frames_before_a_damaged_one_are_read_and_it_is_named(av, tmp_path):
     path, frames = tmp_path / "a.mkv", films.pan(6, 48, 64)
     films.write(path, frames, codec="mjpeg", pix_fmt="yuvj420p", damaged=4)
     found = []
-    with film.opened(path) as opened, pytest.raises(ValueError) as error:
+    with reader.opened(path) as opened, pytest.raises(ValueError) as error:
         for frame in opened.frames:
             found.append(frame)
     assert len(found) == 4
@@ -369,10 +372,10 @@ def test_whatever_a_library_raises_names_the_film_in_one_line(
     for owner, function in ((av, "open"), (Image, "open")):
         with monkeypatch.context() as patch:
             patch.setattr(owner, function, broken)
-            film.is_film(path)
+            reader.is_film(path)
             if (owner is av) == (name == "a.gif"):
                 continue
-            for load in (read, film.load_first):
+            for load in (read, reader.load_first):
                 with pytest.raises(ValueError) as error:
                     load(path)
                 assert one_line(error).startswith(str(path))
@@ -381,7 +384,7 @@ def test_whatever_a_library_raises_names_the_film_in_one_line(
 def test_whatever_a_library_raises_over_a_frame_names_that(av, tmp_path, monkeypatch):
     path, found = tmp_path / "a.mkv", []
     films.write(path, films.pan(3, 24, 32))
-    with film.opened(path) as opened, pytest.raises(ValueError) as error:
+    with reader.opened(path) as opened, pytest.raises(ValueError) as error:
         for frame in opened.frames:
             found.append(frame)
             monkeypatch.setattr(np, "rot90", broken)
@@ -396,7 +399,7 @@ def test_what_is_raised_by_who_reads_a_film_stays_what_it_is(av, tmp_path, name)
     else:
         films.write(tmp_path / name, films.pan(2, 24, 32))
     with pytest.raises(Unforeseen):
-        with film.opened(tmp_path / name):
+        with reader.opened(tmp_path / name):
             broken()
 
 
@@ -412,7 +415,7 @@ def test_a_gif_that_is_cut_off_is_named(tmp_path):
 def test_only_the_first_frame_is_read_for_a_look(av, tmp_path):
     path, frames = tmp_path / "a.mkv", films.pan(3, 48, 64)
     films.write(path, frames, codec="mjpeg", pix_fmt="yuvj420p", damaged=1)
-    picture = film.load_first(path)
+    picture = reader.load_first(path)
     assert picture.pixels.shape == (1, 48, 64, 3)
     assert picture.pixels.dtype == np.float32 and picture.alpha is None
     assert np.abs(255 * picture.pixels[0] - frames[0]).mean() < 8
@@ -422,11 +425,11 @@ def test_only_the_first_frame_is_read_for_a_look(av, tmp_path):
 
 def test_a_gifs_first_frame_is_that_of_a_picture(tmp_path):
     write_gif(tmp_path / "a.gif", films.pan(3, 24, 32))
-    first = film.load_first(tmp_path / "a.gif")
+    first = reader.load_first(tmp_path / "a.gif")
     still = images.load_picture(tmp_path / "a.gif")
     np.testing.assert_allclose(first.pixels, still.pixels, atol=1e-6)
     assert first.sha256 == still.sha256
-    with film.opened(tmp_path / "a.gif") as found:
+    with reader.opened(tmp_path / "a.gif") as found:
         frame = next(found.frames)
     np.testing.assert_allclose(first.pixels, images.to_float(frame.image), atol=1e-6)
 
@@ -437,7 +440,7 @@ def test_the_first_frame_of_a_gif_stays_transparent(tmp_path):
     clear[1, :, :20] = (200, 0, 0, 255)
     one, two = map(Image.fromarray, clear)
     one.save(tmp_path / "a.gif", save_all=True, append_images=[two], disposal=2)
-    first = film.load_first(tmp_path / "a.gif")
+    first = reader.load_first(tmp_path / "a.gif")
     assert (first.alpha[..., :16, :] == 0).all() and (
         first.alpha[..., 16:, :] == 1
     ).all()

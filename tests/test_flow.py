@@ -10,7 +10,7 @@ import films
 import numpy as np
 import pytest
 
-from tf_style import flow
+from tf_style.video import flow
 
 cv2 = pytest.importorskip("cv2")
 

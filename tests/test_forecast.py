@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tf_style import forecast, images, run
+from tf_style import images
 from tf_style.config import GatysConfig, HubConfig, Job
+from tf_style.jobs import forecast, run
 
 
 def task(mode, height, width, **gatys):

@@ -16,8 +16,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_style import checkpoint, gatys, hub, images, manifest, masks
+from tf_style import images
 from tf_style.config import Job
+from tf_style.fast import hub
+from tf_style.images import masks
+from tf_style.jobs import checkpoint, manifest
+from tf_style.optimization import gatys
 
 SECONDS = float(os.environ.get("TF_STYLE_FUZZ", 10)) / 5
 # A file of a kilobyte is not worth more; Pillow's own bound is far above.
@@ -149,7 +153,7 @@ def test_checkpoints(tmp_path):
 
 
 def test_manifests(tmp_path, slow_job, monkeypatch):
-    from tf_style import run
+    from tf_style.jobs import run
 
     job = slow_job.__class__(
         **{**vars(slow_job), "output": str(tmp_path / "out.png"), "max_side": 16}

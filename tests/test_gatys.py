@@ -11,8 +11,10 @@ import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
 
-from tf_style import cli, gatys, images, losses, objective, schedule
+from tf_style import cli, images
 from tf_style.config import GatysConfig, HubConfig
+from tf_style.networks import losses
+from tf_style.optimization import gatys, objective, pyramid
 
 PRESETS = Path(__file__).resolve().parent.parent / "configs"
 

@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from tf_style import hardware
+from tf_style.system import hardware
 
 
 @pytest.fixture(autouse=True)

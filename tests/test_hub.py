@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_style import color, files, hub, images, magenta
+from tf_style import color, images
 from tf_style.config import GatysConfig, HubConfig
+from tf_style.fast import hub, magenta
+from tf_style.system import files
 
 
 @pytest.fixture(autouse=True)

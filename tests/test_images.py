@@ -13,7 +13,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageCms, JpegImagePlugin
 
-from tf_style import decode, images
+from tf_style import images
+from tf_style.images import decode
 
 LOSSY = {".jpg": 4 / 255, ".jpeg": 4 / 255, ".webp": 4 / 255}
 

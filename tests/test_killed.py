@@ -13,8 +13,9 @@ import films
 import numpy as np
 import pytest
 
-from tf_style import images, manifest
+from tf_style import images
 from tf_style.config import HubConfig
+from tf_style.jobs import manifest
 
 MOMENTS = 20
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tf_style import hardware, images
-from tf_style.builtin import large, stylizer
+from tf_style import images
+from tf_style.fast.builtin import large, stylizer
+from tf_style.system import hardware
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_style import lbfgs
+from tf_style.optimization import optimizers
 
 
 def quadratic(seed, size=12):
@@ -17,7 +17,7 @@ def quadratic(seed, size=12):
 def minimise(matrix, aim, start, steps, rate=0.01):
     """Goes down (x - aim) matrix (x - aim) / 2; returns all positions, flat."""
     image = tf.Variable(np.float32(start).reshape(1, 2, 2, 3))
-    optimizer = lbfgs.LBFGS(rate)
+    optimizer = optimizers.LBFGS(rate)
     optimizer.build([image])
 
     @tf.function
@@ -72,4 +72,4 @@ def test_the_least_within_bounds_is_found_where_the_aim_is_outside(seed):
 def test_no_step_is_longer_than_the_trust():
     path = minimise(1e-3 * np.eye(12), np.full(12, 1e3), np.zeros(12), 3, rate=5.0)
     moves = np.abs(np.diff(path, axis=0)).max(1)
-    assert moves.max() == pytest.approx(lbfgs.TRUST, rel=1e-4)
+    assert moves.max() == pytest.approx(optimizers.TRUST, rel=1e-4)

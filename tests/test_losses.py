@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tf_style import losses
+from tf_style.networks import losses
 
 
 def constant(height, width, *channels):

@@ -16,8 +16,9 @@ import pytest
 import tensorflow as tf
 import tensorflow_hub
 
-from tf_style import files, hardware, hub, magenta
 from tf_style.config import HubConfig
+from tf_style.fast import hub, magenta
+from tf_style.system import files, hardware
 
 PICTURES = tf.TensorSpec([None, None, None, 3], tf.float32)
 

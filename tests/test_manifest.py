@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tf_style import __version__, manifest
+from tf_style import __version__
 from tf_style.config import MODES, GatysConfig, HubConfig, Job
+from tf_style.jobs import manifest
 
 ABC, DEF = "ba78", "cb8e"
 

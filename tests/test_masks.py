@@ -7,8 +7,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tf_style import gatys, hub, images, masks, objective
+from tf_style import images
 from tf_style.config import GatysConfig, HubConfig
+from tf_style.fast import hub
+from tf_style.images import masks
+from tf_style.optimization import gatys, objective
 
 
 def mask_of(*rows):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from tf_style import gatys, hardware, memory, objective, tiles
 from tf_style.config import GatysConfig
+from tf_style.optimization import gatys, memory, objective, tiles
+from tf_style.system import hardware
 
 GIB = 2**30
 

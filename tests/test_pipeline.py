@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tf_style import pipeline
-from tf_style.events import Failed, Kept, Written
+from tf_style.jobs import pipeline
+from tf_style.jobs.events import Failed, Kept, Written
 
 # Seconds after which a thread that never comes fails the test instead of hanging it.
 PATIENCE = 60

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tf_style import plan
 from tf_style.config import GatysConfig, HubConfig, Job
+from tf_style.jobs import plan
 
 TREE = (
     "photos/b.png",

@@ -12,8 +12,11 @@ import tensorflow as tf
 import tensorflow_hub
 import vgg19_weights
 
-from tf_style import features, gatys, hub, images, losses
+from tf_style import images
 from tf_style.config import MAGENTA_HANDLE, GatysConfig, HubConfig
+from tf_style.fast import hub
+from tf_style.networks import features, losses
+from tf_style.optimization import gatys
 
 # Losses are means over pairs of channels, of which the built-in backbone has 1 in 16.
 SHARE_OF_CHANNELS = 16

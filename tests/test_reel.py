@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_style import files, reel
+from tf_style.jobs import video_writer
+from tf_style.system import files
 
 av = pytest.importorskip("av")
 
@@ -26,7 +27,7 @@ def take_of(path, frames, times=None, source=None, last=Fraction(1, 25)):
     times = times or films.even_times(len(frames))
     ends = [*times[1:], times[-1] + last]
     rate = Fraction(len(frames)) / ends[-1]
-    with reel.VideoWriter(path, rate, {}) as video:
+    with video_writer.VideoWriter(path, rate, {}) as video:
         for index, (image, time, end) in enumerate(zip(frames, times, ends)):
             video.add(index, image, time, end - time)
         assert video.frames == len(frames)
@@ -310,8 +311,8 @@ def add(video, frames, keep=True):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder for films, whose segments have three frames; all is committed."""
-    monkeypatch.setattr(reel, "KEYFRAME_EVERY_S", 3 * EVEN)
-    monkeypatch.setattr(reel, "COMMIT_EVERY_S", 0)
+    monkeypatch.setattr(video_writer, "KEYFRAME_EVERY_S", 3 * EVEN)
+    monkeypatch.setattr(video_writer, "COMMIT_EVERY_S", 0)
     path = tmp_path / "out"
     path.mkdir()
     return path
@@ -326,13 +327,13 @@ def test_a_film_is_the_same_wherever_its_making_stopped(folder, with_sound, name
     frames = films.pan(8, 48, 64)
     take_of(folder / f"whole-{name}", frames, source=with_sound)
     for count in range(9):
-        with reel.VideoWriter(folder / name, 1 / EVEN, {}) as video:
+        with video_writer.VideoWriter(folder / name, 1 / EVEN, {}) as video:
             assert (video.frames, video.note) == (0, "")
             add(video, frames[:count])
             # Of these nobody knows how to go on.
             add(video, frames[: count + 2], keep=False)
         assert (folder / f"{name}.partial").exists() == (count > 0)
-        with reel.VideoWriter(folder / name, 1 / EVEN, {}) as video:
+        with video_writer.VideoWriter(folder / name, 1 / EVEN, {}) as video:
             assert video.frames == video.committed == count
             assert {**video.state} == ({"after": count} if count else {})
             assert (f"after frame {count}," in video.note) == (count > 0)
@@ -346,11 +347,11 @@ def test_a_film_is_the_same_wherever_its_making_stopped(folder, with_sound, name
 
 def test_a_film_in_the_making_is_films_that_play_and_little_else(folder):
     frames = films.pan(7, 48, 64)
-    with reel.VideoWriter(folder / "a.mp4", 1 / EVEN, {}) as video:
+    with video_writer.VideoWriter(folder / "a.mp4", 1 / EVEN, {}) as video:
         add(video, frames)
     assert names(folder / "a.mp4.partial") == [
         "frame-000006.bmp",
-        *(["lock"] if reel.fcntl else []),
+        *(["lock"] if video_writer.fcntl else []),
         "progress.json",
         "segment-000000.mp4",
         "segment-000001.mp4",
@@ -365,13 +366,13 @@ def test_a_film_in_the_making_is_films_that_play_and_little_else(folder):
 
 
 def test_state_is_written_now_and_then_and_at_the_end(folder, monkeypatch):
-    monkeypatch.setattr(reel, "COMMIT_EVERY_S", 1e9)
+    monkeypatch.setattr(video_writer, "COMMIT_EVERY_S", 1e9)
     frames = films.pan(5, 48, 64)
-    with reel.VideoWriter(folder / "a.mp4", 1 / EVEN, {}) as video:
+    with video_writer.VideoWriter(folder / "a.mp4", 1 / EVEN, {}) as video:
         add(video, frames)
         assert not list(video.folder.glob("state-*")) and video.committed == 0
     assert video.committed == 5
-    with reel.VideoWriter(folder / "a.mp4", 1 / EVEN, {}) as video:
+    with video_writer.VideoWriter(folder / "a.mp4", 1 / EVEN, {}) as video:
         assert video.frames == 5
 
 
@@ -381,10 +382,10 @@ def account_of(steps):
 
 def test_a_film_of_another_run_is_begun_anew_and_only_ours_is_cleared(folder):
     path, frames = folder / "a.mp4", films.pan(5, 48, 64)
-    with reel.VideoWriter(path, 1 / EVEN, account_of(120)) as video:
+    with video_writer.VideoWriter(path, 1 / EVEN, account_of(120)) as video:
         add(video, frames)
     (video.folder / "notes.txt").write_text("mine")
-    with reel.VideoWriter(path, 1 / EVEN, account_of(100)) as video:
+    with video_writer.VideoWriter(path, 1 / EVEN, account_of(100)) as video:
         assert video.note == (
             f"starting anew: {video.folder} is of a run with steps 120, not 100"
         )
@@ -399,10 +400,10 @@ def test_a_film_of_another_run_is_begun_anew_and_only_ours_is_cleared(folder):
 
 def test_a_film_of_another_version_is_begun_anew(folder, monkeypatch):
     path = folder / "a.mp4"
-    with reel.VideoWriter(path, 1 / EVEN, {}) as video:
+    with video_writer.VideoWriter(path, 1 / EVEN, {}) as video:
         add(video, films.pan(2, 48, 64))
-    monkeypatch.setattr(reel, "__version__", "99")
-    with reel.VideoWriter(path, 1 / EVEN, {}) as video:
+    monkeypatch.setattr(video_writer, "__version__", "99")
+    with video_writer.VideoWriter(path, 1 / EVEN, {}) as video:
         assert "is of a run with version" in video.note and "not 99" in video.note
         assert video.frames == 0
 
@@ -424,10 +425,10 @@ def test_a_film_of_another_version_is_begun_anew(folder, monkeypatch):
 )
 def test_a_damaged_folder_is_begun_anew(folder, spoil):
     path, frames = folder / "a.mp4", films.pan(4, 48, 64)
-    with reel.VideoWriter(path, 1 / EVEN, {}) as video:
+    with video_writer.VideoWriter(path, 1 / EVEN, {}) as video:
         add(video, frames)
     spoil(video.folder)
-    with reel.VideoWriter(path, 1 / EVEN, {}) as video:
+    with video_writer.VideoWriter(path, 1 / EVEN, {}) as video:
         assert video.note == f"starting anew: {video.folder} is damaged"
         add(video, frames)
         finish(video, None)
@@ -449,8 +450,8 @@ def test_a_folder_that_is_not_ours_is_refused_untouched(folder, marker):
         (kept / "progress.json").write_text(marker)
     before = names(kept)
     for refuse in (
-        lambda: reel.check_progress(folder / "a.mp4"),
-        lambda: reel.VideoWriter(folder / "a.mp4", 1 / EVEN, {}),
+        lambda: video_writer.check_progress(folder / "a.mp4"),
+        lambda: video_writer.VideoWriter(folder / "a.mp4", 1 / EVEN, {}),
     ):
         with pytest.raises(ValueError) as error:
             refuse()
@@ -463,35 +464,35 @@ def test_a_folder_that_is_not_ours_is_refused_untouched(folder, marker):
 def test_a_file_in_the_place_of_the_folder_is_refused(folder):
     (folder / "a.mp4.partial").write_text("mine")
     with pytest.raises(ValueError, match="is not ours"):
-        reel.check_progress(folder / "a.mp4")
+        video_writer.check_progress(folder / "a.mp4")
 
 
 def test_no_folder_an_empty_one_and_ours_are_taken(folder):
     path = folder / "a.mp4"
-    reel.check_progress(path)
+    video_writer.check_progress(path)
     (folder / "a.mp4.partial").mkdir()
-    reel.check_progress(path)
-    with reel.VideoWriter(path, 1 / EVEN, {}) as video:
+    video_writer.check_progress(path)
+    with video_writer.VideoWriter(path, 1 / EVEN, {}) as video:
         add(video, films.pan(1, 48, 64))
-    reel.check_progress(path)
+    video_writer.check_progress(path)
 
 
 def test_two_runs_do_not_write_to_one_folder(folder):
     pytest.importorskip("fcntl")
     path, frames = folder / "a.mp4", films.pan(4, 48, 64)
-    with reel.VideoWriter(path, 1 / EVEN, account_of(120)) as video:
+    with video_writer.VideoWriter(path, 1 / EVEN, account_of(120)) as video:
         add(video, frames[:2])
         for steps in (120, 100):
             with pytest.raises(ValueError, match="another run is writing to"):
-                reel.VideoWriter(path, 1 / EVEN, account_of(steps))
+                video_writer.VideoWriter(path, 1 / EVEN, account_of(steps))
         add(video, frames)
-    with reel.VideoWriter(path, 1 / EVEN, account_of(120)) as video:
+    with video_writer.VideoWriter(path, 1 / EVEN, account_of(120)) as video:
         assert video.frames == 4
 
 
 def test_after_a_frame_that_failed_no_later_one_is_taken(folder):
     frames = films.pan(3, 48, 64)
-    with reel.VideoWriter(folder / "a.mp4", 1 / EVEN, {}) as video:
+    with video_writer.VideoWriter(folder / "a.mp4", 1 / EVEN, {}) as video:
         add(video, frames[:1])
         with pytest.raises(ValueError, match="frame 2 came where 1 was due"):
             video.add(2, frames[2], 2 * EVEN, EVEN)
@@ -505,8 +506,8 @@ BROKEN = OSError(errno.EIO, "Input/output error")
 @pytest.mark.parametrize(
     "name, owner, method",
     [
-        ("a.mp4", reel.Mp4, "add"),
-        ("a.mp4", reel.Mp4, "close"),
+        ("a.mp4", video_writer.Mp4, "add"),
+        ("a.mp4", video_writer.Mp4, "close"),
         ("a.mp4", np, "savez"),
         ("a.mp4", json, "dumps"),
         ("a.mp4", files.os, "replace"),
@@ -525,7 +526,9 @@ def test_a_write_that_fails_keeps_what_was_committed(
         with monkeypatch.context() as broken, contextlib.ExitStack() as stack:
             fail_at(broken, owner, method, number, error)
             try:
-                video = stack.enter_context(reel.VideoWriter(path, 1 / EVEN, {}))
+                video = stack.enter_context(
+                    video_writer.VideoWriter(path, 1 / EVEN, {})
+                )
                 add(video, frames)
                 finish(video, None)
             except OSError as failed:
@@ -533,7 +536,7 @@ def test_a_write_that_fails_keeps_what_was_committed(
             else:
                 assert method == "close"  # Of which there are two.
         committed = video.committed if video else 0
-        with reel.VideoWriter(path, 1 / EVEN, {}) as video:
+        with video_writer.VideoWriter(path, 1 / EVEN, {}) as video:
             assert video.frames == committed
             add(video, frames)
             assert finish(video, None) == ""
@@ -552,13 +555,13 @@ def test_where_the_film_cannot_be_written_the_old_one_and_all_frames_stay(
     with monkeypatch.context() as broken:
         for writer in ("_join", "write_gif"):
             fail_at(broken, reel, writer, 1, error)
-        with reel.VideoWriter(path, 1 / EVEN, {}) as video:
+        with video_writer.VideoWriter(path, 1 / EVEN, {}) as video:
             add(video, frames)
             with pytest.raises(OSError, match=error.strerror):
                 finish(video, with_sound)
     assert path.read_bytes() == b"old" and video.committed == 6
     assert names(folder) == [name, f"{name}.partial"]
-    with reel.VideoWriter(path, 1 / EVEN, {}) as video:
+    with video_writer.VideoWriter(path, 1 / EVEN, {}) as video:
         assert video.frames == 6
         assert finish(video, with_sound) == ""
         video.remove()
@@ -570,7 +573,7 @@ def test_no_room_for_the_sound_is_not_taken_for_no_sound(
     folder, with_sound, monkeypatch
 ):
     fail_at(monkeypatch, reel, "_sound", 1)
-    with reel.VideoWriter(folder / "a.mp4", 1 / EVEN, {}) as video:
+    with video_writer.VideoWriter(folder / "a.mp4", 1 / EVEN, {}) as video:
         add(video, films.pan(6, 48, 64))
         with pytest.raises(OSError, match="No space left"):
             finish(video, with_sound)
@@ -593,7 +596,7 @@ def test_sound_that_no_encoder_takes_is_told_and_left_out(
 def test_a_film_that_cannot_be_gone_on_with_leaves_nothing(tmp_path, name, error):
     (tmp_path / name).write_bytes(b"old")
     with pytest.raises(error):
-        with reel.VideoWriter(tmp_path / name, Fraction(25), {}) as video:
+        with video_writer.VideoWriter(tmp_path / name, Fraction(25), {}) as video:
             video.add(0, films.scene(24, 32), Fraction(0), Fraction(1, 25))
             raise error
     assert (tmp_path / name).read_bytes() == b"old"
@@ -610,7 +613,7 @@ def test_a_link_stays_one_and_its_film_is_replaced(tmp_path):
 
 def test_a_folder_that_is_not_there_is_an_os_error(tmp_path):
     with pytest.raises(OSError, match="nowhere"):
-        reel.VideoWriter(tmp_path / "nowhere" / "a.mp4", Fraction(25), {})
+        video_writer.VideoWriter(tmp_path / "nowhere" / "a.mp4", Fraction(25), {})
 
 
 def test_a_gif_grows_while_its_frames_are_read(tmp_path, monkeypatch):
@@ -618,13 +621,13 @@ def test_a_gif_grows_while_its_frames_are_read(tmp_path, monkeypatch):
     stills, sizes = [tmp_path / f"{index}.png" for index in range(40)], []
     for index, still in enumerate(stills):
         Image.fromarray(films.scene(48, 64, index)).save(still)
-    read = reel.read_still
+    read = video_writer.read_still
 
     def read_and_look(path):
         gif = tmp_path / "a.gif"
         sizes.append(gif.stat().st_size if gif.exists() else 0)
         return read(path)
 
-    monkeypatch.setattr(reel, "read_still", read_and_look)
-    reel.write_gif(tmp_path / "a.gif", stills, [Fraction(1, 25)] * 40)
+    monkeypatch.setattr(video_writer, "read_still", read_and_look)
+    video_writer.write_gif(tmp_path / "a.gif", stills, [Fraction(1, 25)] * 40)
     assert 0 < sizes[-20] < sizes[-10] < sizes[-1]

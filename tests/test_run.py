@@ -8,8 +8,12 @@ import shutil
 import numpy as np
 import pytest
 
-from tf_style import files, gatys, hardware, hub, images, inputs, manifest, run
+from tf_style import images
 from tf_style.config import GatysConfig, HubConfig, Job
+from tf_style.fast import hub
+from tf_style.jobs import inputs, manifest, run
+from tf_style.optimization import gatys
+from tf_style.system import files, hardware
 
 
 def noise(height, width, seed):

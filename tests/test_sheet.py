@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tf_style import sheet
+from tf_style.images import grid
 
 GAP, LINE = 12, 22  # pixels between cells, and of a line of a caption
 
@@ -20,26 +20,26 @@ def _has_ink(region):
 @pytest.mark.parametrize(
     "rows, size",
     [
-        ([[sheet.Cell(_plain(30, 200))]], (12 + 30 + 12, 12 + 200 + 12)),
+        ([[grid.Cell(_plain(30, 200))]], (12 + 30 + 12, 12 + 200 + 12)),
         # Narrow cells are 160 wide.
-        ([[sheet.Cell(_plain(30, 50))]], (12 + 30 + 12, 12 + 160 + 12)),
-        ([[sheet.Cell(None)]], (12 + 12, 12 + 160 + 12)),
-        ([[sheet.Cell(_plain(30, 200), "one")]], (12 + 22 + 30 + 12, 224)),
-        ([[sheet.Cell(None, "one\ntwo")]], (12 + 2 * 22 + 12, 184)),
+        ([[grid.Cell(_plain(30, 50))]], (12 + 30 + 12, 12 + 160 + 12)),
+        ([[grid.Cell(None)]], (12 + 12, 12 + 160 + 12)),
+        ([[grid.Cell(_plain(30, 200), "one")]], (12 + 22 + 30 + 12, 224)),
+        ([[grid.Cell(None, "one\ntwo")]], (12 + 2 * 22 + 12, 184)),
         (
             [
                 [
-                    sheet.Cell(_plain(30, 200), "one"),
-                    sheet.Cell(_plain(40, 50), "a\nb"),
+                    grid.Cell(_plain(30, 200), "one"),
+                    grid.Cell(_plain(40, 50), "a\nb"),
                 ],
-                [sheet.Cell(_plain(10, 20)), sheet.Cell(None)],
+                [grid.Cell(_plain(10, 20)), grid.Cell(None)],
             ],
             (12 + (2 * 22 + 40) + 12 + 10 + 12, 12 + 200 + 12 + 160 + 12),
         ),
     ],
 )
 def test_sheet_is_as_large_as_its_cells_and_gaps(rows, size):
-    drawn = sheet.draw(rows)
+    drawn = grid.draw(rows)
     assert (drawn.shape, drawn.dtype) == ((1, *size, 3), np.float32)
 
 
@@ -49,10 +49,10 @@ def test_pictures_land_in_their_places_unchanged():
         rng.integers(0, 256, (1, height, width, 3)).astype(np.float32) / 255
         for height, width in ((30, 200), (40, 50), (10, 170))
     )
-    drawn = sheet.draw(
+    drawn = grid.draw(
         [
-            [sheet.Cell(first), sheet.Cell(second, "two\nlines")],
-            [sheet.Cell(None), sheet.Cell(third)],
+            [grid.Cell(first), grid.Cell(second, "two\nlines")],
+            [grid.Cell(None), grid.Cell(third)],
         ]
     )
     expected = np.ones_like(drawn)
@@ -68,15 +68,15 @@ def test_pictures_land_in_their_places_unchanged():
 
 
 def test_each_line_of_a_caption_has_its_own_height():
-    drawn = sheet.draw([[sheet.Cell(_plain(20, 200), "first\n \nthird")]])
+    drawn = grid.draw([[grid.Cell(_plain(20, 200), "first\n \nthird")]])
     lines = [drawn[:, GAP + n * LINE : GAP + (n + 1) * LINE] for n in range(3)]
     assert [_has_ink(line) for line in lines] == [True, False, True]
 
 
 @pytest.mark.parametrize("letter", ["m", "i", "漢"])
 def test_long_caption_is_cut_to_its_column(letter):
-    drawn = sheet.draw(
-        [[sheet.Cell(_plain(20, 200), letter * 300), sheet.Cell(_plain(20, 200))]]
+    drawn = grid.draw(
+        [[grid.Cell(_plain(20, 200), letter * 300), grid.Cell(_plain(20, 200))]]
     )
     captions = drawn[:, GAP : GAP + LINE]
     # Most of the column is used, and nothing beyond it.
@@ -86,7 +86,7 @@ def test_long_caption_is_cut_to_its_column(letter):
 
 def test_cut_caption_shows_its_beginning_and_that_it_was_cut():
     def caption(text, width):
-        return sheet.draw([[sheet.Cell(_plain(5, width), text)]])[:, GAP : GAP + LINE]
+        return grid.draw([[grid.Cell(_plain(5, width), text)]])[:, GAP : GAP + LINE]
 
     end = GAP + 160
     cut, cut_later = caption("m" * 60, 160), caption("m" * 70, 160)
@@ -101,7 +101,7 @@ def test_cut_caption_shows_its_beginning_and_that_it_was_cut():
 
 def test_caption_that_fits_is_not_cut():
     short, wide = (
-        sheet.draw([[sheet.Cell(_plain(5, width), "starry night")]])
+        grid.draw([[grid.Cell(_plain(5, width), "starry night")]])
         for width in (160, 400)
     )
     np.testing.assert_array_equal(short[:, :34, :172], wide[:, :34, :172])
@@ -117,10 +117,10 @@ def test_caption_that_fits_is_not_cut():
     ],
 )
 def test_thumbnail_shrinks_in_proportion(size, side, expected):
-    assert sheet.thumbnail(_plain(*size), side).shape == (1, *expected, 3)
+    assert grid.thumbnail(_plain(*size), side).shape == (1, *expected, 3)
 
 
 @pytest.mark.parametrize("side", [80, 81, 1000])
 def test_thumbnail_never_enlarges(side):
     picture = _plain(40, 80)
-    assert sheet.thumbnail(picture, side) is picture
+    assert grid.thumbnail(picture, side) is picture

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tf_style import features, gatys, images, losses
+from tf_style import images
 from tf_style.config import GatysConfig
+from tf_style.networks import features, losses
+from tf_style.optimization import gatys
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 LAYERS = ("block1_conv1", "block2_conv1", "block3_conv1", "block4_conv1")

@@ -7,18 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_style import (
-    gatys,
-    hardware,
-    hub,
-    images,
-    magenta,
-    manifest,
-    pipeline,
-    run,
-    studio,
-)
+from tf_style import images
 from tf_style.config import GatysConfig, HubConfig, Job
+from tf_style.fast import hub, magenta
+from tf_style.jobs import manifest, pipeline, run, runner
+from tf_style.optimization import gatys
+from tf_style.system import hardware
 
 
 def noise(height, width, seed):
@@ -56,7 +50,7 @@ def job(photos, paintings, stub_model, tmp_path):
 @pytest.fixture
 def together(monkeypatch):
     """Lets small jobs paint several at once; gives the sizes of what was so painted."""
-    monkeypatch.setattr(studio, "BATCHES_FROM", 2)
+    monkeypatch.setattr(runner, "BATCHES_FROM", 2)
     batches, stylize = [], hub.stylize_batch
 
     def stylize_batch(contents, *arguments, **more):
@@ -85,7 +79,7 @@ def one_by_one(job, tmp_path):
     """Returns the pictures of a job that paints none together."""
     folder = tmp_path / "one by one"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(studio, "BATCHES_FROM", 1000)
+        patch.setattr(runner, "BATCHES_FROM", 1000)
         list(run.run(dataclasses.replace(job, output=str(folder))))
     return pictures_in(folder)
 
@@ -148,7 +142,7 @@ def test_so_many_are_painted_together_as_there_is_room_for(
 
 
 def test_a_job_of_few_pictures_paints_them_one_by_one(job, together, monkeypatch):
-    monkeypatch.setattr(studio, "BATCHES_FROM", 11)  # and it is of ten
+    monkeypatch.setattr(runner, "BATCHES_FROM", 11)  # and it is of ten
     list(run.run(job))
     assert together == []
 

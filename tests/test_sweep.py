@@ -7,8 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from tf_style import images, manifest, plan, run, sheet, sweep
+from tf_style import images
 from tf_style.config import GatysConfig, HubConfig, Job
+from tf_style.images import grid
+from tf_style.jobs import manifest, plan, run, sweep
 
 
 def make_job(*texts, **values):
@@ -114,9 +116,9 @@ def job(slow_job):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The contact sheets that are drawn, each a list of rows of `sheet.Cell`."""
-    sheets, draw = [], sheet.draw
-    monkeypatch.setattr(sheet, "draw", lambda rows: sheets.append(rows) or draw(rows))
+    """The contact sheets that are drawn, each a list of rows of `grid.Cell`."""
+    sheets, draw = [], grid.draw
+    monkeypatch.setattr(grid, "draw", lambda rows: sheets.append(rows) or draw(rows))
     return sheets
 
 

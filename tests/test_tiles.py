@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_style import gatys, objective, pieces, tiles
 from tf_style.config import GatysConfig
+from tf_style.images import tiles
+from tf_style.optimization import gatys, objective, tiles
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def test_pieces_share_all_positions_and_see_their_neighbours(
     height, width, side, reach
 ):
     count = np.zeros((1, height, width, 1))
-    found = list(pieces.pieces(height, width, side, reach))
+    found = list(tiles.pieces(height, width, side, reach))
     for piece in found:
         piece.own(count)[:] += 1
         for own, seen, length in (
@@ -42,7 +43,7 @@ def test_pieces_share_all_positions_and_see_their_neighbours(
 
 def test_pooled_pieces_share_all_pooled_positions():
     count = np.zeros((1, 32, 33, 1))
-    for piece in pieces.pieces(65, 66, 32, 2):
+    for piece in tiles.pieces(65, 66, 32, 2):
         piece.passed_on(count)[:] += 1
     np.testing.assert_array_equal(count, 1)
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_style import film, images, reel, timelapse
+from tf_style import images
+from tf_style.jobs import timelapse, video_writer
+from tf_style.video import reader
 
 # Each as the colour of a whole frame.
 COLOURS = [
@@ -157,14 +159,14 @@ def test_a_folder_that_is_not_ours_is_left_alone(tmp_path):
 @pytest.mark.parametrize("path", ["a.gif", "b/a.GIF", "a.mp4", "a.Mp4"])
 def test_film_endings_pass_in_any_case(path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
-    film.check(path)
+    reader.check(path)
 
 
 @pytest.mark.parametrize("path", ["a.avi", "a", "gif", "a.gif.png"])
 def test_other_endings_are_refused(path, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
     for refused in (
-        film.check,
+        reader.check,
         lambda path: timelapse.write(path, ["000000.png"]),
     ):
         with pytest.raises(ValueError) as error:
@@ -176,9 +178,9 @@ def test_other_endings_are_refused(path, tmp_path, monkeypatch):
 
 def test_missing_encoder_is_named_with_its_installation(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    film.check("a.gif")
+    reader.check("a.gif")
     with pytest.raises(ImportError) as error:
-        film.check("a.MP4")
+        reader.check("a.MP4")
     message = str(error.value)
     assert "a.MP4" in message and "pip install 'tf_style[video]'" in message
     assert "\n" not in message
@@ -206,7 +208,7 @@ def test_film_of_no_frames_is_refused(name, tmp_path, monkeypatch):
 def test_gif_lasts_eight_seconds_and_holds_its_last_frame(
     count, milliseconds, tmp_path
 ):
-    path = tmp_path / "film.gif"
+    path = tmp_path / "reader.gif"
     timelapse.write(path, _frames(tmp_path / "frames", count, (12, 16)))
     pictures, durations = _read_gif(path)
     # Pillow makes one of neighbours that the palette has made alike.
@@ -219,7 +221,7 @@ def test_gif_lasts_eight_seconds_and_holds_its_last_frame(
 
 
 def test_gif_has_each_frame_in_its_time(tmp_path):
-    path = tmp_path / "film.gif"
+    path = tmp_path / "reader.gif"
     timelapse.write(path, _frames(tmp_path / "frames"))
     pictures, durations = _read_gif(path)
     assert durations == [200] * (len(COLOURS) - 1) + [2000]
@@ -227,7 +229,7 @@ def test_gif_has_each_frame_in_its_time(tmp_path):
 
 
 def test_gif_loops_for_ever_at_the_size_of_its_frames(tmp_path):
-    path = tmp_path / "film.GIF"
+    path = tmp_path / "reader.GIF"
     timelapse.write(path, _frames(tmp_path / "frames", size=(35, 51)))
     with Image.open(path) as image:
         assert (image.format, image.size, image.info["loop"]) == ("GIF", (51, 35), 0)
@@ -238,8 +240,8 @@ def test_gif_shows_many_colours_as_they_are(tmp_path):
     shades = [_shade(96, 128) * factor for factor in (1, 0.6, 0.3)]
     for index, shade in enumerate(shades):
         frames.add(index, shade)
-    timelapse.write(tmp_path / "film.gif", frames.paths)
-    for picture, shade in zip(_read_gif(tmp_path / "film.gif")[0], shades):
+    timelapse.write(tmp_path / "reader.gif", frames.paths)
+    for picture, shade in zip(_read_gif(tmp_path / "reader.gif")[0], shades):
         off = picture / 255 - shade[0]
         # The eye averages what is dithered.
         blocks = off.reshape(12, 8, 16, 8, 3).mean((1, 3))
@@ -254,8 +256,8 @@ def test_gif_keeps_the_colours_of_what_stands_still(tmp_path):
         # Dithering goes on downwards, so what stands still is above.
         changing = rng.random((1, 32, 96, 3), np.float32) * _plain(colour, 32, 96)
         frames.add(index, np.concatenate([_shade(32, 96), changing], 1))
-    timelapse.write(tmp_path / "film.gif", frames.paths)
-    pictures, _ = _read_gif(tmp_path / "film.gif")
+    timelapse.write(tmp_path / "reader.gif", frames.paths)
+    pictures, _ = _read_gif(tmp_path / "reader.gif")
     for picture in pictures[1:]:
         np.testing.assert_array_equal(picture[:31], pictures[0][:31])
 
@@ -265,7 +267,7 @@ def test_gif_keeps_the_colours_of_what_stands_still(tmp_path):
 )
 def test_mp4_lasts_eight_seconds_and_holds_its_last_frame(count, rate, tmp_path):
     pytest.importorskip("av")
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "reader.mp4"
     timelapse.write(path, _frames(tmp_path / "frames", count, (16, 24)))
     pictures, seconds = _read_mp4(path)
     assert len(pictures) == count - 1 + round(2 * rate)
@@ -284,8 +286,8 @@ def test_mp4_shows_the_colours_of_its_frames_at_even_sides(size, even, tmp_path)
     for index, colour in enumerate(COLOURS):
         frames.add(index, _plain(colour))
     frames.add(len(COLOURS), _shade(*size))
-    timelapse.write(tmp_path / "film.mp4", frames.paths)
-    pictures, _ = _read_mp4(tmp_path / "film.mp4")
+    timelapse.write(tmp_path / "reader.mp4", frames.paths)
+    pictures, _ = _read_mp4(tmp_path / "reader.mp4")
     assert {picture.shape for picture in pictures} == {(*even, 3)}
     np.testing.assert_allclose(_mean_colours(pictures[: len(COLOURS)]), COLOURS, atol=2)
     shade = 255 * _shade(*size)[0, : even[0], : even[1]]
@@ -295,7 +297,7 @@ def test_mp4_shows_the_colours_of_its_frames_at_even_sides(size, even, tmp_path)
 
 def test_mp4_says_what_its_colours_mean_and_starts_at_once(tmp_path):
     av = pytest.importorskip("av")
-    path = tmp_path / "film.MP4"
+    path = tmp_path / "reader.MP4"
     timelapse.write(path, _frames(tmp_path / "frames"))
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -309,7 +311,7 @@ def test_mp4_says_what_its_colours_mean_and_starts_at_once(tmp_path):
     assert data.index(b"moov") < data.index(b"mdat")
 
 
-@pytest.mark.parametrize("name", ["film.gif", "film.mp4"])
+@pytest.mark.parametrize("name", ["reader.gif", "reader.mp4"])
 def test_film_of_one_frame_shows_it(name, tmp_path):
     if name.endswith("mp4"):
         pytest.importorskip("av")
@@ -320,7 +322,7 @@ def test_film_of_one_frame_shows_it(name, tmp_path):
         np.testing.assert_allclose(mean, COLOURS[0], atol=2)
 
 
-@pytest.mark.parametrize("name", ["film.gif", "film.mp4"])
+@pytest.mark.parametrize("name", ["reader.gif", "reader.mp4"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, MemoryError])
 def test_interrupted_film_leaves_the_old_one_and_nothing_else(
     name, error, tmp_path, monkeypatch
@@ -331,7 +333,7 @@ def test_interrupted_film_leaves_the_old_one_and_nothing_else(
     path = tmp_path / "films" / name
     path.parent.mkdir()
     path.write_bytes(b"old")
-    read, calls = reel.read_still, []
+    read, calls = video_writer.read_still, []
 
     def read_some(frame):
         calls.append(frame)
@@ -339,7 +341,7 @@ def test_interrupted_film_leaves_the_old_one_and_nothing_else(
             raise error("in the middle")
         return read(frame)
 
-    monkeypatch.setattr(reel, "read_still", read_some)
+    monkeypatch.setattr(video_writer, "read_still", read_some)
     with pytest.raises(error, match="in the middle"):
         timelapse.write(path, paths)
     assert path.read_bytes() == b"old"
@@ -347,7 +349,7 @@ def test_interrupted_film_leaves_the_old_one_and_nothing_else(
 
 
 def test_frame_that_is_gone_is_an_error(tmp_path):
-    path = tmp_path / "film.gif"
+    path = tmp_path / "reader.gif"
     with pytest.raises(OSError, match=str(path)):
         timelapse.write(path, [*_frames(tmp_path / "frames"), tmp_path / "gone.png"])
     assert not path.exists()

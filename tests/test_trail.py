@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_style import checkpoint, gatys, images, manifest, run
+from tf_style import images
+from tf_style.jobs import checkpoint, manifest, run
+from tf_style.optimization import gatys
 
 
 @pytest.fixture

@@ -13,7 +13,35 @@ Contracts, the same in every module:
   return a picture of exactly the content's height and width.
 * Settings are the frozen dataclasses of `tf_style.config`; every default lives there.
 
-Importing this package imports nothing heavy.
+Importing this package imports nothing heavy: its modules are loaded when they are used.
 """
 
+import importlib
+
 __version__ = "0.1.0"
+
+# The public modules, under the names by which they are known.
+_MODULES = {
+    "color": "color",
+    "compare": "compare",
+    "config": "config",
+    "features": "networks.features",
+    "flow": "video.flow",
+    "gatys": "optimization.gatys",
+    "hub": "fast.hub",
+    "images": "images",
+    "losses": "networks.losses",
+    "manifest": "jobs.manifest",
+    "masks": "images.masks",
+    "run": "jobs.run",
+}
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        return importlib.import_module(f"tf_style.{_MODULES[name]}")
+    raise AttributeError(f"module 'tf_style' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_MODULES])

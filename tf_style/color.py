@@ -9,7 +9,7 @@ linear transport that moves colours least; luminance comes from a result in colo
 
 import numpy as np
 
-from tf_style.builtin import moments
+from tf_style.networks import second_moments
 
 # Y of YIQ, as in the paper.
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
@@ -69,8 +69,8 @@ def _take_luminance(picture, content):
 
 def _match_covariance(picture, content):
     """Moves colours to the mean and covariance of the photo's."""
-    aim = moments.second(content)
-    return moments.transport(picture, aim, RIDGE).numpy()
+    aim = second_moments.second(content)
+    return second_moments.transport(picture, aim, RIDGE).numpy()
 
 
 def _match_histogram(picture, content):

@@ -8,9 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-import tf_style.masks as masking
-from tf_style import files, gatys, hardware, hub, images, sheet
+from tf_style import images
 from tf_style.config import GatysConfig, HubConfig, checked
+from tf_style.fast import hub
+from tf_style.images import grid
+from tf_style.images import masks as masking
+from tf_style.optimization import gatys
+from tf_style.system import files, hardware
 
 
 class Result(NamedTuple):
@@ -62,6 +66,7 @@ def iterate(
     *,
     masks=None,
     init=None,
+    stop=None,
     follow=iter,
 ):
     """Paints one pair on both paths, step by step.
@@ -75,6 +80,7 @@ def iterate(
         gatys_config: a `GatysConfig`; None: the defaults.
         hub_config: a `HubConfig`; None: the defaults.
         init: as for `gatys.stylize`; without one, "hub" is the fast picture.
+        stop: as for `gatys.iterate`.
         follow: what the steps of the slow path are passed through.
 
     Yields:
@@ -91,11 +97,11 @@ def iterate(
     content = images.as_picture(content, "content")
     styles = images.as_pictures(style, "style")
     masks = masking.fit(masks, content, len(styles))
-    inputs = (content, styles, gatys_config, hub_config, masks, init, follow)
+    inputs = (content, styles, gatys_config, hub_config, masks, init, stop, follow)
     return _iterate(*inputs)
 
 
-def _iterate(content, styles, gatys_config, hub_config, masks, init, follow):
+def _iterate(content, styles, gatys_config, hub_config, masks, init, stop, follow):
     began = time.perf_counter()
     hub_config, _ = hub.choose(hub_config)
     hub.load_model(hub_config.model)
@@ -116,9 +122,14 @@ def _iterate(content, styles, gatys_config, hub_config, masks, init, follow):
 
     history = []
     with _Stage() as slow_stage:
-        steps = gatys.iterate(content, styles, gatys_config, masks=masks, init=init)
-        timed = _record(follow(steps), slow_stage.clock, history)
-        step, notes, interrupted = yield from gatys.until_interrupted(timed)
+        steps = gatys.iterate(
+            content, styles, gatys_config, masks=masks, init=init, stop=stop
+        )
+        notes = []
+        for step in follow(steps):
+            history.append(Moment(slow_stage.clock(), step.size, step.losses))
+            notes += [step.note] if step.note else []
+            yield step
         slow = gatys.finish(step, content, gatys_config, masks=masks)
 
     return Comparison(
@@ -128,7 +139,7 @@ def _iterate(content, styles, gatys_config, hub_config, masks, init, follow):
         _caught_up(history, tuple(content.shape[1:3]), fast_losses["style"]),
         step.index,
         notes,
-        interrupted,
+        stop is not None and stop.requested,
     )
 
 
@@ -137,18 +148,16 @@ def draw_panel(content, style, comparison):
     content = images.as_picture(content, "content")
     height, width = content.shape[1:3]
     styles = [
-        sheet.thumbnail(style, max(height, width))
+        grid.thumbnail(style, max(height, width))
         for style in images.as_pictures(style, "style")
     ]
     columns = [
-        sheet.Cell(content, f"content\n{width}x{height}"),
-        *[sheet.Cell(style, "style") for style in styles],
-        sheet.Cell(comparison.fast.picture, f"fast: hub\n{_caption(comparison.fast)}"),
-        sheet.Cell(
-            comparison.slow.picture, f"slow: gatys\n{_caption(comparison.slow)}"
-        ),
+        grid.Cell(content, f"content\n{width}x{height}"),
+        *[grid.Cell(style, "style") for style in styles],
+        grid.Cell(comparison.fast.picture, f"fast: hub\n{_caption(comparison.fast)}"),
+        grid.Cell(comparison.slow.picture, f"slow: gatys\n{_caption(comparison.slow)}"),
     ]
-    return sheet.draw([columns])
+    return grid.draw([columns])
 
 
 def save_plot(path, comparison):
@@ -222,24 +231,18 @@ def measurer(content, style, config=None, *, masks=None):
     content = images.as_picture(content, "content")
     styles, size = images.as_pictures(style, "style"), content.shape[1:3]
     masks = masking.fit(masks, content, len(styles))
-    goal = gatys.load_objective(config, size, masks=masks)
-    targets = goal.measure_targets(content, styles, size)
+    objective, style = gatys.load_objective(config, size), gatys.encode(styles, config)
+    targets = gatys.measure_targets(objective, content, style, size, config, masks)
 
     def measure(picture):
         picture = images.as_picture(picture, "picture")
         if picture.shape != content.shape:
             sizes = [f"{x.shape[2]}x{x.shape[1]}" for x in (picture, content)]
             raise ValueError("picture is of {} pixels, not {}".format(*sizes))
-        terms = goal.measure_losses(picture, targets)
-        return {name: float(term) for name, term in terms.items()}
+        losses = objective.measure(picture, targets)
+        return {name: float(loss) for name, loss in losses.items()}
 
     return measure
-
-
-def _record(steps, clock, history):
-    for step in steps:
-        history.append(Moment(clock(), step.size, step.losses))
-        yield step
 
 
 def _caught_up(history, size, level):

@@ -15,8 +15,8 @@ import numpy as np
 import teacher
 import tensorflow as tf
 
-from tf_style.builtin import vgg
-from tf_style.losses import gram_matrix
+from tf_style.networks import small_vgg
+from tf_style.networks.losses import gram_matrix
 
 # The student sees VGG-19's input (BGR, 0..255, less the means) over this, which comes
 # to about unit variance; `export` moves it into the first kernel.
@@ -42,8 +42,8 @@ class Distillation(tf.Module):
 
     def __init__(self, exact, distilled):
         self.exact, self.distilled, self.weights = exact, distilled, WEIGHTS
-        self.student = vgg.build()
-        self.layers = vgg.LAYERS
+        self.student = small_vgg.build()
+        self.layers = small_vgg.LAYERS
         outputs = {name: self.student.get_layer(name).output for name in self.layers}
         self.measure = keras.Model(self.student.input, outputs)
         # Root mean square of the teacher's activations, which range from 1 to 1000.
@@ -281,7 +281,7 @@ def main():
     batches = pictures(options.pictures, options.drawings, options.seed)
     loop.train(model, batches, options.steps, LEARNING_RATE, options.folder)
     model.revive(batches)
-    export(model, options.folder / "vgg.npz")
+    export(model, options.folder / "small_vgg.npz")
 
 
 if __name__ == "__main__":

@@ -15,9 +15,8 @@ import numpy as np
 import teacher
 import tensorflow as tf
 
-from tf_style import features
-from tf_style.builtin import vgg
-from tf_style.losses import gram_matrix
+from tf_style.networks import features, small_vgg
+from tf_style.networks.losses import gram_matrix
 
 
 def relative_losses(grams):
@@ -44,9 +43,9 @@ def main():
     options = parser.parse_args()
     exact = teacher.Exact(options.exact)
     distilled = teacher.Distilled(options.distilled)
-    backbone = features.load_backbone("builtin", vgg.LAYERS)
-    grams = {name: ([], []) for name in vgg.LAYERS}
-    peaks = {name: 0.0 for name in vgg.LAYERS}
+    backbone = features.load_backbone("builtin", small_vgg.LAYERS)
+    grams = {name: ([], []) for name in small_vgg.LAYERS}
+    peaks = {name: 0.0 for name in small_vgg.LAYERS}
     for picture in data.read(options.pictures, options.side):
         image = tf.constant(picture[None] / np.float32(255))
         values = distilled(image) | exact(image)

@@ -12,9 +12,10 @@ import numpy as np
 import teacher
 import tensorflow as tf
 
-from tf_style import hardware
-from tf_style.builtin import decoder, encoder, moments
-from tf_style.losses import gram_matrix
+from tf_style.fast.builtin import decoder, encoder
+from tf_style.networks import second_moments
+from tf_style.networks.losses import gram_matrix
+from tf_style.system import hardware
 
 # A style is coded from a picture of this side, and its Gram matrices are those of one
 # half as large again: what 256 pixels a shorter side are to 512 pixels a longer one.
@@ -118,7 +119,7 @@ def collect(pictures, count, model, path, rng):
 
     They are kept in a file, since they take up to a tenth of a second each.
     """
-    shapes = [(moments.CODE_SIZE,)]
+    shapes = [(second_moments.CODE_SIZE,)]
     zeros, _ = model.judge(tf.zeros([1, 32, 32, 3]))
     shapes += [tuple(gram.shape[1:]) for gram in zeros]
     sizes = [int(np.prod(shape)) for shape in shapes]

@@ -8,7 +8,7 @@ https://arxiv.org/abs/2003.08436, with its maps to VGG-19's channels.
 import numpy as np
 import tensorflow as tf
 
-from tf_style.builtin import vgg
+from tf_style.networks import small_vgg
 
 MEAN_BGR = np.float32([103.939, 116.779, 123.68])
 
@@ -58,7 +58,7 @@ class Distilled:
             for key in weights.files
             if key.startswith("e5/")
         }
-        self.layers = vgg.LAYERS
+        self.layers = small_vgg.LAYERS
 
     def __call__(self, image):
         """Maps [B, H, W, 3] in [0, 1] to {layer name: values before ReLU}."""

@@ -4,7 +4,7 @@ import json
 import zipfile
 from pathlib import Path
 
-from tf_style import manifest
+from tf_style.jobs import manifest
 
 
 def write(path, pictures):

@@ -15,9 +15,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from tf_style import decode, images
+from tf_style import images
 from tf_style.app.folder import remove
 from tf_style.app.wish import MOST_SIDE
+from tf_style.images import decode
+from tf_style.system.stop import StopToken
 
 # Pages that may be open at a time; a page that was left counts no more.
 MOST_PAGES = 32
@@ -35,13 +37,13 @@ class Task:
 
     Attributes:
         folder: for its files.
-        stop: set when the picture is wanted as it is.
+        stop: a `StopToken`, set when the picture is wanted as it is.
     """
 
     def __init__(self, session, folder):
         self._session = session
         self.folder = folder
-        self.stop = threading.Event()
+        self.stop = StopToken()
 
     @property
     def abandoned(self):

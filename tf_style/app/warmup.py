@@ -4,7 +4,7 @@ import importlib
 import threading
 from concurrent.futures import Future
 
-from tf_style import startup
+from tf_style.system import startup
 
 # Seconds that a page may take to open.
 BEGIN_AFTER = 5.0

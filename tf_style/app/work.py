@@ -10,11 +10,13 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from tf_style import gatys, images, manifest, run, studio
+from tf_style import images
 from tf_style.app import bundle, chart
 from tf_style.app.line import Line
 from tf_style.app.wish import SIDE, Wish
-from tf_style.plan import parts
+from tf_style.jobs import manifest, run, runner
+from tf_style.jobs.plan import parts
+from tf_style.optimization import gatys
 
 # Slow pictures that may wait for the one that is painted.
 MOST_WAITING = 4
@@ -49,7 +51,7 @@ def warm(photo, style, folder):
     Returns:
         Lines that say which they are, and why.
     """
-    job, notes = studio.settle(
+    job, notes = runner.settle(
         Wish(photo, (style,), "compare").to_job("compare", folder)
     )
     gatys.load_backbone(job.gatys)
@@ -104,26 +106,28 @@ def _paint_slow(wish, task, view):
     """Yields views, each `view` with more on it."""
     with _SLOW.place(task) as before:
         shown = None
-        while (ahead := before()) and not (task.stop.is_set() or task.abandoned):
+        while (ahead := before()) and not (task.stop.requested or task.abandoned):
             if ahead != shown:
                 line = "1 other picture" if ahead == 1 else f"{ahead} other pictures"
                 yield view._replace(status=f"Waiting for {line}")
                 shown = ahead
             task.stop.wait(0.2)
-        if task.stop.is_set():
+        if task.stop.requested:
             yield view._replace(status="Stopped before its turn")
         elif not task.abandoned:
             if shown:
                 yield view._replace(status="Preparing the slow picture")
             job = wish.to_job(wish.mode, task.folder / "slow")
-            with contextlib.closing(run.run(job)) as events:
+            with contextlib.closing(run.run(job, stop=task.stop)) as events:
                 yield from _follow(events, task, view, job.gatys.steps)
 
 
 def _follow(events, task, view, steps):
     """Yields views of a job on the slow path, until it is done or stopped."""
     points, written, began, shown, number = [], [], None, 0.0, 0
-    for event in _until_stopped(events, task):
+    for event in events:
+        if task.abandoned:
+            return
         if isinstance(event, run.Failed):
             raise ValueError(event.reason)
         if isinstance(event, run.Written):
@@ -133,7 +137,7 @@ def _follow(events, task, view, steps):
         now = time.monotonic()
         began = began or (now, event.progress)
         points.append(chart.Point(event.index, event.size, event.losses))
-        if task.stop.is_set() or now - shown < PREVIEW_EVERY:
+        if task.stop.requested or now - shown < PREVIEW_EVERY:
             continue
         shown, number = now, number + 1
         view = view._replace(
@@ -147,26 +151,6 @@ def _follow(events, task, view, steps):
     if written:
         view = view._replace(progress=None, points=tuple(points), steps=steps)
         yield _finished(view, task.folder, written)
-
-
-def _until_stopped(events, task):
-    """Yields the events of a job; Ctrl-C, as it were, where the task is stopped.
-
-    Before the first step there would be no picture yet, so it waits for that. Who
-    abandons a task wants none.
-    """
-    told = False
-    event = next(events, None)
-    while event is not None and not task.abandoned:
-        yield event
-        try:
-            if task.stop.is_set() and isinstance(event, gatys.Step) and not told:
-                told = True
-                event = events.throw(KeyboardInterrupt)
-            else:
-                event = next(events, None)
-        except KeyboardInterrupt:  # as `run.run` ends after that
-            return
 
 
 def _preview(step, folder, number):

@@ -1,0 +1,191 @@
+"""Shows a job on the console: a bar on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+from tf_style.jobs import run
+from tf_style.optimization import gatys
+from tf_style.system import files
+
+# Seconds between lines where the output is no terminal.
+LINE_EVERY = 10.0
+# After so many steps a run of more than so many seconds is told to be long.
+FORECAST_STEPS = 4
+FORECAST_S = 5.0  # that frames of a film are watched first
+LONG_S = 30.0
+
+
+class Display:
+    """Tells what `run.run` yields, and counts it.
+
+    Attributes:
+        written: pictures painted and written.
+        kept: pictures that were there.
+        planned: seconds of each picture of a dry run.
+        failed: inputs and pictures that failed.
+    """
+
+    def __init__(self, quiet):
+        self._quiet = quiet
+        self._bar = None
+        self._picture = None
+        self._frames = 0  # of a film, painted so far
+        self._last_line = time.monotonic()
+        self._first_step = None  # its index, its progress, and when it was there
+        self._told = False  # that the picture will take long
+        self.planned = []
+        self.written = self.kept = self.failed = 0
+
+    def show(self, event):
+        """Shows one event."""
+        if isinstance(event, run.Failed):
+            self.failed += 1
+            self._print(f"tf_style: {event.reason}", sys.stderr)
+        elif isinstance(event, run.Written):
+            self.written += event.seconds is not None
+            if not self._quiet:
+                seconds = "" if event.seconds is None else f" ({event.seconds:.1f} s)"
+                self._print(f"wrote {event.path}{seconds}", sys.stdout)
+        elif isinstance(event, run.Kept):
+            self.kept += 1
+            if not self._quiet:
+                self._print(f"kept {event.path}", sys.stdout)
+        elif isinstance(event, run.Planned):
+            self.planned.append(event.seconds)
+            if not self._quiet:
+                duration = _duration(event.seconds)
+                self._print(f"would write {event.path} ({duration})", sys.stdout)
+        elif not self._quiet:
+            if isinstance(event, run.Noted):
+                flag = "--" if event.setting else ""
+                self._print(f"tf_style: {flag}{event.note}", sys.stderr)
+            elif isinstance(event, run.Started):
+                self._start(event)
+            elif isinstance(event, gatys.Step):
+                self._step(event)
+            elif isinstance(event, run.Framed):
+                self._frame()
+
+    def sum_up(self):
+        """Says how much there is, or went wrong, which scrolls out of sight."""
+        if self.planned and not self._quiet:
+            total, count = _duration(sum(self.planned)), len(self.planned)
+            self._print(f"{count} to paint, about {total} in all", sys.stdout)
+        if self.failed and self.written:
+            self._print(
+                f"tf_style: {self.written} written, {self.failed} failed", sys.stderr
+            )
+
+    def close(self):
+        """Leaves the terminal as it was found."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _start(self, event):
+        self._picture, self._first_step, self._frames = event, None, 0
+        self._told = False
+        if sys.stderr.isatty():
+            self.close()
+            # Single passes share one bar, whose steps are the pictures.
+            self._bar = tqdm(
+                total=event.count if event.steps == 0 else event.steps,
+                initial=event.index if event.steps == 0 else 0,
+                desc=self._name(),
+                unit=self._unit(),
+                leave=False,
+                dynamic_ncols=True,
+                # tqdm's own forecast would take every step to be as long as the last.
+                bar_format="{desc}: {n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}",
+            )
+        elif event.steps == 0:
+            self._line(self._name())
+
+    def _step(self, step):
+        if step.note:
+            self._print(f"tf_style: {step.note}", sys.stderr)
+        terms = {name: f"{value:.3g}" for name, value in step.losses.items() if value}
+        numbers = ", ".join(f"{name} {value}" for name, value in terms.items())
+        if self._picture.film:
+            if self._bar is not None:
+                self._bar.set_postfix_str(numbers)
+            return
+        self._advance(step.index, step.progress, numbers)
+
+    def _frame(self):
+        self._frames += 1
+        total = self._picture.steps
+        self._advance(self._frames, self._frames / total if total else 0.0, "")
+
+    def _advance(self, index, progress, numbers):
+        """Shows how far the steps of a picture, or the frames of a film, have come."""
+        left = self._time_left(index, progress)
+        said = [numbers] if numbers else []
+        if left is not None:
+            said.append(f"about {left:.0f} s left")
+        if self._bar is not None:
+            self._bar.set_postfix_str(", ".join(said), refresh=False)
+            self._bar.update(index - self._bar.n)
+        else:
+            total = self._picture.steps
+            done = f"{self._unit()} {index}" + (f" of {total}" if total else "")
+            self._line(f"{self._name()}: {', '.join([done, *said])}")
+
+    def _unit(self):
+        if self._picture.film:
+            return "frame"
+        return "picture" if self._picture.steps == 0 else "step"
+
+    def _time_left(self, index_now, progress_now):
+        """Estimates from the steps after the first, which compiles the program."""
+        now = time.monotonic()
+        if self._first_step is None:
+            self._first_step = (index_now, progress_now, now)
+        index, progress, began = self._first_step
+        if progress_now == progress:
+            return None
+        left = (now - began) * (1 - progress_now) / (progress_now - progress)
+        # Frames come several at once, and the first of them late.
+        enough = not self._picture.film or now - began >= FORECAST_S
+        if not self._told and enough and index_now - index >= FORECAST_STEPS:
+            self._told = True
+            if left > LONG_S:
+                self._forecast(left)
+        return left
+
+    def _forecast(self, seconds):
+        need = f", and {self._picture.memory / 2**30:.1f} GiB of memory"
+        self._print(
+            f"tf_style: {self._name()} will take about {_duration(seconds)}"
+            + (need if self._picture.memory else ""),
+            sys.stderr,
+        )
+
+    def _line(self, text):
+        if time.monotonic() - self._last_line >= LINE_EVERY:
+            self._last_line = time.monotonic()
+            self._print(text, sys.stderr)
+
+    def _name(self):
+        picture = self._picture
+        which = f" ({picture.index + 1} of {picture.count})"
+        return picture.name + (which if picture.count > 1 else "")
+
+    def _print(self, text, stream):
+        try:
+            if self._bar is None:
+                print(text, file=stream, flush=True)
+            else:
+                self._bar.write(text, file=stream)
+        except OSError:  # Nobody reads on; the pictures matter more than their story.
+            files.discard_output(stream.fileno())
+
+
+def _duration(seconds):
+    """Says in words how long so many seconds are."""
+    for length, unit in ((3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds" if seconds >= 10 else f"{seconds:.1f} seconds"

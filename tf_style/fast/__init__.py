@@ -1,0 +1,1 @@
+"""One-pass models behind one interface: Magenta's, and our own (`builtin`)."""

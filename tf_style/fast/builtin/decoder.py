@@ -1,0 +1,185 @@
+"""The decoder of the stylizer: from what was transported to a picture.
+
+Its layers are modulated as in Ghiasi et al. (2017), "Exploring the structure of a
+real-time, arbitrary neural artistic stylization network",
+https://arxiv.org/abs/1705.06830, by the means and deviations in a style's code.
+"""
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_style.networks import small_vgg
+from tf_style.networks.second_moments import CHANNELS
+
+# Least variance of the decoder's channels, of about 1, and of its colours.
+EPSILON = 1e-3
+
+
+class Modulate(keras.layers.Layer):
+    """Conditional instance normalisation, and a leaky unit.
+
+    Dumoulin et al. (2017), https://arxiv.org/abs/1610.07629, eq. 5, with scale and
+    shift from what is known of the style.
+    """
+
+    # Replaces the picture's own statistics: from [B, H, W, C] to mean and variance,
+    # float32 [B, 1, 1, C] or [1, 1, 1, C].
+    statistics = None
+
+    def build(self, x_shape, known_shape):
+        """Makes the map to scales and shifts, which starts as no modulation."""
+        self.affine = keras.layers.Dense(2 * x_shape[-1], kernel_initializer="zeros")
+        self.affine.build(known_shape)
+
+    def call(self, x, known):
+        """Maps x [B, H, W, C] and known [B, K] to [B, H, W, C]."""
+        scale, shift = tf.split(self.affine(known), 2, -1)
+        if x.shape[0] == 1 and not self.statistics:
+            # Batch normalisation is the same, and has a fast kernel.
+            picture = tf.raw_ops.FusedBatchNormV3(
+                x=x,
+                scale=1 + scale[0],
+                offset=shift[0],
+                mean=[],
+                variance=[],
+                epsilon=EPSILON,
+                is_training=True,
+            )
+            return tf.nn.leaky_relu(picture.y)
+        mean, variance = (self.statistics or measure_moments)(x)
+        scale = (1 + scale[:, None, None]) * tf.math.rsqrt(variance + EPSILON)
+        shift = shift[:, None, None] - mean * scale
+        return tf.nn.leaky_relu(x * tf.cast(scale, x.dtype) + tf.cast(shift, x.dtype))
+
+    def compute_output_spec(self, x, known):
+        """Keras' way to learn the shape without running the layer."""
+        return keras.KerasTensor(x.shape, x.dtype)
+
+
+class SharedStatistics:
+    """Runs a decoder with other statistics than each picture's own.
+
+    Args:
+        network: a model with `Modulate` layers.
+    """
+
+    def __init__(self, network):
+        self._network = network
+        self._layers = [x for x in network.layers if isinstance(x, Modulate)]
+
+    def measure(self, inputs):
+        """Returns the statistics of pictures taken together, in the order of layers."""
+        found = [None] * len(self._layers)
+
+        def listen(index, x):
+            found[index] = measure_moments(x, [0, 1, 2])
+            return found[index]
+
+        self.run(inputs, listen)
+        return found
+
+    def apply(self, inputs, found):
+        """Runs the network with such statistics."""
+        return self.run(inputs, lambda index, _: found[index])
+
+    def run(self, inputs, statistics):
+        """Runs the network with what `statistics(index of the layer, x)` returns."""
+        for index, layer in enumerate(self._layers):
+            layer.statistics = functools.partial(statistics, index)
+        try:
+            return self._network(inputs)
+        finally:
+            for layer in self._layers:
+                layer.statistics = None
+
+
+def build(dtype="float32", start="he_normal"):
+    """Builds the decoder, with kernels from the initializer `start`.
+
+    Inputs: [colours, *activations] after transport, then a map of noise [B, H', W', 1]
+    for the size of each of these activations, and a style's `moments.statistics`.
+    Output: the picture.
+    """
+    colours, half, quarter, eighth = (
+        keras.Input((None, None, channels)) for channels in CHANNELS
+    )
+    noises = [keras.Input((None, None, 1)) for _ in CHANNELS[1:]]
+    style = keras.Input((2 * sum(CHANNELS),))
+    known = keras.layers.Dense(256, kernel_initializer=start)(style)
+    known = keras.layers.LeakyReLU(0.2)(known)
+    known = keras.layers.Dense(128, kernel_initializer=start)(known)
+    known = keras.layers.Lambda(_bounded)(known)
+
+    def convolve(x, filters):
+        convolution = small_vgg.ReflectedConv2D(
+            filters, 3, kernel_initializer=start, dtype=dtype
+        )
+        return convolution(x)
+
+    def paint(x, filters):
+        return Modulate(autocast=False)(convolve(x, filters), known)
+
+    def refine(x):
+        return x + paint(paint(x, x.shape[-1]), x.shape[-1])
+
+    def join(*parts):
+        return keras.layers.Concatenate(dtype=dtype)(parts)
+
+    def enlarge(x):
+        return keras.layers.Lambda(_double, dtype=dtype)(x)
+
+    x = paint(join(eighth, noises[2]), 96)
+    x = paint(refine(refine(x)), 48)
+    x = paint(join(enlarge(x), quarter, noises[1]), 80)
+    x = paint(refine(refine(x)), 32)
+    pixels = keras.layers.Lambda(lambda p: tf.nn.space_to_depth(p, 2))(colours)
+    x = paint(join(enlarge(x), half, pixels, noises[0]), 32)
+    x = convolve(paint(x, 32), 12)
+    x = keras.layers.Activation("sigmoid", dtype="float32")(x)
+    x = keras.layers.Lambda(lambda p: tf.nn.depth_to_space(p, 2))(x)
+    x = keras.layers.Lambda(match_colours)([x, style])
+    return keras.Model([colours, half, quarter, eighth, *noises, style], x)
+
+
+def unmatched(network):
+    """Returns a decoder without its last step, `match_colours`."""
+    *_, matching = network.layers
+    return keras.Model(network.inputs, matching.input[0])
+
+
+def read(network, path):
+    """Gives the decoder the weights of a file, held as float16 in its own order."""
+    with np.load(path) as held:
+        network.set_weights([held[key].astype(np.float32) for key in held.files])
+
+
+def measure_moments(x, axes=(1, 2)):
+    """Returns mean and variance of [B, H, W, C], float32 [B, 1, 1, C] each."""
+    return tf.nn.moments(tf.cast(x, tf.float32), axes, keepdims=True)
+
+
+def match_colours(parts, own=None):
+    """Gives a picture the means and deviations of colours that the style has.
+
+    Args:
+        parts: the picture, [B, H, W, 3], and a style's `moments.statistics`.
+        own: its mean and variance, where they are not to be its very own.
+    """
+    picture, style = parts
+    mean, deviation = tf.split(style[:, None, None, : 2 * CHANNELS[0]], 2, -1)
+    own_mean, own_variance = own or measure_moments(picture)
+    gain = deviation * tf.math.rsqrt(own_variance + EPSILON)
+    return tf.clip_by_value((picture - own_mean) * gain + mean, 0, 1)
+
+
+def _bounded(x):
+    """Keeps x within 4, so that no odd style makes the factors of layers pile up."""
+    return 4 * tf.tanh(x / 4)
+
+
+def _double(x):
+    """Bilinear, since nearest neighbours leave a hatching of squares."""
+    return tf.cast(tf.image.resize(x, 2 * tf.shape(x)[1:3]), x.dtype)

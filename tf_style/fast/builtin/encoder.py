@@ -1,0 +1,125 @@
+"""What the stylizer sees: a picture as colours and activations, a style as their code.
+
+Activations are those of the built-in backbone, in three layers.
+"""
+
+import keras
+import tensorflow as tf
+
+from tf_style.networks import second_moments, small_vgg
+from tf_style.system import hardware
+
+# What is transported: colours, and the activations of these layers.
+LAYERS = ("block2_conv1", "block3_conv1", "block4_conv1")
+# Pixels a side that one position of each stands for.
+STRIDES = (2, 4, 8)
+STRIDE = STRIDES[-1]
+# Root mean squares of activations over paintings: the decoder sees about unit size.
+SCALES = (1.0, 250.0, 250.0, 250.0)
+
+
+def fastest_policy():
+    """Returns Keras' dtype policy that is fastest here and good enough."""
+    fast = hardware.fastest_dtype() == "bfloat16"
+    return "mixed_bfloat16" if fast else "float32"
+
+
+def build(dtype="float32"):
+    """Builds the part of the built-in backbone that the stylizer sees with."""
+    layers = small_vgg.LAYERS[: small_vgg.LAYERS.index(LAYERS[-1]) + 1]
+    network = small_vgg.load("reflect", layers=layers, dtype=dtype)
+    outputs = [network.get_layer(name).output for name in LAYERS]
+    encoder = keras.Model(network.input, outputs)
+    encoder.trainable = False
+    return encoder
+
+
+def measure(encoder, image):
+    """Returns colours and activations of [B, H, W, 3], of about unit size."""
+    activations = encoder(keras.applications.vgg19.preprocess_input(image * 255))
+    values = [image, *(tf.cast(a, tf.float32) for a in activations)]
+    return [value / scale for value, scale in zip(values, SCALES)]
+
+
+def encode(encoder, image):
+    """Returns the style code of [B, H, W, 3] in [0, 1], [B, CODE_SIZE].
+
+    It holds the means of colours and activations and of all their products. Being means
+    over positions, codes of several styles may be mixed like their pixels.
+    """
+    return second_moments.join(
+        [second_moments.second(v) for v in measure(encoder, image)]
+    )
+
+
+def prepare(encoder, photo, code):
+    """Returns what the decoder is shown, but for the noise: (transported, statistics).
+
+    Args:
+        encoder: as from `build`.
+        photo: [B, H, W, 3] in [0, 1], each side a multiple of `STRIDE`, at least two.
+        code: moments to reach, [B, CODE_SIZE].
+    """
+    colours = recolour(photo, code)
+    return [colours, *transport(encoder, colours, code)], second_moments.statistics(
+        code
+    )
+
+
+def recolour(photo, code, own=None):
+    """Moves the colours of a photo [B, H, W, 3] to those of a code.
+
+    Args:
+        photo, code: as for `prepare`.
+        own: second moments of its colours, where they are not to be its very own.
+    """
+    return second_moments.transport(
+        photo, second_moments.split(code)[0], second_moments.RIDGES[0], own
+    )
+
+
+def transport(encoder, colours, code, own=None):
+    """Moves the activations of a recoloured photo to those of a code.
+
+    Args:
+        encoder, code: as for `prepare`.
+        colours: as from `recolour`.
+        own: second moments of the activations, where `colours` are tiles of the photo.
+
+    Returns:
+        Activations of `LAYERS`, a list.
+    """
+    activations = see(encoder, colours)
+    return move(activations, code, own or [None] * len(activations))
+
+
+def see(encoder, colours):
+    """Returns the activations of a recoloured photo."""
+    _, *activations = measure(encoder, tf.clip_by_value(colours, 0, 1))
+    return activations
+
+
+def move(activations, code, own):
+    """Moves activations to those of a code; see `transport`."""
+    targets, ridges = second_moments.split(code)[1:], second_moments.RIDGES[1:]
+    tasks = zip(activations, targets, ridges, own, strict=True)
+    return [second_moments.transport(*task) for task in tasks]
+
+
+def noise(shape, seed=0):
+    """Draws the decoder's noise for pictures of `shape` [B, H, W, 3].
+
+    Equal sizes get equal noise, so that a picture can be made again.
+    """
+    return [
+        tf.random.stateless_normal(
+            [shape[0], shape[1] // scale, shape[2] // scale, 1], [scale, seed]
+        )
+        for scale in STRIDES
+    ]
+
+
+def same_noise(photos):
+    """Draws the noise for [B, H, W, 3]: each gets what a single one gets."""
+    count, *size = tf.unstack(tf.shape(photos))
+    return [tf.repeat(level, count, 0) for level in noise([1, *size])]

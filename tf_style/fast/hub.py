@@ -1,0 +1,310 @@
+"""The fast path: one pass of a network that was trained for any style.
+
+`magenta` is the published one (`tf_style.magenta`), `builtin` ours
+(`tf_style.builtin.stylizer`). This module says what they have in common: a style is
+encoded once, for any number of photos; several are blended; the photo shines through.
+It neither prints nor touches pictures' files.
+"""
+
+import dataclasses
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_style import color, images
+from tf_style.config import MAGENTA_HANDLE, HubConfig, checked
+from tf_style.fast import magenta
+from tf_style.fast.builtin import stylizer
+from tf_style.images import masks as masking
+from tf_style.system import arrays, files
+
+# A code of the built-in stylizer takes 100 KB, one of Magenta's is a picture.
+CODE_MAX_BYTES = 1 << 30
+# A longer style costs as a picture of that length, for nothing that its middle lacks.
+MOST_ELONGATED = 16
+
+
+class StyleCode(NamedTuple):
+    """What a model must know of one style or several, whatever the photo."""
+
+    model: str  # checksum of the model that made it
+    parts: list[np.ndarray]  # one for each style
+    weights: list[float]  # the share of each, all together 1
+
+
+def stylize(content, style, config=None, *, masks=None):
+    """Repaints `content` in the style of `style` in one pass.
+
+    Args:
+        content: photo, [1, H, W, 3] in [0, 1], of any size; or what else
+            `images.as_picture` takes, as all pictures here.
+        style: painting, [1, H', W', 3] in [0, 1]; or a list of paintings to blend; or
+            a `StyleCode`, to which `config`'s style settings do nothing more.
+        config: a `HubConfig`; None: the defaults.
+        masks: where to paint, everywhere if None: one mask, or a list of one for each
+            style; [1, H, W, 1] of the content's proportions, from 0, the photo, to 1,
+            or what else `masks.as_mask` takes.
+
+    Returns:
+        float32 [1, H, W, 3] in [0, 1].
+
+    Raises:
+        ValueError: as `encode`; or an argument is not what it should be; or the code is
+            another model's, or masks do not fit; or the model is not called like
+            Magenta's or gives no finite picture.
+        OSError: the model cannot be had.
+    """
+    config = checked(config, HubConfig)
+    content, masks = images.as_picture(content, "content"), masking.as_masks(masks)
+    if not isinstance(style, StyleCode):
+        style = encode(style, config, content=content)
+    (picture,) = stylize_batch([content], style, config, masks=masks)
+    return finish(picture, content, config, masks=masks)
+
+
+def finish(picture, content, config=None, *, masks=None):
+    """Returns a painted picture as `config` and masks want it.
+
+    Its colours are brought to the photo's as far as those are to be kept, and it is put
+    into the photo where masks say. For the arguments and errors see `stylize`.
+    """
+    config = checked(config, HubConfig)
+    picture = images.as_picture(picture, "picture")
+    content = images.as_picture(content, "content")
+    if picture.shape != content.shape:
+        sizes = [
+            f"{width}x{height}"
+            for _, height, width, _ in (picture.shape, content.shape)
+        ]
+        raise ValueError("picture is of {} pixels, and content of {}".format(*sizes))
+    masks = masking.as_masks(masks)
+    picture = color.restore(picture, content, config)
+    return masking.compose(content, picture, masking.fit(masks, content, len(masks)))
+
+
+def stylize_batch(contents, code, config=None, *, masks=None, memory=None):
+    """Repaints several photos, those of one size at once.
+
+    Args:
+        contents: a list of photos, [1, H, W, 3] in [0, 1] each; or all of them in one
+            array, [N, H, W, 3].
+        code: a `StyleCode`.
+        config: a `HubConfig`; None: the defaults.
+        masks: as of `stylize`; each style is painted where its own mask says.
+        memory: of frames that follow each other, a dict that is empty at the first of
+            a scene: what "builtin" measures of them is smoothed over time.
+
+    Returns:
+        A list of pictures for `finish`. They differ from those of one photo at a time
+        by rounding, which in bfloat16 comes to a third of an 8-bit level in the mean.
+
+    Raises:
+        ValueError, OSError: as `stylize`; or frames with a memory differ in size.
+    """
+    config, _ = choose(config)
+    if not isinstance(contents, (list, tuple)) and len(np.shape(contents)) == 4:
+        contents = [contents[i] for i in range(np.shape(contents)[0] or 0)]
+    photos = images.as_pictures(contents, "contents")
+    model = load_model(config.model)
+    code = _checked_code(code, model, config)
+    places = {}  # of the photos of each size
+    for place, photo in enumerate(photos):
+        places.setdefault(photo.shape, []).append(place)
+    if memory is not None and len(places) > 1:
+        raise ValueError("contents are of several sizes; frames must be of one")
+    painted = {}
+    for alike in places.values():
+        batch = np.concatenate([photos[place] for place in alike])
+        own = masking.fit(masks, batch, len(code.parts))
+        pictures = _paint(batch, code, model, config, own, memory)
+        painted |= zip(alike, np.split(pictures, len(alike)))
+    return [painted[place] for place in range(len(photos))]
+
+
+def _paint(photos, code, model, config, masks, memory):
+    """Repaints photos of one size, [N, H, W, 3]."""
+
+    def paint(parts, weights, index=0):
+        own = None if memory is None else memory.setdefault(index, {})
+        return model.paint(photos, parts, weights, config.strength, own)
+
+    if len(masks) < 2:
+        return paint(code.parts, code.weights)
+    # Where only a style of no weight would go, the photo stays.
+    parts, masks, shares = zip(
+        *(found for found in zip(code.parts, masks, code.weights) if found[-1])
+    )
+    each = [paint([part], [1], index) for index, part in enumerate(parts)]
+    return masking.mix(each, masks, shares)
+
+
+def encode(style, config=None, *, content=None):
+    """Returns the `StyleCode` of a painting, or of several that are blended.
+
+    Args:
+        style: [1, H, W, 3] in [0, 1], or a list of such; each is scaled to
+            `config.style_size`, along the side by which the model measures.
+        config: a `HubConfig`; None: the defaults.
+        content: the photo, [1, H, W, 3], whose colours the styles are given first where
+            `config` wants them kept.
+
+    Raises:
+        ValueError: a picture is none, a style is too elongated, or there is not one
+            weight for each.
+        OSError: the model cannot be had.
+    """
+    config, _ = choose(config)
+    styles = images.as_pictures(style, "style")
+    if content is not None:
+        content = images.as_picture(content, "content")
+    shares = config.share_among(len(styles))
+    model = load_model(config.model)
+    scaled = [_scale_style(s, config, model) for s in styles]
+    if content is not None:
+        scaled = [color.prepare(s, content, config) for s in scaled]
+    return StyleCode(model.checksum, [model.encode(s) for s in scaled], shares)
+
+
+def save_code(path, code):
+    """Writes a `StyleCode` into a file, by custom .npz; ~ is the home folder.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with files.replacing(files.local(path)) as temporary, temporary.open(
+        "wb"
+    ) as stream:
+        parts = {f"part{i}": part for i, part in enumerate(code.parts)}
+        np.savez_compressed(stream, model=code.model, weights=code.weights, **parts)
+
+
+def load_code(path):
+    """Reads what `save_code` wrote.
+
+    Raises:
+        ValueError: it is no style code.
+        OSError: it cannot be read.
+    """
+    path = files.local(path)
+    try:
+        held = arrays.read_npz(path, CODE_MAX_BYTES)
+        weights = held["weights"].tolist()
+        parts = [held[f"part{i}"] for i in range(len(weights))]
+        return _sound(StyleCode(str(held["model"]), parts, weights))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a style code of tf_style") from error
+
+
+def _checked_code(code, model, config):
+    """Returns a code that was made by a model, and is as its codes are.
+
+    Raises:
+        ValueError: it is another's, or is none.
+    """
+    if not isinstance(code, StyleCode):
+        came = type(code).__name__
+        raise ValueError(f"code is {came}; it must be a StyleCode, as encode gives it")
+    if code.model != model.checksum:
+        raise ValueError(f"the style code is not of model {config.model}; encode again")
+    code = _sound(code)
+    for part in code.parts:
+        fits = len(part.shape) == len(model.code_shape) and all(
+            side >= model.least_style_side if size is None else side == size
+            for side, size in zip(part.shape, model.code_shape)
+        )
+        if not fits:
+            raise ValueError(
+                f"the style code has a part {list(part.shape)}, which is not of model "
+                f"{config.model}; encode again"
+            )
+    return code
+
+
+def _sound(code):
+    """Returns a code with its parts as float32, whatever the model.
+
+    Raises:
+        ValueError: it has parts that are no finite floats, or not one weight for each.
+    """
+    parts, weights = [np.asarray(part) for part in code.parts], np.asarray(code.weights)
+    if not all(p.dtype.kind == "f" and p.size and np.isfinite(p).all() for p in parts):
+        raise ValueError("the style code has parts that are no finite floats")
+    if not (
+        weights.shape == (len(parts),)
+        and weights.dtype.kind in "fiu"
+        and (weights >= 0).all()
+        and abs(weights.sum() - 1) < 1e-3
+    ):
+        raise ValueError(
+            f"the style code has weights {code.weights} for {len(parts)} styles; they "
+            "must be one for each, all together 1"
+        )
+    parts = [np.asarray(part, np.float32) for part in parts]
+    return StyleCode(code.model, parts, weights.tolist())
+
+
+def choose(config):
+    """Settles what `auto` means on this machine, once per process.
+
+    Returns:
+        The `HubConfig` with a model that has a name, and a line that says which and
+        why; empty if nothing was to be chosen.
+    """
+    config = checked(config, HubConfig)
+    if config.model != "auto":
+        return config, ""
+    name, note = _choose()
+    return dataclasses.replace(config, model=name), note
+
+
+@functools.lru_cache(maxsize=1)
+def _choose():
+    try:
+        fetch = functools.partial(magenta.fetch, MAGENTA_HANDLE)
+        place = files.find_or_fetch(magenta.cached(), MAGENTA_HANDLE, fetch)
+        load_model("magenta")
+    except OSError as error:
+        return "builtin", (
+            f"painting with our built-in stylizer, since Magenta's model cannot be had "
+            f"({error}); --model=magenta insists on it"
+        )
+    return "magenta", (
+        f"painting with Magenta's model, {place}; --model=builtin is our own"
+    )
+
+
+@functools.lru_cache(maxsize=2)
+def load_model(name_or_handle):
+    """Loads a model, once per process.
+
+    Args:
+        name_or_handle: "builtin"; or "magenta", a URL, or the folder of a SavedModel
+            that is called like Magenta's (see `magenta.load`).
+
+    Returns:
+        It has a name, a source, a checksum, the size at which it wants a style and the
+        side by which it measures that, the shortest side that it sees, the shape of its
+        codes (None: any length from that side), how many pixels are best painted at
+        once, and paints: `encode(style)` and
+        `paint(content, codes, weights, strength, memory)`.
+
+    Raises:
+        OSError: the model does not exist, cannot be downloaded or is damaged.
+    """
+    if name_or_handle == "builtin":
+        return stylizer.Stylizer()
+    return magenta.load(name_or_handle)
+
+
+def _scale_style(style, config, model):
+    height, width = style.shape[1:3]
+    if max(height, width) > MOST_ELONGATED * min(height, width):
+        raise ValueError(
+            f"a style of {width}x{height} pixels is too elongated: "
+            f"at most {MOST_ELONGATED} times as long as wide"
+        )
+    size = config.style_scale * (config.style_size or model.style_size)
+    factor = size / model.style_side(height, width)
+    factor = max(factor, model.least_style_side / min(height, width))
+    return images.resize(style, round(height * factor), round(width * factor))

@@ -1,0 +1,274 @@
+"""Magenta's arbitrary stylization: where it is kept, and how it is called.
+
+Ghiasi et al. (2017), "Exploring the structure of a real-time, arbitrary neural artistic
+stylization network", https://arxiv.org/abs/1705.06830, as published for TensorFlow Hub.
+In three lines:
+
+    model = tensorflow_hub.load(MAGENTA_HANDLE)
+    outputs = model(content, style)  # float32 [1, H, W, 3] in [0, 1]; order matters
+    picture = outputs[0]
+
+The rest of this module is what those lines leave open: the picture comes back up to 3
+pixels too large, downloads hang, caches break.
+"""
+
+import functools
+import hashlib
+import os
+import shutil
+import socket
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_hub
+
+from tf_style.config import MAGENTA_HANDLE
+from tf_style.system import files, hardware
+
+# The network halves the picture twice, and its 9x9 filters reflect 4 pixels at the rim.
+MULTIPLE_OF = 4
+LEAST_SIDE = 8
+# Bytes that a pixel needs while it is painted. Measured with the mobile edition: 230.
+BYTES_PER_PIXEL = 300
+# Seconds after which nobody waits for a lock whose owner cannot be asked.
+LOCK_EXPIRES_S = 600
+
+
+class Magenta(NamedTuple):
+    """A loaded SavedModel that is called as Magenta's is."""
+
+    call: Any  # (content, style) -> [picture, ...], all float32 in [0, 1]
+    name: str  # what was asked for
+    source: str  # the handle or folder it came from
+    checksum: str  # SHA-256 over its files
+
+    # Squares of 256 pixels are what it was trained on.
+    style_size, style_side = 256, staticmethod(min)
+    # Of smaller styles the network has nothing left to look at.
+    least_style_side = 43
+    # A style is its own code.
+    code_shape = (1, None, None, 3)
+    # Four pictures of 512x512 pixels take a tenth less time than one by one, eight no
+    # less than four.
+    batch_pixels = 1 << 20
+
+    def encode(self, style):
+        """Returns what `paint` must know of a style [1, H, W, 3]: the whole of it."""
+        return np.asarray(style, np.float32)
+
+    def paint(self, content, styles, weights, strength, memory=None):
+        """Repaints `content` in each of `styles`, and mixes the pictures.
+
+        The model knows neither mixed styles nor half a strength.
+
+        Args:
+            content: photos, [B, H, W, 3] in [0, 1]. Where a side is no multiple of 4,
+                they are mirrored at their right and lower rims up to the next, and the
+                answer cut back.
+            styles: as from `encode`.
+            weights: a share for each, all together 1.
+            strength: share of the painted picture in the photo, 0 to 1.
+            memory: of frames of a film; not used. What the model measures inside cannot
+                be reached, and smoothing the colours of its pictures does not help.
+
+        Raises:
+            ValueError: the model is called otherwise, or gives no finite picture; or
+                the photo would not fit into memory.
+        """
+        self._check_fits(content)
+        pairs = list(zip(styles, weights, strict=True))
+        painted = [w * self._paint(content, s) for s, w in pairs if w and strength]
+        return sum(painted, np.float32(0)) * strength + content * (1 - strength)
+
+    def _check_fits(self, content):
+        """Raises ValueError where the system would kill us for want of memory."""
+        count, height, width, _ = content.shape
+        free, need = hardware.free_memory(), BYTES_PER_PIXEL * count * height * width
+        if free is not None and need > free:
+            fitting = int(max(height, width) * (free / need) ** 0.5) // 100 * 100
+            raise ValueError(
+                f"model {self.name} sees a picture as a whole, and {width}x{height} "
+                f"pixels need about {need / 1e9:.1f} GB of which {free / 1e9:.1f} are "
+                f"free; use --max_side={fitting}, or --model=builtin, which paints "
+                "large pictures in tiles"
+            )
+
+    def _paint(self, content, style):
+        """Returns the model's own answer at the size of `content`."""
+        height, width = content.shape[1:3]
+        padded = _pad(content)
+        try:
+            styles = np.repeat(style, len(padded), 0)
+            picture = self.call(tf.constant(padded), tf.constant(styles))[0].numpy()
+            alike = picture.shape == padded.shape and picture.dtype == padded.dtype
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+            raise ValueError(_wrong_interface(self.source, error)) from error
+        if not alike:
+            answer = f"it answered {picture.dtype} {picture.shape} to {padded.shape}"
+            raise ValueError(_wrong_interface(self.source, answer))
+        if not np.isfinite(picture).all():
+            raise ValueError(f"model {self.source} gave values that are not finite")
+        if np.abs(picture - 0.5).max() > 1:  # More than a little beyond [0, 1].
+            answer = f"its values go from {picture.min():g} to {picture.max():g}"
+            raise ValueError(_wrong_interface(self.source, answer))
+        return np.clip(picture[:, :height, :width], 0, 1)
+
+
+def cached():
+    """Tells whether Magenta's model can be had without a network."""
+    return (_folder_of(MAGENTA_HANDLE) / "saved_model.pb").is_file()
+
+
+def load(name_or_handle):
+    """Loads a model.
+
+    A handle is downloaded once, into `TFHUB_CACHE_DIR` or our own lasting cache; a
+    copy there that is damaged is fetched again.
+
+    Args:
+        name_or_handle: "magenta", a URL, or the folder of a SavedModel.
+
+    Raises:
+        OSError: the model does not exist, cannot be downloaded or is damaged.
+    """
+    handle = MAGENTA_HANDLE if name_or_handle == "magenta" else name_or_handle
+    if "://" not in handle:
+        folder = files.local(handle)
+        if not (folder / "saved_model.pb").is_file():
+            raise FileNotFoundError(
+                f"model {name_or_handle} is not the folder of a SavedModel; give auto, "
+                "magenta, builtin, a URL, or a folder with saved_model.pb"
+            )
+        return Magenta(_load(folder), name_or_handle, handle, files.sha256(folder))
+    folder = fetch(handle)
+    try:
+        call = _load(folder)
+    except OSError:
+        folder = _replace_broken(handle, folder)
+        call = _load(folder)
+    return Magenta(call, name_or_handle, handle, files.sha256(folder))
+
+
+def fetch(handle, stalled_after=files.STALLED_AFTER_S):
+    """Returns the folder of a handle in the cache, downloading it if need be.
+
+    Args:
+        handle: a URL.
+        stalled_after: seconds after which a download that brings nothing is given up.
+
+    Raises:
+        OSError: it cannot be downloaded.
+    """
+    folder = _folder_of(handle)
+    cache = os.environ["TFHUB_CACHE_DIR"] = str(folder.parent)
+    lock = folder.with_suffix(".lock")
+    _remove_if_abandoned(lock)
+    resolve = functools.partial(tensorflow_hub.resolve, handle)
+    try:
+        with files.bounded_network():
+            return Path(files.call_within(resolve, stalled_after, cache))
+    # Nearly anything, from urllib's errors to tarfile's.
+    except Exception as error:
+        reason = files.explain_network(error) or " ".join(str(error).split())
+        if lock.exists() and not _is_our_own(lock):
+            reason += f"; if no other download is under way, remove {lock}"
+        raise OSError(
+            f"cannot download {handle}: {reason.rstrip('.')}. Fetch it on another "
+            "machine and pass its unpacked folder as --model=FOLDER, or copy that "
+            "machine's TFHUB_CACHE_DIR, or use --model=builtin"
+        ) from error
+
+
+def _load(folder):
+    try:
+        return tensorflow_hub.load(str(folder))
+    # A damaged file raises anything from protobuf's DecodeError to TensorFlow's
+    # NotFoundError.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise OSError(f"model in {folder} is damaged: {reason}") from error
+
+
+def _folder_of(handle):
+    """Returns where tensorflow_hub keeps a handle."""
+    # Its own default is the temporary folder, which cleaners empty.
+    cache = os.environ.get("TFHUB_CACHE_DIR") or str(files.cache_folder() / "hub")
+    return Path(cache, hashlib.sha1(handle.encode()).hexdigest())
+
+
+def _remove_if_abandoned(lock):
+    """Removes the lock of a download that was killed, and what it had fetched.
+
+    Else the next would wait 20 minutes for it. A lock that does not say whose it is, or
+    is of another machine, counts as abandoned after `LOCK_EXPIRES_S`.
+    """
+    try:
+        host, pid, unique = _owner_of(lock)
+        if host != socket.gethostname():
+            raise ValueError("of another machine")
+        os.kill(pid, 0)
+        return
+    except ProcessLookupError:
+        pass
+    except ValueError:
+        unique = "*"
+        if time.time() - lock.stat().st_mtime < LOCK_EXPIRES_S:
+            return
+    except OSError:  # It is not there, or not ours to judge.
+        return
+    lock.unlink(missing_ok=True)
+    for partial in lock.parent.glob(f"{lock.stem}.{unique}.tmp"):
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _is_our_own(lock):
+    try:
+        return _owner_of(lock)[:2] == (socket.gethostname(), os.getpid())
+    except (OSError, ValueError):
+        return False
+
+
+def _owner_of(lock):
+    """Reads what tensorflow_hub writes into a lock: host, process and a unique name."""
+    host, pid, unique = lock.read_text().rsplit(".", 2)
+    if int(pid) >= 1 << 31:
+        raise ValueError(f"{pid} is no process")
+    return host, int(pid), unique
+
+
+def _replace_broken(handle, folder):
+    """Downloads a handle anew; without a network the old copy stays where it was."""
+    aside = folder.with_name(folder.name + ".broken")
+    shutil.rmtree(aside, ignore_errors=True)
+    folder.rename(aside)
+    try:
+        fresh = fetch(handle)
+    except OSError as error:
+        aside.rename(folder)
+        raise OSError(
+            f"the cached model in {folder} is damaged, and {error}"
+        ) from error
+    shutil.rmtree(aside, ignore_errors=True)
+    return fresh
+
+
+def _pad(content):
+    """Mirrors the right and lower rim up to a size that the network gives back."""
+    rims = [
+        (0, max(LEAST_SIDE, -(-side // MULTIPLE_OF) * MULTIPLE_OF) - side)
+        for side in content.shape[1:3]
+    ]
+    if not any(after for _, after in rims):
+        return np.asarray(content, np.float32)
+    return np.pad(content, [(0, 0), *rims, (0, 0)], mode="reflect").astype(np.float32)
+
+
+def _wrong_interface(source, answer):
+    return (
+        f"model {source} is not called like Magenta's, "
+        "model(content, style) with float32 [1, H, W, 3] in [0, 1] giving a list whose "
+        f"first item is the picture: {' '.join(str(answer).split())[:200]}"
+    )

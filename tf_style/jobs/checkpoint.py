@@ -1,0 +1,116 @@
+"""Checkpoints: where a picture stands, in a file that a stopped run goes on from."""
+
+import contextlib
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tf_style import __version__
+from tf_style.jobs import manifest
+from tf_style.optimization import gatys
+from tf_style.system import arrays, files
+
+# Fields of `gatys.State` that are arrays; the others go into the account as JSON.
+ARRAYS = ("image", "best")
+# A picture of 8192x8192 pixels takes half of it.
+MAX_BYTES = 8 << 30
+
+
+def path_of(picture):
+    """Returns where the checkpoint of a picture's path stands."""
+    return Path(f"{picture}.checkpoint.npz")
+
+
+def check_ours(path):
+    """Raises ValueError if something stands here that is no checkpoint of ours."""
+    if not os.path.lexists(path):
+        return
+    with contextlib.suppress(OSError, zipfile.BadZipFile):
+        with zipfile.ZipFile(path) as archive:
+            if "facts.npy" in archive.namelist():
+                return
+    raise ValueError(
+        f"{path} is not a checkpoint of tf_style and would be overwritten; "
+        "move it, or choose another --output"
+    )
+
+
+def write(path, state, account):
+    """Writes a checkpoint, all or nothing.
+
+    Args:
+        path: where to.
+        state: a `gatys.State`.
+        account: what the picture depends on, as of `manifest.describe`.
+
+    Raises:
+        OSError: it cannot be written; the one before is untouched.
+    """
+    values = state._asdict()
+    pictures = {name: values.pop(name) for name in ARRAYS}
+    memory = values.pop("optimizer_state")
+    facts = {
+        "tf_style": __version__,
+        "account": account,
+        "state": values,
+        "optimizer_state": [(str(array.dtype), array.shape) for array in memory],
+    }
+    for index, array in enumerate(memory):
+        # NumPy's files know no bfloat16, so bytes are kept.
+        pictures[f"optimizer{index}"] = array.reshape(-1).view(np.uint8)
+    with files.replacing(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, facts=json.dumps(facts), **pictures)
+
+
+def read(path, account):
+    """Reads the `gatys.State` of a run.
+
+    Raises:
+        ValueError: the file is no checkpoint, or one of another run than `account`;
+            names the difference.
+        OSError: it cannot be read.
+    """
+    try:
+        archive = arrays.read_npz(path, MAX_BYTES)
+        facts = json.loads(str(archive["facts"]))
+        pictures = {name: archive[name] for name in ARRAYS}
+        memory = [
+            archive[f"optimizer{index}"]
+            .view(tf.as_dtype(kind).as_numpy_dtype)
+            .reshape(shape)
+            for index, (kind, shape) in enumerate(facts["optimizer_state"])
+        ]
+        state = gatys.State(**facts["state"], **pictures, optimizer_state=memory)
+        _check(state)
+        other = manifest.difference(facts["account"], account)
+    except OSError:
+        raise
+    except Exception as error:  # There may be anything in it.
+        raise ValueError(
+            f"{path} is not a checkpoint of tf_style; delete it, or leave out --resume"
+        ) from error
+    if other:
+        raise ValueError(
+            f"{path} is of a run with {other}; leave out --resume to start anew"
+        )
+    return state
+
+
+def _check(state):
+    """Raises ValueError or TypeError if the optimisation cannot go on from a state."""
+    shape = state.image.shape
+    numbers = (state.index, state.failures)
+    whole = [type(number) is int and number >= 0 for number in numbers]
+    pictures = [
+        picture.dtype == np.float32
+        and picture.shape == (1, *shape[1:3], 3)
+        and np.isfinite(picture).all()
+        for picture in (state.image, state.best)
+    ]
+    losses = [float(loss) for loss in state.best_losses.values()]
+    if not (all(whole) and all(pictures) and losses and 0 < state.rate <= 1):
+        raise ValueError("it holds no state of a run")

@@ -1,0 +1,1 @@
+"""Who makes the pictures of a job: this process, or workers of a Ray cluster."""

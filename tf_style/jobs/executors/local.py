@@ -1,0 +1,64 @@
+"""The local engine: paints in this process, and reads and writes beside that."""
+
+import collections
+import functools
+
+from tf_style.jobs import pipeline
+from tf_style.jobs.events import Noted
+from tf_style.jobs.inputs import attempt, read
+from tf_style.jobs.runner import Runner, settle
+
+
+def paint(job, pairs, paintings, count, began, show, stop):
+    """Makes pictures. While the fast path paints one, the next is read.
+
+    Args:
+        job: a `config.Job`.
+        pairs: the `plan.Pair`s to make, those of one photo together.
+        paintings: its `inputs.Paintings`.
+        count: of all pictures of the job, of which `pairs` may be a part.
+        began: when the job's time budget began, on `time.monotonic`.
+        show: is told the source and the pixels of each photo.
+        stop: a `StopToken`; the picture that is being made is written as it is then.
+
+    Yields:
+        What happens.
+
+    Returns:
+        The paths of what was written, or is there already; the value of `yield from`.
+
+    Raises:
+        ValueError, OSError: as `run.run`.
+    """
+    pairs_of = collections.defaultdict(list)
+    for pair in pairs:
+        pairs_of[pair.content].append(pair)
+    read_content = functools.partial(read, job, "content", max_side=job.max_side)
+    behind = pipeline.AHEAD if job.mode == "hub" else 0
+    runner, batch = None, []
+    with (
+        pipeline.read_ahead(read_content, pairs_of) as found,
+        pipeline.Writer(behind) as writer,
+    ):
+        for source, result in found:
+            if stop.requested:
+                break
+            if not (content := (yield from attempt(source, result))):
+                continue
+            show(source, content.pixels)
+            # Here and not earlier: who has one bad picture need not wait for a model.
+            if not runner:
+                job, notes = settle(job)
+                yield from map(Noted, notes)
+                runner = Runner(job, paintings, writer, count, began, stop)
+            if batch and batch[0][1].pixels.shape != content.pixels.shape:
+                yield from runner.make(batch)
+                batch = []
+            batch.append((pairs_of[source], content))
+            if len(batch) == runner.room_for(content):
+                yield from runner.make(batch)
+                batch = []
+        if batch and not stop.requested:
+            yield from runner.make(batch)
+        yield from writer.finish()
+    return writer.written

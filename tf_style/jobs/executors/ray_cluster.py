@@ -1,0 +1,194 @@
+"""The Ray engine: workers on this machine or on many, each with one model at hand.
+
+Shares a job out in parts, which the workers have the local engine paint, and tells what
+they report. Pictures do not pass through here: all machines see the same folders.
+"""
+
+import concurrent.futures
+import contextlib
+import itertools
+import os
+import pickle
+import queue
+import tempfile
+
+from tf_style.jobs import plan
+from tf_style.jobs.events import Noted, Started
+from tf_style.jobs.executors import ray_runtime
+from tf_style.jobs.executors.ray_worker import Briefing, Worker
+from tf_style.jobs.inputs import read
+from tf_style.jobs.runner import settle
+
+# The most pictures of a part; after the last one, its worker reports. Films, and the
+# slow path's pictures, take long enough to be a part each.
+PART = 8
+# Seconds between looks at whether the end was asked for.
+LOOK_EVERY_S = 0.3
+# Ray takes a millisecond to prepare a part, so that those of huge jobs are larger.
+MOST_PARTS = 2000
+# Settings of the user's that hold for the workers too.
+ENVIRONMENT = (
+    "HOME",
+    "KERAS_HOME",
+    "TFHUB_CACHE_DIR",
+    "TFHUB_MODEL_LOAD_FORMAT",
+    "TF_STYLE_CACHE",
+    "XDG_CACHE_HOME",
+)
+
+
+def paint(job, pairs, paintings, show, stop):
+    """Makes pictures, as `local.paint` does.
+
+    Joins the cluster that `RAY_ADDRESS` names, or else starts Ray on this machine.
+
+    Raises:
+        ImportError: Ray is not installed.
+        ValueError, OSError: as `run.run`; or the cluster cannot be reached, or does not
+            see the folder of the pictures.
+    """
+    ray = ray_runtime.load()
+    job, notes = settle(job)
+    yield from map(Noted, notes)
+    reports, written, begun = queue.SimpleQueue(), set(), itertools.count()
+    sheet = plan.sheet_path(pairs)
+    with (
+        tempfile.TemporaryDirectory(
+            prefix=".tf_style-", dir=pairs[0].output.parent
+        ) as desk,
+        ray_runtime.joined(ray),
+        concurrent.futures.ThreadPoolExecutor(1) as pool,
+        # Workers stop when it is gone, and are waited for after that.
+        tempfile.NamedTemporaryFile(dir=desk) as sign,
+    ):
+        workers, each = ray_runtime.crew(ray)
+        alone = job.mode != "hub" or any(pair.is_film for pair in pairs)
+        parts = dict(enumerate(share(pairs, workers, 1 if alone else PART)))
+        workers = min(workers, len(parts))
+        briefing = _brief(job, pairs, paintings, sign.name, each)
+        rows = _rows(ray, parts, briefing, workers, each)
+        # In a thread, so that Ctrl-C does not tear Ray's own code apart.
+        collected = pool.submit(_collect, rows, workers, reports)
+        for report in _until_stopped(reports, stop, sign):
+            for event in report.events:
+                if isinstance(event, Started):
+                    # It is done already, and counts as one step.
+                    event = Started(next(begun), event.count, event.name, 0)
+                yield event
+            if not stop.requested:
+                _check(report, sign.name)
+            written |= report.written
+            done = parts.pop(report.part)
+            if sheet:
+                _show(job, done, show)
+        _check_ray(ray, collected)
+    return written
+
+
+def _until_stopped(reports, stop, sign):
+    """Yields reports until there are no more; removes the sign if that is asked for."""
+    while True:
+        try:
+            report = reports.get(timeout=LOOK_EVERY_S)
+        except queue.Empty:
+            if stop.requested:
+                sign.close()
+            continue
+        if report is None:
+            return
+        yield report
+
+
+def share(pairs, workers, most):
+    """Shares pictures out in parts, ever smaller ones, so that all end at one time.
+
+    Args:
+        pairs: the `plan.Pair`s, those of one photo together, as many of each.
+        workers: that they are for.
+        most: pictures of a part, unless there are very many in all.
+
+    Yields:
+        Lists of pairs: of several photos, or some of one photo's.
+    """
+    most = max(most, len(pairs) // MOST_PARTS)
+    of_photo = sum(pair.content == pairs[0].content for pair in pairs)
+    begin = 0
+    while begin < len(pairs):
+        size = max(1, min(most, (len(pairs) - begin) // (2 * workers)))
+        left = of_photo - begin % of_photo
+        if left < of_photo or size < of_photo:
+            size = min(size, left)
+        else:
+            size -= size % of_photo
+        yield pairs[begin : begin + size]
+        begin += size
+
+
+def _brief(job, pairs, paintings, sign, each):
+    styles = dict.fromkeys(style for pair in pairs for style in pair.styles)
+    known = {n: os.environ[n] for n in ENVIRONMENT if n in os.environ}
+    return Briefing(
+        job=job,
+        styles=tuple(styles),
+        readable=frozenset(paintings.readable),
+        count=len(pairs),
+        folder=os.getcwd(),
+        environment=known,
+        sign=sign,
+        cores=each.get("num_cpus", 0),
+    )
+
+
+def _rows(ray, parts, briefing, workers, each):
+    """Returns what gives rows with the reports of workers, in the order they come."""
+    items = [
+        {"part": number, "pairs": pickle.dumps(pairs)}
+        for number, pairs in parts.items()
+    ]
+    dataset = ray.data.from_items(items, override_num_blocks=len(items))
+    dataset.context.enable_progress_bars = False
+    # By default, dead workers are replaced, and their parts begun again, without end.
+    pool = ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1)
+    return dataset.map(Worker, fn_constructor_args=(briefing,), compute=pool, **each)
+
+
+def _collect(rows, workers, reports):
+    """Puts reports into a queue as they come, and None after the last."""
+    stopped = set()
+    try:
+        for row in rows.iter_rows():
+            report = pickle.loads(row["report"])
+            reports.put(report)
+            stopped |= {report.worker} if report.stopped else set()
+            # What is still in the line would not be begun.
+            if len(stopped) == workers:
+                return
+    finally:
+        reports.put(None)
+
+
+def _check(report, sign):
+    """Raises what ends a job."""
+    if report.error:
+        kind, reason = report.error
+        raise kind(reason)
+    if report.stopped:
+        raise FileNotFoundError(
+            f"{report.machine} does not see {sign}; --engine=ray needs folders that "
+            "all machines share"
+        )
+
+
+def _check_ray(ray, collected):
+    try:
+        collected.result()
+    except ray.exceptions.RayError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise OSError(f"Ray cannot have it painted: {reason}") from error
+
+
+def _show(job, pairs, show):
+    """Shows the photos of a part, for the contact sheet."""
+    for source in dict.fromkeys(pair.content for pair in pairs):
+        with contextlib.suppress(ValueError, OSError):  # Its worker has told.
+            show(source, read(job, "content", source, job.max_side).pixels)

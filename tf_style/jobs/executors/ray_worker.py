@@ -1,0 +1,148 @@
+"""A worker of the Ray engine: has the local engine paint its parts of a job.
+
+Importing it does not load TensorFlow, which needs to know its settings before.
+"""
+
+import contextlib
+import os
+import pickle
+import socket
+import traceback
+import uuid
+from typing import NamedTuple
+
+from tf_style.config import Job
+from tf_style.jobs.events import Failed, Kept, Noted, Started, Written
+from tf_style.system import startup
+
+# How often a part is begun whose worker dies; one picture could kill them for ever.
+MOST_TRIES = 3
+# Steps and frames are not told: nobody could follow those of all workers.
+TOLD = (Failed, Kept, Noted, Started, Written)
+
+
+class Briefing(NamedTuple):
+    """What a worker must know of a job."""
+
+    job: Job  # whose models are settled
+    styles: tuple[str, ...]
+    readable: frozenset[str]  # those of them that could be read
+    count: int  # of all pictures of the job
+    folder: str  # that relative paths start from
+    environment: dict[str, str]
+    sign: str  # path of a file that is there while the job goes on; others beside it
+    cores: int  # to compute on; 0: as TensorFlow likes
+
+
+class Report(NamedTuple):
+    """What became of a part of a job."""
+
+    part: int
+    worker: str  # a name that no other has
+    machine: str
+    events: list  # those of `tf_style.events`
+    written: frozenset  # paths of what is there
+    stopped: bool  # whether the sign was gone before the end
+    error: tuple[type, str] | None  # what ends the whole job
+
+
+class Worker:
+    """Paints part after part, with one model.
+
+    Args:
+        briefing: a `Briefing`.
+    """
+
+    def __init__(self, briefing):
+        os.environ.update(briefing.environment)
+        # Elsewhere than on the machine that sent it, the folder may not exist.
+        with contextlib.suppress(OSError):
+            os.chdir(briefing.folder)
+        self._local, inputs, self._stop_token = startup.import_quietly(_import_engine)
+        if briefing.cores:
+            _keep_to(briefing.cores)
+        self._paintings = inputs.Paintings(briefing.job, briefing.styles)
+        self._paintings.readable = briefing.readable
+        self._briefing = briefing
+        self._name = uuid.uuid4().hex
+
+    def __call__(self, row):
+        """Paints one part.
+
+        Args:
+            row: its number, and its `plan.Pair`s as pickle has them.
+
+        Returns:
+            A row with the `Report`, as pickle has it.
+        """
+        events, error, stopped, written = [], None, False, frozenset()
+        try:
+            pairs = pickle.loads(row["pairs"])
+            if self._is_over():
+                stopped = True
+            elif self._tries(row["part"]) > MOST_TRIES:
+                events.append(_given_up(pairs))
+            else:
+                stopped, written = self._paint(pairs, events.append)
+        except (ValueError, OSError, ImportError) as reason:
+            error = ValueError if isinstance(reason, ValueError) else OSError
+            error = error, str(reason)
+        except Exception:  # Elsewhere nobody would see where it came from.
+            error = RuntimeError, traceback.format_exc()
+        machine = socket.gethostname()
+        report = Report(
+            row["part"], self._name, machine, events, written, stopped, error
+        )
+        return {"report": pickle.dumps(report)}
+
+    def _paint(self, pairs, tell):
+        """Tells the events of the local engine; stops it when the sign is gone.
+
+        Returns:
+            Whether it was stopped, and the paths of what is there.
+        """
+        job, count = self._briefing.job, self._briefing.count
+        stop = self._stop_token(watch=self._is_over)
+        events = self._local.paint(
+            job, pairs, self._paintings, count, 0.0, lambda *_: None, stop
+        )
+        try:
+            while True:
+                event = next(events)
+                if isinstance(event, TOLD):
+                    tell(event)
+        except StopIteration as end:
+            return stop.requested, frozenset(end.value)
+
+    def _is_over(self):
+        return not os.path.exists(self._briefing.sign)
+
+    def _tries(self, part):
+        """Returns how often a part was begun, by whomever, and now."""
+        with open(f"{self._briefing.sign}-{part}", "ab") as stream:
+            stream.write(b"1")
+            return stream.tell()
+
+
+def _given_up(pairs):
+    first, last = (pair.output.name for pair in (pairs[0], pairs[-1]))
+    return Failed(
+        f"not all pictures from {first} to {last} are there: {MOST_TRIES} workers died "
+        "over them, for lack of memory perhaps; the same command goes on from here"
+    )
+
+
+def _import_engine():
+    from tf_style.jobs import inputs
+    from tf_style.jobs.executors import local
+    from tf_style.system.stop import StopToken
+
+    return local, inputs, StopToken
+
+
+def _keep_to(cores):
+    """Has TensorFlow compute on so many cores; it must not have computed yet."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(cores)
+    tf.config.threading.set_inter_op_parallelism_threads(cores)

@@ -1,0 +1,64 @@
+"""The pictures that go into a job: read, held to their checksums, encoded once."""
+
+import functools
+
+from tf_style import images
+from tf_style.fast import hub
+from tf_style.jobs import manifest
+from tf_style.jobs.events import Failed, describe_error
+from tf_style.optimization import gatys
+from tf_style.video import reader
+
+# Decoded styles that are kept while the contents go by.
+STYLES_IN_MEMORY = 8
+
+
+def read(job, name, source, max_side=0):
+    """Reads a picture, or the first of a film, and holds it to a known checksum."""
+    load = reader.load_first if reader.is_film(source) else images.load_picture
+    picture = load(source, max_side)
+    manifest.check(job, name, source, picture.sha256)
+    return picture
+
+
+def attempt(name, work, *arguments):
+    """Returns what `work` does, or None after saying why `name` has nothing."""
+    try:
+        return work(*arguments)
+    except Exception as error:  # Decoders raise nearly anything.
+        reason = describe_error(error)
+        yield Failed(reason if name in reason else f"{name}: {reason}")
+
+
+class Paintings:
+    """The styles of a job, read and encoded once; the last few are remembered.
+
+    Attributes:
+        readable: sources of those that could be read; to be filled by `attempt`.
+    """
+
+    def __init__(self, job, sources):
+        self._job = job
+        self._names = dict(zip(sources, manifest.numbered("style", len(sources))))
+        self.read = functools.lru_cache(STYLES_IN_MEMORY)(self._read)
+        self._known = functools.lru_cache(STYLES_IN_MEMORY)(self._encode)
+        self.encode_slow = functools.lru_cache(STYLES_IN_MEMORY)(self._encode_slow)
+        self.readable = set()
+
+    def encode(self, sources, config, content):
+        """Returns the `hub.StyleCode` of styles for a photo [1, H, W, 3]."""
+        if config.preserve_color == "none":
+            return self._known(sources, config)
+        return self._encode(sources, config, content)
+
+    def _encode_slow(self, sources, config):
+        """Returns the `gatys.Style` of styles."""
+        return gatys.encode([self.read(source).pixels for source in sources], config)
+
+    def _read(self, source):
+        # Engines scale the style themselves, and by its shorter side at that.
+        return read(self._job, self._names[source], source)
+
+    def _encode(self, sources, config, content=None):
+        styles = [self.read(source).pixels for source in sources]
+        return hub.encode(styles, config, content=content)

@@ -1,0 +1,326 @@
+"""The account of a picture: out.png.json beside out.png says how to make it again.
+
+It holds the checksums of what was written, by which our own files are told from the
+user's: nothing else is ever overwritten.
+"""
+
+import contextlib
+import datetime
+import functools
+import importlib.metadata
+import json
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+
+from tf_style import __version__
+from tf_style.config import (
+    BACKBONES,
+    INITS,
+    MODELS,
+    MODES,
+    GatysConfig,
+    HubConfig,
+    Job,
+    engines,
+    from_dict,
+)
+from tf_style.system import files
+
+PACKAGES = ("tensorflow", "keras", "tensorflow-hub", "numpy", "pillow")
+
+
+def path_of(output):
+    """Returns where the manifest of a picture's or film's path stands."""
+    return Path(f"{output}.json")
+
+
+def find(output):
+    """Returns what the manifest of a path says, or None where there is none of ours."""
+    try:
+        account = json.loads(path_of(output).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return account if isinstance(account, dict) and "tf_style" in account else None
+
+
+def check_ours(outputs):
+    """Holds files that are to be overwritten to be ours: unchanged since we wrote them.
+
+    Args:
+        outputs: paths of a picture or film, and of what comes with it.
+
+    Raises:
+        ValueError: something else stands there.
+    """
+    if os.path.lexists(path_of(outputs[0])) and find(outputs[0]) is None:
+        raise ValueError(
+            f"{path_of(outputs[0])} is not a manifest of tf_style and would be "
+            "overwritten; move it, or choose another --output"
+        )
+    for path in filter(os.path.lexists, outputs):
+        sums = [*_sums(outputs[0], path), *_sums(path, path)]
+        if not sums:
+            raise ValueError(
+                f"{path} was not made by tf_style and would be overwritten; "
+                "move it, or choose another --output"
+            )
+        if not path.is_file() or _sha256(path) not in sums:
+            raise ValueError(
+                f"{path} has changed since tf_style wrote it and would be overwritten; "
+                "move it, or choose another --output"
+            )
+
+
+def _sums(output, path):
+    """Returns the checksums that a manifest allows a file to have.
+
+    A process that was killed may have left the old file beside its new manifest.
+    """
+    account = find(output) or {}
+    found = (account.get(part) for part in ("files", "replaced"))
+    sums = [part.get(path.name) for part in found if isinstance(part, dict)]
+    return [checksum for checksum in sums if checksum]
+
+
+def _sha256(path):
+    there = path.stat()
+    return _sha256_of(path, there.st_mtime_ns, there.st_size)
+
+
+@functools.lru_cache(1 << 16)
+def _sha256_of(path, *_):
+    return files.sha256(path)
+
+
+def numbered(name, count):
+    """Returns the names of so many inputs of a kind: style, style_2 and so on."""
+    return [name, *(f"{name}_{number}" for number in range(2, count + 1))][:count]
+
+
+def describe(job, inputs, models):
+    """Returns all that a picture depends on, ready for JSON.
+
+    Args:
+        job: the `Job` that it belongs to.
+        inputs: source and SHA-256 of "content", of styles and masks as `numbered`, and,
+            if there is one, of "init".
+        models: the loaded model of each engine, with name, source and checksum.
+    """
+    settings = {"mode": job.mode, "max_side": job.max_side}
+    if "hub" in job.engines:
+        settings["hub"] = asdict(job.hub) | {"model": _place(job.hub.model, MODELS)}
+    if "gatys" in job.engines:
+        init = _place(job.gatys.init, INITS)
+        backbone = _place(job.gatys.backbone, BACKBONES)
+        settings["gatys"] = asdict(job.gatys) | {"init": init, "backbone": backbone}
+    return {
+        "settings": settings,
+        "inputs": {
+            name: {"source": _place(source, ()), "sha256": checksum}
+            for name, (source, checksum) in inputs.items()
+        },
+        "models": {
+            engine: {"name": m.name, "source": m.source, "sha256": m.checksum}
+            for engine, m in models.items()
+        },
+    }
+
+
+def difference(found, wanted):
+    """Names one thing in which two of `describe` differ, or returns "".
+
+    Where inputs and models lie does not count, only what is in them.
+    """
+    for part in ("settings", "inputs", "models"):
+        here, there = (_flat(account.get(part, {})) for account in (found, wanted))
+        for name in {**here, **there}:
+            value, other = here.get(name), there.get(name)
+            if value == other or name[-1] in ("source", "name"):
+                continue
+            if name[-1] == "sha256":
+                return f"another {name[0]}"
+            return f"{name[-1]} {_shown(value)}, not {_shown(other)}"
+    return ""
+
+
+def is_done(outputs, account):
+    """Tells whether a picture is as `describe` has it, finished and unchanged.
+
+    Args:
+        outputs: paths of the picture and of all that comes with it.
+        account: as of `describe`.
+    """
+    found = find(outputs[0])
+    if not found or found.get("interrupted") or difference(found, account):
+        return False
+    sums = found.get("files")
+    return isinstance(sums, dict) and all(
+        path.is_file() and sums.get(path.name) == _sha256(path) for path in outputs
+    )
+
+
+@contextlib.contextmanager
+def publishing(account, outputs, facts):
+    """Gives temporary paths that take their places together with a manifest.
+
+    The manifest comes first, with the checksums of the old files too: whenever the
+    process is killed, what stands there is known to be ours.
+
+    Args:
+        account: what the first output depends on, as of `describe`.
+        outputs: paths of a picture or film, and of what comes with it in its folder.
+        facts: what else is known, ready for JSON: losses, seconds, size.
+
+    Raises:
+        OSError: something cannot be written; the old files are as they were.
+    """
+    path = path_of(outputs[0])
+    with _restored(path, outputs), contextlib.ExitStack() as stack:
+        temporaries = [stack.enter_context(files.replacing(path)) for path in outputs]
+        yield temporaries
+        written = {
+            path.name: files.sha256(temporary)
+            for path, temporary in zip(outputs, temporaries)
+        }
+        replaced = {path.name: _sha256(path) for path in outputs if path.is_file()}
+        earlier = (find(outputs[0]) or {}).get("files", {})
+        sums = {"files": earlier | written, "replaced": replaced}
+        _write(path, {"output": outputs[0].name} | account | facts | sums)
+
+
+def _write(path, account):
+    complete = {
+        "tf_style": __version__,
+        **account,
+        "versions": {"python": platform.python_version()}
+        | {name: _version(name) for name in PACKAGES},
+        "finished": datetime.datetime.now(datetime.timezone.utc).isoformat(
+            timespec="seconds"
+        ),
+    }
+    with files.replacing(path) as temporary:
+        temporary.write_text(json.dumps(complete, indent=2) + "\n", "utf-8")
+
+
+@contextlib.contextmanager
+def _restored(path, outputs):
+    """Puts an old manifest back where none of its outputs has been replaced."""
+
+    def identities():
+        found = (os.stat(path) if os.path.exists(path) else None for path in outputs)
+        return [there and (there.st_ino, there.st_mtime_ns) for there in found]
+
+    old, before = path.read_bytes() if path.is_file() else None, identities()
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            if identities() == before:
+                if old is None:
+                    path.unlink(missing_ok=True)
+                elif path.read_bytes() != old:
+                    with files.replacing(path) as temporary:
+                        temporary.write_bytes(old)
+        raise
+
+
+def read(path, output=""):
+    """Returns the `Job` that repeats a manifest, an interrupted run to its end.
+
+    Args:
+        path: the manifest.
+        output: where to write; empty: where the manifest's picture stood.
+
+    Raises:
+        ValueError: the file is no manifest of ours.
+        OSError: it cannot be read.
+    """
+    path = files.local(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
+    if not path.is_file():
+        raise ValueError(f"{path} is not a manifest of tf_style: it is no file")
+    try:
+        account = json.loads(path.read_text("utf-8"))
+        settings, inputs = account["settings"], account["inputs"]
+        known = inputs | account["models"]
+        mode, slow = settings["mode"], from_dict(GatysConfig, settings.get("gatys", {}))
+        painted = engines(mode, slow.init) if mode in MODES else ()
+        required = ("content", "style", *painted)
+        checksums = {name: known[name]["sha256"] for name in {*required, *inputs}}
+
+        def sources(kind):
+            named = filter(inputs.get, numbered(kind, len(inputs)))
+            return tuple(inputs[name]["source"] for name in named)
+
+        styles = sources("style")
+        return Job(
+            contents=(inputs["content"]["source"],),
+            styles=styles,
+            output=output or str(path.parent / account["output"]),
+            mode=mode,
+            style_blend=len(styles) > 1,
+            masks=sources("mask"),
+            max_side=settings["max_side"],
+            flow=settings.get("flow", Job.flow),
+            gatys=slow,
+            hub=from_dict(HubConfig, settings.get("hub", {})),
+            checksums=checksums,
+        )
+    except KeyError as error:
+        raise ValueError(
+            f"{path} is not a manifest of tf_style: it lacks {error}"
+        ) from error
+    except (ValueError, TypeError, IndexError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(f"{path} is not a manifest of tf_style: {reason}") from error
+
+
+def check(job, name, source, checksum):
+    """Holds an input or model of a repeated run to what the manifest says.
+
+    Args:
+        job: a `Job`.
+        name: "content", "style", "mask", "init", or the engine of a model.
+        source: where it came from, for the message.
+        checksum: the SHA-256 that it has.
+
+    Raises:
+        ValueError: it has changed since.
+    """
+    if job.checksums.get(name, checksum) != checksum:
+        raise ValueError(
+            f"{source} has changed since the manifest was written, so the picture "
+            "would not be the same"
+        )
+
+
+@functools.cache
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:  # It may be tensorflow-cpu.
+        return None
+
+
+def _flat(account, *path):
+    """Returns {path of keys: value}, values as JSON has them."""
+    if not isinstance(account, dict):
+        return {path: json.loads(json.dumps(account))}
+    flat = {}
+    for key, value in account.items():
+        flat |= _flat(value, *path, key)
+    return flat
+
+
+def _shown(value):
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _place(value, names):
+    """Makes paths absolute, so that a manifest can be used from any folder."""
+    if value in names or "://" in value:
+        return value
+    return str(files.local(value).absolute())

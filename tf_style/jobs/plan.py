@@ -1,0 +1,299 @@
+"""Which pictures a job is about, and where each result goes."""
+
+import glob
+import itertools
+import os
+import re
+import tempfile
+import urllib.parse
+from pathlib import Path
+from typing import NamedTuple
+
+from tf_style import images
+from tf_style.config import BACKBONES, INITS, MODELS, MODES
+from tf_style.images import decode
+from tf_style.jobs import manifest, snapshots, sweep, video_writer
+from tf_style.system import files
+from tf_style.video import flow, reader
+
+# Name of what is written, a picture or film, or of the folder of several.
+OUTPUT = "stylized"
+SHEET_NAME = "contact_sheet.png"
+# Rows and columns of the contact sheet; of more nobody would see anything.
+MOST_IN_SHEET = 100
+# File systems hold names of 255 bytes; this leaves room for endings and numbers.
+STEM_MAX_BYTES = 200
+
+
+class Pair(NamedTuple):
+    """One picture to make."""
+
+    index: int
+    content: str
+    styles: tuple[str, ...]  # more than one if they are blended
+    output: Path
+    changes: tuple[tuple[str, str], ...] = ()  # as of `sweep.variations`
+
+    @property
+    def is_film(self):
+        """Whether it is a film, rather than a picture."""
+        return reader.ending_of(self.output) in reader.WRITABLE
+
+
+class Parts(NamedTuple):
+    """Where the parts of a comparison stand beside its panel."""
+
+    fast: Path
+    slow: Path
+    plot: Path
+
+
+def parts(output):
+    """Returns the `Parts` of a comparison whose panel is `output`."""
+    names = (f"hub{output.suffix}", f"gatys{output.suffix}", "loss.png")
+    return Parts(*(output.with_name(f"{output.stem}_{name}") for name in names))
+
+
+def picture_path(output, mode):
+    """Returns where the picture itself stands, which compare has beside its panel."""
+    return parts(output).slow if len(MODES[mode]) > 1 else output
+
+
+def column_of(pair):
+    """Returns what is the same down a column: the style, or the first swept setting."""
+    return pair.changes[:1] or pair.styles
+
+
+def row_of(pair):
+    """Returns what is the same along a row: the photo, or the second swept setting."""
+    return pair.changes[1:] or (pair.content,)
+
+
+def sheet_path(pairs):
+    """Returns where the contact sheet stands; None for films, for one, for too many."""
+    grid = [{row_of(pair) for pair in pairs}, {column_of(pair) for pair in pairs}]
+    if any(pair.is_film for pair in pairs):
+        return None
+    if len(pairs) == 1 or max(map(len, grid)) > MOST_IN_SHEET:
+        return None
+    return pairs[0].output.with_name(SHEET_NAME)
+
+
+def expand(sources):
+    """Returns the pictures of files, folders, globs and URLs, in order, each once.
+
+    Raises:
+        ValueError: a folder or glob holds no picture.
+    """
+    found = []
+    for source in sources:
+        path = files.local(source)
+        if images.is_url(source) or os.path.isfile(path):
+            found.append(source)
+        elif os.path.isdir(path):
+            found += _pictures_in(path)
+        elif glob.has_magic(source):
+            matches = sorted(glob.glob(str(path), recursive=True))
+            if not (matches := [match for match in matches if Path(match).is_file()]):
+                raise ValueError(f"no file matches {source}")
+            found += matches
+        else:  # It does not exist; reading it will say so.
+            found.append(source)
+    once = {}
+    for source in found:
+        once.setdefault(_identity(source), source)
+    return list(once.values())
+
+
+def assign(job, contents, styles):
+    """Decides where the picture of each pair goes, and checks that it can.
+
+    Args:
+        job: a `config.Job`; its contents and styles may be folders and globs still.
+        contents: sources of photos.
+        styles: sources of paintings.
+
+    Returns:
+        A list of `Pair`, contents outermost.
+
+    Raises:
+        ValueError: the ending is unknown, one file is to hold several pictures, or a
+            file that is not ours would be lost.
+        OSError: the folder cannot be written.
+    """
+    columns = [tuple(styles)] if job.blends else [(style,) for style in styles]
+    getattr(job, job.engines[-1]).share_among(len(columns[0]))
+    if len(job.masks) not in (0, 1, len(columns[0])):
+        raise ValueError(
+            f"there are {len(job.masks)} masks for {len(styles)} styles; give one, or "
+            "one for each"
+        )
+    changes = sweep.variations(job)
+    sources = list(itertools.product(contents, columns, changes))
+    if job.sweep and len(sources) > len(changes):
+        raise ValueError(
+            f"sweep is for one picture, but there are {len(contents)} contents and "
+            f"{len(columns)} styles"
+        )
+    output = job.output or OUTPUT + (
+        _ending(sources[0][0]) if len(sources) == 1 else ""
+    )
+    path = files.local(output)
+    if path.is_dir() or output.endswith("/") or not path.suffix:
+        folder, names = path, _names(sources, job.mode)
+    elif len(sources) > 1:
+        raise ValueError(
+            f"output {output} is one file, but there are {len(sources)} pictures to "
+            "write; give a folder"
+        )
+    else:
+        folder, names = path.parent, [path.name]
+    pairs = [
+        Pair(index, content, column, folder / name, changes)
+        for index, ((content, column, changes), name) in enumerate(zip(sources, names))
+    ]
+    for pair in pairs:
+        _check_kind(job, pair)
+    if job.timelapse:
+        reader.check(job.timelapse)
+        if len(pairs) > 1:
+            raise ValueError(
+                f"timelapse {job.timelapse} is one film, but there are {len(pairs)} "
+                "pictures; --save_every writes the frames of all"
+            )
+    _check_harmless(job, pairs)
+    if job.dry_run:
+        return pairs
+    try:
+        if job.timelapse:
+            files.local(job.timelapse).parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+        files.remove_leftovers(folder)
+    except OSError as error:
+        raise OSError(f"cannot write to folder {folder}: {error.strerror}") from error
+    return pairs
+
+
+def _check_kind(job, pair):
+    """Raises ValueError or ImportError if a film cannot be made, or not from this."""
+    moves = reader.is_film(pair.content)
+    if pair.is_film and not moves:
+        raise ValueError(
+            f"output {pair.output} is a film, but {pair.content} is none; "
+            f"give one of {', '.join(images.WRITABLE)}"
+        )
+    if moves and not pair.is_film:
+        if reader.ending_of(pair.content) == ".gif":  # Its first frame is a picture.
+            return
+        raise ValueError(
+            f"{pair.content} is a film, and output {pair.output} is none; give one of "
+            f"{', '.join(reader.WRITABLE)}"
+        )
+    if not moves:
+        return
+    reader.check(pair.content, "read")
+    reader.check(pair.output)
+    if job.flow:
+        flow.check()
+    if len(MODES[job.mode]) > 1:
+        raise ValueError(
+            f"mode {job.mode} is for pictures, and {pair.content} is a film"
+        )
+    for name in ("sweep", "save_every", "timelapse"):
+        if getattr(job, name):
+            raise ValueError(f"{name} is for pictures, and {pair.content} is a film")
+    if job.gatys.time_budget:
+        raise ValueError(f"time_budget is for pictures, and {pair.content} is a film")
+
+
+def _check_harmless(job, pairs):
+    """Raises ValueError if a file that is not ours would be overwritten."""
+    settings = ((job.gatys.init, INITS), (job.gatys.backbone, BACKBONES))
+    settings += ((job.hub.model, MODELS),)
+    inputs = {_identity(value) for value, names in settings if value not in names}
+    inputs |= {_identity(s) for pair in pairs for s in (pair.content, *pair.styles)}
+    inputs |= {_identity(mask) for mask in job.masks}
+    written = [outputs_of(pair.output, job.mode) for pair in pairs]
+    written += [[path] for path in [sheet_path(pairs)] if path]
+    if job.timelapse:
+        path = files.local(job.timelapse)
+        if _identity(path) in inputs | {*map(_identity, itertools.chain(*written))}:
+            raise ValueError(f"timelapse {path} would overwrite a picture")
+        written.append([path])
+    for outputs in written:
+        for path in outputs:
+            if reader.ending_of(path) not in reader.WRITABLE:
+                images.writing_format(path)
+        for path in [*outputs, manifest.path_of(outputs[0])]:
+            if _identity(path) in inputs:
+                raise ValueError(f"output {path} would overwrite an input")
+        manifest.check_ours(outputs)
+    for pair in pairs:
+        if pair.is_film:
+            video_writer.check_progress(pair.output)
+        elif "gatys" in job.engines:
+            snapshots.check_ours(job, pair.output)
+
+
+def outputs_of(output, mode):
+    """Returns the paths of a picture and of all that comes with it."""
+    return [output, *(parts(output) if len(MODES[mode]) > 1 else ())]
+
+
+def _identity(source):
+    """Returns what is the same for all names of a file."""
+    return source if images.is_url(source) else os.path.realpath(files.local(source))
+
+
+def _pictures_in(folder):
+    found = sorted(
+        str(path)
+        for path in folder.iterdir()
+        if path.suffix.lower() in decode.READABLE
+        and not path.name.startswith(".")
+        and path.is_file()
+    )
+    if not found:
+        raise ValueError(
+            f"folder {folder} holds no picture ({', '.join(decode.READABLE)})"
+        )
+    return found
+
+
+def _names(sources, mode):
+    """Names each pair CONTENT_STYLE, with a number where that is taken.
+
+    What a sweep changes stands behind.
+    """
+    taken, counts = {SHEET_NAME}, {}
+    for content, column, changes in sources:
+        parts_of = [stem_of(source) for source in (content, *column)]
+        parts_of += [re.sub(r"[^\w=.+-]", "_", "=".join(change)) for change in changes]
+        stem = "_".join(parts_of)
+        stem = os.fsencode(stem)[:STEM_MAX_BYTES].decode(errors="ignore")
+        ending = _ending(content)
+        for number in itertools.count(counts.get(stem, 1)):
+            name = Path(f"{stem}_{number}{ending}" if number > 1 else stem + ending)
+            # Some file systems do not tell A from a.
+            wanted = {path.name.lower() for path in outputs_of(name, mode)}
+            if not wanted & taken:
+                break
+        taken |= wanted
+        counts[stem] = number + 1
+        yield name.name
+
+
+def _ending(content):
+    """Returns the ending of what is made of a photo or film."""
+    if not reader.is_film(content):
+        return ".png"
+    return ".gif" if reader.ending_of(content) == ".gif" else ".mp4"
+
+
+def stem_of(source):
+    """Returns the name of a path or URL without folders and ending."""
+    if images.is_url(source):
+        source = urllib.parse.unquote(urllib.parse.urlparse(source).path)
+    stem = Path(source).stem or "picture"
+    return "".join(letter if letter.isprintable() else "_" for letter in stem)

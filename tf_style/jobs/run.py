@@ -1,0 +1,71 @@
+"""One job from inputs to files: every content in every style.
+
+Reads the styles, has an engine paint the pictures and write each with a manifest, and
+tells its story in events: it prints nothing. One picture that fails does not stop the
+others.
+"""
+
+import time
+from collections.abc import Iterator
+
+from tf_style.config import unused_settings
+from tf_style.jobs import contact_sheet, plan, sweep
+from tf_style.jobs.events import Failed, Framed, Kept, Noted, Planned, Started, Written
+from tf_style.jobs.executors import local, ray_cluster
+from tf_style.jobs.inputs import Paintings, attempt
+from tf_style.optimization import gatys
+from tf_style.system.stop import StopToken
+
+
+def run(
+    job, began=None, stop=None
+) -> Iterator[
+    Noted | Started | gatys.Step | Framed | Planned | Written | Kept | Failed
+]:
+    """Does a `config.Job`.
+
+    Args:
+        job: what to do.
+        began: when its time budget began, on `time.monotonic`; None: now.
+        stop: a `StopToken` by which to ask for the end. The picture that is being made
+            is then written as it is.
+
+    Yields:
+        What happens, as it happens.
+
+    Raises:
+        ValueError, OSError: nothing can be painted: bad settings, no model, no place
+            to write.
+        ImportError: what the settings need is not installed.
+    """
+    stop = stop or StopToken()
+    began = time.monotonic() if began is None else began
+    contents, styles = plan.expand(job.contents), plan.expand(job.styles)
+    pairs = plan.assign(job, contents, styles)
+    yield from _note_unused(job, any(pair.is_film for pair in pairs))
+    paintings, shown = Paintings(job, styles), contact_sheet.Album(job, pairs)
+    for style in styles:
+        picture = yield from attempt(style, paintings.read, style)
+        if picture:
+            paintings.readable.add(style)
+            shown.add(style, picture.pixels)
+    if not any(paintings.readable >= {*pair.styles} for pair in pairs):
+        return
+    if job.engine == "ray" and not job.dry_run:
+        painted = ray_cluster.paint(job, pairs, paintings, shown.add, stop)
+    else:
+        painted = local.paint(job, pairs, paintings, len(pairs), began, shown.add, stop)
+    written = yield from painted
+    if not (job.dry_run or stop.requested):
+        yield from shown.write(written)
+
+
+def _note_unused(job, film):
+    """Notes the settings that do nothing in any variation of a job."""
+    lines = [
+        unused_settings(sweep.vary(job, changes), film)
+        for changes in sweep.variations(job)
+    ]
+    for line in lines[0]:
+        if all(line in others for others in lines):
+            yield Noted(line, setting=True)

@@ -1,0 +1,241 @@
+"""Makes the pictures of a job, with models, masks and styles at hand."""
+
+import dataclasses
+import time
+from typing import NamedTuple
+
+from tf_style import images
+from tf_style.config import INITS, Job
+from tf_style.fast import hub
+from tf_style.jobs import (
+    film,
+    forecast,
+    manifest,
+    plan,
+    snapshots,
+    sweep,
+    tasks,
+    video_writer,
+)
+from tf_style.jobs.events import Kept, Planned, Started
+from tf_style.jobs.inputs import attempt, read
+from tf_style.optimization import gatys
+
+# Seconds of a time budget that are kept for writing a picture, and for the end.
+WRITING_S = 1.0
+WRITING_S_PER_MEGAPIXEL = 0.5
+# A job of fewer pictures is done before a model is ready for several at once.
+BATCHES_FROM = 100
+
+
+class Runner:
+    """Makes pictures, several of one size at once where that is faster.
+
+    Args:
+        job: a `Job` whose models are settled.
+        paintings: its styles.
+        writer: the `pipeline.Writer` of what is painted.
+        count: of all pictures of the job.
+        began: when its time budget began.
+        stop: a `StopToken`.
+
+    Raises:
+        ValueError, OSError: a model, a mask or the first picture cannot be had.
+    """
+
+    def __init__(self, job, paintings, writer, count, began, stop):
+        self._stop = stop
+        self._job = job
+        self._paintings = paintings
+        self._writer = writer
+        self._count = count
+        self._began = began
+        self._forecast = forecast.Forecast()
+        self._furniture = _furnish(job)
+        names = manifest.numbered("mask", len(job.masks))
+        self._masks = [read(job, *mask) for mask in zip(names, job.masks)]
+        self._batch_pixels = 0
+        alike = job.hub.preserve_color == "none" and not job.masks and not job.sweep
+        if job.mode == "hub" and alike and count >= BATCHES_FROM:
+            self._batch_pixels = self._furniture.models["hub"].batch_pixels
+
+    def room_for(self, content):
+        """Returns how many photos of the size of this one to paint at once."""
+        height, width = content.pixels.shape[1:3]
+        return max(1, self._batch_pixels // (height * width))
+
+    def make(self, batch):
+        """Makes all pictures of some photos of one size.
+
+        Args:
+            batch: for each, its `plan.Pair`s and the `images.Picture`.
+
+        Yields:
+            What happens.
+        """
+        for column in zip(*(pairs for pairs, _ in batch), strict=True):
+            todo = []
+            for pair, (_, content) in zip(column, batch):
+                task = yield from self._prepare(pair, content)
+                todo += [task] if task else []
+            if self._job.dry_run:
+                for task in todo:
+                    yield from self._plan(task)
+                continue
+            together = self._stylize_together(todo)
+            for task in todo:
+                yield from self._make(task, together.get(task.pair.output))
+                if self._stop.requested:
+                    return
+
+    def _prepare(self, pair, content):
+        """Returns the `tasks.Task` of a pair, or None if there is nothing to do."""
+        if not self._paintings.readable >= {*pair.styles}:
+            return None
+        styles = []
+        for source in pair.styles:
+            if not (
+                style := (yield from attempt(source, self._paintings.read, source))
+            ):
+                return None
+            styles.append(style)
+        furniture = self._furniture
+        if pair.changes:
+            furniture = yield from attempt("", _furnish, self._job, pair.changes)
+            if not furniture:
+                return None
+        job, models, init = furniture
+        seconds = self._seconds_for(job, content, self._count - pair.index)
+        task = tasks.Task(
+            job,
+            pair,
+            content,
+            styles,
+            self._masks,
+            init,
+            models,
+            self._paintings,
+            seconds,
+            self._stop,
+        )
+        task = task._replace(account=task.describe())
+        # Who repeats a manifest, or asks for frames, wants it made.
+        anew = (job.checksums or job.save_every or job.timelapse) and not job.resume
+        if not anew and _is_done(task):
+            self._writer.written.add(pair.output)
+            # A process may have been killed just before it removed them.
+            clear = (
+                video_writer.remove_progress
+                if pair.is_film
+                else snapshots.remove_checkpoint
+            )
+            clear(pair.output, task.account)
+            yield Kept(pair.output)
+            return None
+        if not (job.dry_run or pair.is_film):
+            yield _started(task, self._count)
+        return task
+
+    def _plan(self, task):
+        seconds = yield from attempt(task.pair.content, self._forecast.seconds, task)
+        if seconds is not None:
+            if task.pair.is_film:
+                seconds *= film.count_first_frames(task)
+            yield Planned(task.pair.output, seconds)
+
+    def _stylize_together(self, todo):
+        """Returns {output: `tasks.Painted`}, empty where each is painted alone."""
+        todo = [task for task in todo if not task.pair.is_film]
+        if len(todo) < 2:
+            return {}
+        try:
+            painted = tasks.stylize_batch(todo)
+        except Exception:
+            return {}  # Alone, the one that fails does not harm the others.
+        return {task.pair.output: found for task, found in zip(todo, painted)}
+
+    def _make(self, task, painted):
+        job, pair, content = task.job, task.pair, task.content.pixels
+        if pair.is_film:
+            yield from film.animate(task, self._count)
+            return
+        way = snapshots.Trail(job, pair.output, content.shape[1:3], task.account)
+        painted = painted or (yield from tasks.stylize(task, way))
+        if painted:
+            yield from self._writer.add(tasks.write, task, painted, way)
+
+    def _seconds_for(self, job, content, pictures):
+        """Returns the part of the time budget that one of so many pictures gets."""
+        if not job.gatys.time_budget:
+            return 0.0
+        left = self._began + job.gatys.time_budget - time.monotonic()
+        megapixels = content.pixels.size / 3e6
+        # Who is late already gets one step.
+        writing = WRITING_S + WRITING_S_PER_MEGAPIXEL * megapixels
+        return max(1e-3, left / pictures - writing)
+
+
+def _is_done(task):
+    """Tells whether a picture is there already, with all that comes with it."""
+    outputs = plan.outputs_of(task.pair.output, task.job.mode)
+    return manifest.is_done(outputs, task.account)
+
+
+def settle(job):
+    """Chooses where the job leaves a model open.
+
+    Returns:
+        The job so, and notes on what was chosen and why.
+    """
+    choices, notes = {}, []
+    for engine in job.engines:
+        choose = {"hub": hub.choose, "gatys": gatys.choose}[engine]
+        choices[engine], note = choose(getattr(job, engine))
+        notes += [note] if note else []
+    return dataclasses.replace(job, **choices), notes
+
+
+class _Furniture(NamedTuple):
+    """What the pictures of the same settings share."""
+
+    job: Job
+    models: dict  # the loaded model of each engine that the mode needs
+    init: images.Picture | None
+
+
+def _furnish(job, changes=()):
+    """Returns the `_Furniture` of a job, or of one of its sweep's variations.
+
+    Raises:
+        ValueError, OSError: a model or the first picture cannot be had.
+    """
+    job, _ = settle(sweep.vary(job, changes))
+    init = None
+    if "gatys" in job.engines and job.gatys.init not in INITS:
+        init = read(job, "init", job.gatys.init, job.max_side)
+    return _Furniture(job, _load_models(job), init)
+
+
+def _load_models(job):
+    """Returns the model of each engine that the mode needs; loaded once per process."""
+    load = {
+        "hub": lambda: hub.load_model(job.hub.model),
+        "gatys": lambda: gatys.load_backbone(job.gatys),
+    }
+    models = {engine: load[engine]() for engine in job.engines}
+    for engine, model in models.items():
+        manifest.check(job, engine, model.source, model.checksum)
+    return models
+
+
+def _started(task, count):
+    """Returns the event of a picture that is taken up."""
+    job, pair = task.job, task.pair
+    started = Started(pair.index, count, pair.output.name, 0)
+    if "gatys" not in job.engines:
+        return started
+    content = task.content.pixels
+    return started._replace(
+        steps=None if job.gatys.time_budget else job.gatys.steps,
+        memory=gatys.estimate_memory(content, job.gatys),
+    )

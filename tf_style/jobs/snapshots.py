@@ -1,0 +1,146 @@
+"""What the slow path leaves on its way: checkpoints, frames, and the film of them."""
+
+import contextlib
+import time
+
+from tf_style.jobs import checkpoint, timelapse
+from tf_style.system import files
+
+# Of a film whose steps nobody counted out.
+FILM_FRAMES = 100
+
+
+def frames_folder(output):
+    """Returns where the frames of a picture's path stand."""
+    return output.with_name(f"{output.name}.frames")
+
+
+def check_ours(job, output):
+    """Raises ValueError if what a run leaves would overwrite what is not ours."""
+    if job.mode == "gatys":
+        checkpoint.check_ours(checkpoint.path_of(output))
+    if job.save_every or job.timelapse:
+        timelapse.Frames(frames_folder(output), None).check_ours()
+
+
+def remove_checkpoint(output, account):
+    """Removes the checkpoint of a picture that was finished, if it is of that run."""
+    path = checkpoint.path_of(output)
+    with contextlib.suppress(ValueError, OSError):
+        if path.exists() and checkpoint.read(path, account):
+            path.unlink()
+
+
+class Trail:
+    """Follows the optimisation of one picture.
+
+    Args:
+        job: a `config.Job`.
+        output: path of the picture.
+        size: its height and width.
+        account: what it depends on, as of `manifest.describe`.
+    """
+
+    def __init__(self, job, output, size, account):
+        self._job = job
+        self._account = account
+        self._checkpoint = checkpoint.path_of(output) if job.mode == "gatys" else None
+        self._frames = timelapse.Frames(frames_folder(output), size)
+        self._saved = None  # step of the checkpoint that is there, if it is of this run
+        self._due = 0  # of `FILM_FRAMES`
+
+    @property
+    def _wanted(self):
+        return bool(self._job.save_every or self._job.timelapse)
+
+    def resume(self):
+        """Returns the `gatys.State` to go on from, if any, and notes for the user.
+
+        Raises:
+            ValueError: the checkpoint is of another run, or none at all.
+        """
+        path = self._checkpoint
+        if not (path and path.exists()):
+            return None, []
+        if self._job.resume:
+            return checkpoint.read(path, self._account), []
+        try:
+            self._saved = checkpoint.read(path, self._account).index
+        except (ValueError, OSError):
+            return None, [f"{path} is of a run with other settings, and is replaced"]
+        return None, [
+            f"starting anew; --resume would go on from step {self._saved}, of {path}"
+        ]
+
+    def follow(self, steps):
+        """Yields `steps`, and writes what is due.
+
+        What cannot be written is told in the step's note, and not tried again: the
+        picture matters more.
+        """
+        saved, trouble = time.monotonic(), ""
+        stale = self._wanted and not self._job.resume
+        for step in steps:
+            now = time.monotonic()
+            try:
+                if not trouble:
+                    if stale:
+                        self._frames.remove()
+                        stale = False
+                    self._film(step)
+                    every = self._job.checkpoint_every
+                    if self._checkpoint and 0 < every <= now - saved:
+                        self._save(step)
+                        saved = time.monotonic()
+            except Exception as error:
+                trouble = f"going on without checkpoints and frames: {error}"
+                step = step._replace(note="; ".join(filter(None, [step.note, trouble])))
+            yield step
+
+    def stop(self, step):
+        """Writes the checkpoint of the last step of a run that is stopped.
+
+        Returns:
+            A list of what the user should know.
+        """
+        try:
+            self._save(step)
+        except Exception as error:
+            return [f"no checkpoint to go on from: {error}"]
+        return []
+
+    def _save(self, step):
+        if not (self._checkpoint and self._job.checkpoint_every):
+            return
+        if self._saved is None or step.index >= self._saved:
+            checkpoint.write(self._checkpoint, step.state(), self._account)
+
+    def finish(self, painted):
+        """Makes the film, and deletes what nobody needs once the picture is done.
+
+        Args:
+            painted: the picture, [1, H, W, 3], and whether it was `interrupted`.
+
+        Returns:
+            A list of the film's path, empty without one.
+        """
+        films = [files.local(self._job.timelapse)] if self._job.timelapse else []
+        if self._wanted:
+            self._frames.add(painted.facts["steps"], painted.picture)
+        for path in films:
+            timelapse.write(path, self._frames.paths)
+        if not painted.interrupted:
+            if self._checkpoint:
+                self._checkpoint.unlink(missing_ok=True)
+            if films and not self._job.save_every:
+                self._frames.remove()
+        return films
+
+    def _film(self, step):
+        if self._job.save_every:
+            due = step.index % self._job.save_every == 0
+        else:
+            due = self._job.timelapse and step.progress * FILM_FRAMES >= self._due
+        if due:
+            self._frames.add(step.index, step.image.numpy())
+            self._due = int(step.progress * FILM_FRAMES) + 1

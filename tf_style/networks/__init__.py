@@ -1,0 +1,1 @@
+"""What is measured of pictures: activations of VGG-19 or our small copy, and losses."""

@@ -1,0 +1,130 @@
+"""Backbones: from a picture to the activations of named layers.
+
+The only module that knows what the network wants to be shown (BGR, 0..255, ImageNet's
+channel means taken off).
+"""
+
+import keras
+import tensorflow as tf
+
+from tf_style.networks import small_vgg
+
+# Simonyan and Zisserman (2015), configuration E.
+LAYERS = small_vgg.layer_names((2, 2, 4, 4, 4))
+# Key of what a block passes on, among its outputs.
+PASSED_ON = "pool"
+
+
+class Block:
+    """The part of a network between two changes of size.
+
+    Attributes:
+        layers: names of the layers that it measures.
+        sees: shape and type of what it sees, a `tf.TensorSpec` of [1, None, None, C].
+        channels: of its convolutions, in order.
+        is_first: whether it sees pictures.
+        itemsize: bytes of a number that it computes.
+    """
+
+    def __init__(self, network, preprocess):
+        self._network = network
+        self._preprocess = preprocess
+        self.layers = tuple(name for name in network.output if name != PASSED_ON)
+        shown = network.input
+        self.is_first = shown.shape[-1] == 3
+        self.sees = tf.TensorSpec([1, None, None, shown.shape[-1]], shown.dtype)
+        convolutions = [
+            layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)
+        ]
+        self.channels = [layer.filters for layer in convolutions]
+        self.itemsize = tf.as_dtype(convolutions[-1].compute_dtype).size
+
+    def __call__(self, features):
+        """Runs the block.
+
+        Args:
+            features: [B, H, W, C], what the block before passes on, or the picture.
+
+        Returns:
+            {layer name: activations after ReLU, [B, H, W, C']}, and what is passed on,
+            [B, H // 2, W // 2, C'], or None.
+        """
+        activations = dict(self._network(self._preprocess(features)))
+        return activations, activations.pop(PASSED_ON, None)
+
+
+class Backbone:
+    """A frozen network that maps a picture to {layer name: activations}.
+
+    Attributes:
+        blocks: its `Block`s, each of which sees what the one before passes on.
+        name: what was asked for.
+        source: where the weights came from.
+        checksum: SHA-256 of the weights file.
+        least_size: shortest side in pixels that the deepest layer can see.
+    """
+
+    def __init__(self, blocks, name, source, checksum):
+        self.blocks = blocks
+        self.name = name
+        self.source = source
+        self.checksum = checksum
+        self._deepest = max(blocks[-1].layers, key=LAYERS.index)
+        # Each block but the first halves the picture, rounding down.
+        self.least_size = 2 ** (len(blocks) - 1)
+
+    def __call__(self, image):
+        """Measures a picture.
+
+        Args:
+            image: [B, H, W, 3], RGB in [0, 1].
+
+        Returns:
+            {layer name: activations after ReLU, [B, H', W', C], of the type that the
+            network computes in}.
+
+        Raises:
+            ValueError: the picture is too small for the deepest layer.
+        """
+        if None not in image.shape[1:3]:  # as in graphs for pictures of any size
+            self.check_size(*image.shape[1:3], "a picture")
+        features, found = image, {}
+        for block in self.blocks:
+            activations, features = block(features)
+            found |= activations
+        return found
+
+    def check_size(self, height, width, what):
+        """Raises ValueError if the deepest layer cannot see pictures of this size."""
+        if min(height, width) < self.least_size:
+            raise ValueError(
+                f"{what} of {width}x{height} pixels is too small for {self._deepest}: "
+                f"each side must be at least {self.least_size} pixels"
+            )
+
+
+def block_number(layer):
+    """Returns in which block a layer of Keras' name is, from 1."""
+    return int(layer[len("block")])
+
+
+def cut(network, layers):
+    """Cuts a network after each pooling, down to the deepest of `layers`."""
+    deepest = max(layers, key=LAYERS.index)
+    last = block_number(deepest)
+    entry, preprocess = network.input, _show
+    for number in range(1, last + 1):
+        outputs = {
+            layer: network.get_layer(layer).output
+            for layer in layers
+            if block_number(layer) == number
+        }
+        if number < last:
+            outputs[PASSED_ON] = network.get_layer(f"block{number}_pool").output
+        yield Block(keras.Model(entry, outputs), preprocess)
+        entry, preprocess = outputs.get(PASSED_ON), tf.identity
+
+
+def _show(image):
+    """Turns RGB in [0, 1] into what the network was trained on."""
+    return keras.applications.vgg19.preprocess_input(tf.cast(image, tf.float32) * 255)

@@ -1,0 +1,189 @@
+"""What a good picture is, in numbers: content, style, total variation.
+
+Pure functions of activations or pixels come first. All are means over positions, so
+that a weight keeps its meaning when the picture's size changes. `content`, `style` and
+the like make `Loss`es of them, terms of an objective.
+
+Sources: Gatys et al. (2016), "Image Style Transfer Using Convolutional Neural
+Networks", https://doi.org/10.1109/CVPR.2016.265, and the TensorFlow tutorial "Neural
+style transfer", https://www.tensorflow.org/tutorials/generative/style_transfer.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+# The layer that is the picture itself.
+PIXELS = "pixels"
+
+
+@tf.custom_gradient
+def gram_matrix(features):
+    """Correlates channels over all positions.
+
+    Gatys et al. (2016), eq. 3, sum over positions; we divide by their number, H * W,
+    as the tutorial does, so that pictures of different sizes compare.
+
+    Args:
+        features: activations, [B, H, W, C], of any float type.
+
+    Returns:
+        Channel correlations, float32 [B, C, C].
+    """
+    shape = tf.shape(features)
+    flat = tf.reshape(features, [shape[0], shape[1] * shape[2], shape[3]])
+    positions = tf.cast(shape[1] * shape[2], tf.float32)
+    # A sum over so many positions has no room in fewer bits.
+    exact = tf.cast(flat, tf.float32)
+
+    def gradient(upstream):
+        # TensorFlow's own would take both factors apart, and keep them in float32.
+        both = (upstream + tf.linalg.matrix_transpose(upstream)) / positions
+        return tf.reshape(tf.matmul(flat, tf.cast(both, flat.dtype)), shape)
+
+    return tf.matmul(exact, exact, transpose_a=True) / positions, gradient
+
+
+def content_loss(features, target):
+    """Mean squared difference of activations, [B, H, W, C] each, as a float32 scalar.
+
+    Gatys et al. (2016), eq. 1, is half the sum: H * W * C / 2 times ours.
+    """
+    difference = tf.cast(features, tf.float32) - tf.cast(target, tf.float32)
+    return tf.reduce_mean(tf.square(difference))
+
+
+def style_loss(grams, targets, weights=None):
+    """Weighted mean over layers of the mean squared difference of Gram matrices.
+
+    With N channels, and Gram matrices divided by positions as above, a layer's term in
+    Gatys et al. (2016), eq. 4, is a quarter of ours. Equal weights are the tutorial's.
+
+    Args:
+        grams: Gram matrices of the picture, one [B, C, C] per layer.
+        targets: those of the style, in the same order.
+        weights: one number per layer, made to sum to one; None for all alike.
+
+    Returns:
+        A scalar.
+    """
+    weights = weights or [1.0] * len(grams)
+    terms = [
+        weight * tf.reduce_mean(tf.math.squared_difference(gram, target))
+        for gram, target, weight in zip(grams, targets, weights, strict=True)
+    ]
+    return tf.add_n(terms) / sum(weights)
+
+
+def total_variation(image):
+    """Mean over pixels of the absolute differences to the right and lower neighbours.
+
+    The tutorial takes the sum, which grows with the picture while its other terms do
+    not: its weight of 30 is 30 * H * W here.
+
+    Args:
+        image: [B, H, W, C].
+
+    Returns:
+        A scalar, summed over channels.
+    """
+    return _variation(with_neighbours(image))
+
+
+def with_neighbours(image):
+    """Adds a row and a column to [B, H, W, C]: the neighbours of the last are equal."""
+    image = tf.convert_to_tensor(image)
+    image = tf.concat([image, image[:, -1:]], 1)
+    return tf.concat([image, image[:, :, -1:]], 2)
+
+
+def _variation(image):
+    """As `total_variation`, of [B, H + 1, W + 1, C]."""
+    batch, height, width, _ = tf.unstack(tf.shape(image) - [0, 1, 1, 0])
+
+    # Gradients of tf.slice take a seventh of the time of those of image[...].
+    def shifted(down, right):
+        return tf.slice(image, [0, down, right, 0], [-1, height, width, -1])
+
+    here = shifted(0, 0)
+    steps = [shifted(1, 0) - here, shifted(0, 1) - here]
+    total = tf.add_n([tf.reduce_sum(tf.abs(step)) for step in steps])
+    return total / tf.cast(batch * height * width, image.dtype)
+
+
+def temporal_loss(image, prior, trust):
+    """Mean squared distance of a frame to the one before, moved, where that is trusted.
+
+    Ruder et al. (2016), "Artistic style transfer for videos", eq. 7,
+    https://arxiv.org/abs/1604.08610.
+
+    Args:
+        image: [1, H, W, 3].
+        prior: the picture of the frame before, moved to where things are now, likewise.
+        trust: [1, H, W, 1] in [0, 1].
+    """
+    return tf.reduce_mean(trust * tf.square(image - prior))
+
+
+class Loss(NamedTuple):
+    """A loss of a picture, as a function of means over the positions of layers.
+
+    Attributes:
+        name: of its term.
+        layers: what it looks at; `PIXELS` is the picture, with a row and a column of
+            neighbours (see `with_neighbours`).
+        measure: (activations [1, H, W, C], what they are held to at these positions) ->
+            a mean over positions, float32 of any shape.
+        combine: (these means, one for each layer; what the whole picture is held to,
+            likewise) -> a scalar.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+    measure: Callable
+    combine: Callable
+
+
+def content(layers) -> Loss:
+    """The photo's activations: `content_loss`, its mean over layers."""
+
+    def combine(distances, _):
+        return tf.add_n(distances) / len(distances)
+
+    return Loss("content", layers, content_loss, combine)
+
+
+def style(layers, weights=()) -> Loss:
+    """The painting's correlations: `style_loss` of Gram matrices.
+
+    Positions may have guides, [R, H, W, 1]: Gram matrices are then of R regions.
+    """
+
+    def measure(features, guide):
+        if not isinstance(guide, tuple):
+            features = features * tf.cast(guide, features.dtype)
+        return gram_matrix(features)
+
+    def combine(grams, targets):
+        return style_loss(grams, targets, list(weights))
+
+    return Loss("style", layers, measure, combine)
+
+
+def variation() -> Loss:
+    """Smoothness: `total_variation`."""
+    return Loss("tv", (PIXELS,), lambda image, _: _variation(image), _first)
+
+
+def temporal() -> Loss:
+    """The frame before of a film: `temporal_loss`."""
+
+    def measure(image, held):
+        return temporal_loss(image[:, :-1, :-1], *held)
+
+    return Loss("temporal", (PIXELS,), measure, _first)
+
+
+def _first(means, _):
+    return means[0]

@@ -1,0 +1,86 @@
+"""A style as the stylizer knows it: means and second moments, and the way to them.
+
+The way is the linear optimal transport between Gaussians, as in Lu et al. (2019), "A
+closed-form solution to universal style transfer", https://arxiv.org/abs/1906.00668.
+"""
+
+import tensorflow as tf
+
+from tf_style.networks.losses import gram_matrix
+
+# Of what a style is known by: colours, and the activations of three layers.
+CHANNELS = (3, 32, 64, 128)
+CODE_SIZE = sum((channels + 1) ** 2 for channels in CHANNELS)
+# Least variance of any direction, relative to the style's mean, so that nothing which
+# a photo hardly has is blown up. Colours are few, and their faint ones matter.
+RIDGES = (1e-4, 1e-2, 1e-2, 1e-2)
+
+
+def second(values):
+    """Means over positions of [B, H, W, C] and of their products, [B, C + 1, C + 1].
+
+    A channel of ones at the end lets one matrix hold both.
+    """
+    return gram_matrix(tf.concat([values, tf.ones_like(values[..., :1])], -1))
+
+
+def split(code):
+    """Splits codes [B, CODE_SIZE] into second moments [B, C + 1, C + 1], a list."""
+    sizes = [(channels + 1) ** 2 for channels in CHANNELS]
+    parts = zip(tf.split(code, sizes, -1), CHANNELS)
+    return [tf.reshape(part, [-1, c + 1, c + 1]) for part, c in parts]
+
+
+def join(seconds):
+    """Joins second moments [B, C + 1, C + 1], a list, into codes [B, CODE_SIZE]."""
+    return tf.concat([tf.reshape(s, [tf.shape(s)[0], -1]) for s in seconds], -1)
+
+
+def _gaussian(second):
+    """Mean [B, 1, C] and covariance [B, C, C] of second moments [B, C + 1, C + 1]."""
+    mean, products = second[:, -1:, :-1], second[:, :-1, :-1]
+    return mean, products - tf.matmul(mean, mean, transpose_a=True)
+
+
+def transport(values, target, ridge, own=None):
+    """Moves activations to the target's mean and covariance by the shortest way.
+
+    Lu et al. (2019), eq. 9, with a ridge under both covariances. A picture's own
+    moments leave it as it is.
+
+    Args:
+        values: [B, H, W, C].
+        target: moments to reach, [B, C + 1, C + 1].
+        ridge: variance to add, relative to the target's mean one.
+        own: moments of the picture that `values` are a part of; None: the whole.
+
+    Returns:
+        [B, H, W, C].
+    """
+    channels = values.shape[-1]
+    mean, covariance = _gaussian(second(values) if own is None else own)
+    target_mean, target_covariance = _gaussian(target)
+    floor = ridge * tf.linalg.trace(target_covariance) / channels + 1e-8
+    floor = floor[:, None, None] * tf.eye(channels)
+    root = _power(target_covariance + floor, 0.5)
+    matrix = root @ _power(root @ (covariance + floor) @ root, -0.5) @ root
+    flat = tf.reshape(values, [tf.shape(values)[0], -1, channels])
+    moved = tf.matmul(flat, matrix) + (target_mean - tf.matmul(mean, matrix))
+    return tf.reshape(moved, tf.shape(values))
+
+
+def _power(matrix, exponent):
+    """Power of symmetric [B, C, C], with a floor under its eigenvalues."""
+    values, vectors = tf.linalg.eigh(matrix)
+    values = tf.maximum(values, 1e-6 * values[:, -1:] + 1e-12)
+    scaled = vectors * (values**exponent)[:, None]
+    return tf.matmul(scaled, vectors, transpose_b=True)
+
+
+def statistics(code):
+    """Means and standard deviations of codes [B, CODE_SIZE], [B, 2 * channels]."""
+    parts = []
+    for mean, covariance in map(_gaussian, split(code)):
+        variance = tf.maximum(tf.linalg.diag_part(covariance), 0)
+        parts += [mean[:, 0], tf.sqrt(variance + 1e-6)]
+    return tf.concat(parts, -1)

@@ -1,0 +1,80 @@
+"""The built-in backbone: VGG-19's shape at a quarter of its channels.
+
+It was distilled from VGG-19 by `training/distill.py`, so that its layers can stand in
+for VGG-19's of the same names, up to block5_conv1. MODEL_CARD.md says how well they do.
+"""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+# Kernels and biases as float16, keyed `block1_conv1/kernel` and so on.
+WEIGHTS = Path(__file__).with_name("small_vgg.npz")
+
+CHANNELS = (16, 32, 64, 128, 128)  # of each block
+
+
+def layer_names(convs):
+    """Returns Keras' names for layers, from the numbers of convolutions in blocks."""
+    return tuple(
+        f"block{block}_conv{conv}"
+        for block, count in enumerate(convs, start=1)
+        for conv in range(1, count + 1)
+    )
+
+
+LAYERS = layer_names((2, 2, 4, 4, 1))
+
+
+class ReflectedConv2D(keras.layers.Conv2D):
+    """A 3x3 convolution that sees [B, H, W, C] mirrored beyond its rim."""
+
+    def call(self, inputs):
+        """Returns as many positions as there are in `inputs`."""
+        # Slices take half the time of `tf.pad`.
+        rows = tf.concat([inputs[:, 1:2], inputs, inputs[:, -2:-1]], 1)
+        return super().call(tf.concat([rows[:, :, 1:2], rows, rows[:, :, -2:-1]], 2))
+
+
+def build(border="zeros", layers=LAYERS, dtype="float32", start="he_normal"):
+    """Builds the network, with Keras' names for VGG-19's layers.
+
+    Args:
+        border: what layers see beyond a picture's rim: "zeros", as VGG-19 was trained,
+            or "reflect", which leaves no trace at the rim.
+        layers: the first so many of `LAYERS`.
+        dtype: as of Keras' layers.
+        start: initializer of the kernels.
+    """
+    features = image = keras.Input((None, None, 3))
+    for name in layers:
+        block = int(name[len("block")])
+        if block > 1 and name.endswith("conv1"):
+            pool = keras.layers.MaxPooling2D(
+                2, name=f"block{block - 1}_pool", dtype=dtype
+            )
+            features = pool(features)
+        kind = ReflectedConv2D if border == "reflect" else keras.layers.Conv2D
+        features = kind(
+            CHANNELS[block - 1],
+            3,
+            padding="valid" if border == "reflect" else "same",
+            activation="relu",
+            kernel_initializer=start,
+            name=name,
+            dtype=dtype,
+        )(features)
+    return keras.Model(image, features)
+
+
+def load(*args, layers=LAYERS, **kwargs):
+    """Builds the network with the weights that ship; arguments as for `build`."""
+    # Zeros, since random kernels take longer to draw than the real ones to read.
+    network = build(*args, layers=layers, start="zeros", **kwargs)
+    with np.load(WEIGHTS) as weights:
+        for name in layers:
+            parts = [weights[f"{name}/{part}"] for part in ("kernel", "bias")]
+            network.get_layer(name).set_weights([p.astype(np.float32) for p in parts])
+    return network

@@ -1,0 +1,208 @@
+"""The loop of the slow methods: from coarse to fine, downhill step by step.
+
+It knows pictures, objectives and optimizers, and nothing of what an objective measures.
+It neither prints nor touches files.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_style import images
+
+# How often in a row the rate is halved before a diverging run is given up. Adam moves a
+# pixel by the rate at most, so after five halvings it is nearly standing still.
+PATIENCE = 5
+
+
+class State(NamedTuple):
+    """All that the optimisation needs to go on where it was; nothing else is random."""
+
+    index: int  # updates made so far, over all scales
+    image: np.ndarray  # [1, H, W, 3]; the picture to measure next
+    rate: float
+    best: np.ndarray | None = None  # at this scale
+    best_losses: dict[str, float] = {"total": np.inf}
+    failures: int = 0  # in a row, as `PATIENCE` counts them
+    # What the optimizer remembers, flat; empty: nothing yet.
+    optimizer_state: list[np.ndarray] = []
+
+
+class Step(NamedTuple):
+    """A picture on the way, and how good it is."""
+
+    index: int  # updates made before it, over all scales
+    size: tuple[int, int]  # height and width at this scale
+    losses: dict[str, float]  # weighted, and their "total"
+    image: tf.Tensor  # [1, H, W, 3]; the picture that these losses were measured on
+    best: tf.Tensor  # the picture of least total loss so far at this scale
+    best_losses: dict[str, float]  # of that picture
+    note: str  # what the user should know, mostly empty
+    # Returns the `State` after this step; to be asked before the next one.
+    state: Callable[[], State]
+    progress: float = 0.0  # share of the work done; large scales take longer
+
+
+def optimize(state, scales, problem_at, optimizer, stop) -> Iterator[Step]:
+    """Optimises a picture at one size after the other.
+
+    Args:
+        state: the `State` to begin with, of which the picture has one of the sizes.
+        scales: a list of `pyramid.Scale`.
+        problem_at: returns the objective at a size, and its targets.
+        optimizer: an `optimizers.Adam` or `LBFGS`.
+        stop: a `system.stop.StopToken`, looked at after each step.
+
+    Yields:
+        The picture before each update, and the last one: for a number of steps, one
+        more than that; with a time budget, as often as it allows.
+
+    Raises:
+        ValueError: the loss of the first picture is not finite.
+    """
+    done = [scale.size for scale in scales].index(state.image.shape[1:3])
+    for scale in scales[done:]:
+        if state.image.shape[1:3] != scale.size:
+            image = images.resize(state.best, *scale.size)
+            state = State(state.index, image, optimizer.rate)
+        objective, targets = problem_at(scale.size)
+        pace = _Pace(scale, stop)
+        state = yield from _descend(state, objective, targets, optimizer, pace)
+        if stop.requested or not pace.leaves_time_for_another_scale():
+            return
+
+
+def _descend(state, objective, targets, optimizer, pace):
+    """Optimises at one size; returns the state at the end."""
+    scale, guard, index = pace.scale, _Guard(state), state.index
+    image = tf.constant(state.image)
+    memory = _restored(optimizer.start(image), state.optimizer_state)
+    while index < scale.stop + scale.last and not pace.is_over():
+        began, measured = time.monotonic(), image
+        if index < scale.stop:
+            losses, gradient = objective.differentiate(image, targets)
+            image, memory = optimizer.step(image, gradient, memory, guard.rate)
+        else:
+            losses = objective.measure(image, targets)
+        # One wait for the device per step: the loss decides what is kept.
+        losses = {name: float(loss) for name, loss in losses.items()}
+        if note := guard.judge(index, measured, losses):
+            image, memory = guard.best, optimizer.start(guard.best)
+        pace.count(time.monotonic() - began)
+        made = min(index + 1, scale.stop)
+        yield Step(
+            index,
+            scale.size,
+            losses,
+            measured,
+            guard.best,
+            guard.best_losses,
+            note,
+            lambda: guard.state(made, image, memory),
+            pace.progress(index),
+        )
+        if guard.gave_up or pace.stop.requested:
+            break
+        index += 1
+    return guard.state(index, image, ())
+
+
+class _Guard:
+    """Keeps the best picture of a scale; goes back to it where the loss is not finite.
+
+    The rate is then halved.
+    """
+
+    def __init__(self, state):
+        self.best = None if state.best is None else tf.constant(state.best)
+        self.best_losses = state.best_losses
+        self._rate, self._failures = state.rate, state.failures
+
+    @property
+    def rate(self):
+        return tf.constant(self._rate, tf.float32)
+
+    @property
+    def gave_up(self):
+        return self._failures == PATIENCE
+
+    def judge(self, index, image, losses):
+        """Takes note of a step; returns what to tell if it went wrong, mostly empty."""
+        if losses["total"] < self.best_losses["total"]:
+            self.best, self.best_losses, self._failures = image, losses, 0
+        elif not np.isfinite(losses["total"]):
+            if self.best is None:
+                raise ValueError(
+                    f"the loss of the first picture is not finite ({losses}); "
+                    "use smaller weights, or check the backbone's weights"
+                )
+            self._failures += 1
+            self._rate /= 2
+            note = (
+                f"the loss was not finite at step {index}; went back to the best "
+                f"picture and halved the rate to {self._rate:g}"
+            )
+            if self.gave_up:
+                note = f"stopped: {note}, {PATIENCE} times without help"
+            return note
+        return ""
+
+    def state(self, index, image, memory):
+        """Returns the `State` from which to make update `index`."""
+        return State(
+            index,
+            image.numpy(),
+            self._rate,
+            self.best.numpy(),
+            self.best_losses,
+            self._failures,
+            [tensor.numpy() for tensor in tf.nest.flatten(memory)],
+        )
+
+
+class _Pace:
+    """Tells how far a scale is, and when its share of a time budget is spent."""
+
+    def __init__(self, scale, stop):
+        self.scale, self.stop = scale, stop
+        self._last = self._slowest = 0.0  # seconds of a step; the first one compiles
+        self._next_scale = 0.0  # seconds that it would take to begin
+
+    def count(self, seconds):
+        """Takes note of the seconds that a step took."""
+        self._last, self._slowest = seconds, max(self._slowest, seconds)
+        # It measures its targets too, and may compile.
+        self._next_scale = self._slowest + seconds * (2 * self.scale.growth - 1)
+
+    def is_over(self):
+        """Tells whether the next step would take more than the scale's share of time.
+
+        Who has no time for the next scale spends it here.
+        """
+        if self.stop.seconds_left(self.scale.after) >= self._last or not self._last:
+            return False
+        left = self.stop.seconds_left()
+        return left < self._last or left >= self._next_scale
+
+    def leaves_time_for_another_scale(self):
+        """Tells whether the next scale can begin within the budget."""
+        return self.stop.seconds_left() >= self._next_scale
+
+    def progress(self, index):
+        """Returns the share of the work that is done."""
+        if self.scale.stop == sys.maxsize:
+            return self.stop.spent
+        return self.scale.progress(index)
+
+
+def _restored(fresh, arrays):
+    """Returns what the optimizer remembers, from what `_Guard.state` made of it."""
+    return (
+        tf.nest.pack_sequence_as(fresh, [*map(tf.constant, arrays)])
+        if arrays
+        else fresh
+    )

@@ -1,0 +1,60 @@
+"""How much memory an optimisation needs, and pieces small enough for what there is."""
+
+from tf_style.system import hardware
+
+# Sides of pieces to choose from: the smaller cost less memory and more time.
+SIDES = (512, 256)
+# Bytes per pixel of what the optimisation holds beside the network's activations: the
+# picture, the best one, gradients, the past of the optimizer.
+PIXEL_BYTES = 240
+# Bytes per number of a block's first layer, for its Gram matrix and for gradients;
+# this and the above fit what was measured at 1024 and 2048 pixels.
+PASSING_BYTES = 12
+# What TensorFlow and the weights take, and a part of what is free that is left alone.
+BASE_BYTES = 4e8
+MARGIN = 0.1
+
+
+def estimate_memory(extract, size, side=0):
+    """Estimates the bytes that an optimisation needs.
+
+    Args:
+        extract: a `features.Backbone`.
+        size: height and width of the picture.
+        side: of the pieces; 0 for the whole.
+    """
+    blocks, positions, longest = list(extract.blocks), size[0] * size[1], max(size)
+    need, piece = BASE_BYTES + PIXEL_BYTES * positions, 0
+    while side and len(blocks) > 1 and longest > side + 1:
+        piece = max(piece, _differentiating(blocks[:1], side**2))
+        block = blocks.pop(0)
+        positions, longest = positions / 4, longest / 2
+        # What it passes on, and the gradient by that.
+        need += 2 * positions * block.channels[-1] * block.itemsize
+    return need + piece + _differentiating(blocks, positions)
+
+
+def _differentiating(blocks, positions):
+    """Estimates the bytes that going there and back through blocks takes."""
+    need = PASSING_BYTES * positions * blocks[0].channels[0]
+    for block in blocks:
+        computed = sum(block.channels) + block.channels[-1] / 4  # with the pooled
+        need += positions * computed * block.itemsize
+        positions /= 4
+    return need
+
+
+def choose_side(extract, size):
+    """Returns 0 if the whole of a picture of `size` fits into memory, or else a side.
+
+    Where the machine does not say what it has, all fits.
+    """
+    free = hardware.free_memory()
+    if free is None:
+        return 0
+    fitting = (
+        side
+        for side in (0, *SIDES)
+        if estimate_memory(extract, size, side) < (1 - MARGIN) * free
+    )
+    return next(fitting, SIDES[-1])

@@ -1,0 +1,73 @@
+"""Which sizes a slow method works at, from coarse to fine, and how long at each."""
+
+import math
+import sys
+from typing import NamedTuple
+
+import numpy as np
+
+# Longest side of the first of as many sizes as a picture needs: where the large strokes
+# are laid, whatever the size it will come to.
+COARSEST_SIDE = 256
+
+
+class Scale(NamedTuple):
+    """A size to work at, and how long."""
+
+    size: tuple[int, int]  # height and width
+    start: int  # updates made when it begins and when it ends, over all scales
+    stop: int
+    last: bool
+    before: float  # shares of the work that are done when it begins and when it ends;
+    after: float  # a step costs as much as the scale has pixels
+    growth: float  # pixels of the next scale, as a multiple of its own
+
+    def progress(self, index):
+        """Returns the share of the work that is done after `index` updates."""
+        share = (index - self.start) / (self.stop - self.start)
+        return self.before + share * (self.after - self.before)
+
+
+def plan(size, config, is_seen):
+    """Shares the steps, or the time budget, among sizes.
+
+    Args:
+        size: height and width of the photo.
+        config: has `steps`, `time_budget` and `scales`.
+        is_seen: tells whether the network can see pictures of a size, and styles beside
+            them.
+
+    Returns:
+        A list of `Scale`, from coarse to fine.
+    """
+    sizes = _sizes(size, config, is_seen)
+    # A time budget gives all sizes the time for as many.
+    steps = len(sizes) if config.time_budget else config.steps
+    parts = np.array_split(range(steps), len(sizes))
+    pixels = [height * width for height, width in sizes]
+    work = np.cumsum([0] + [len(p) * n for p, n in zip(parts, pixels, strict=True)])
+    scales = []
+    for number, (size, part) in enumerate(zip(sizes, parts)):
+        start, stop = int(part[0]), int(part[-1]) + 1
+        if config.time_budget:  # It ends a scale before that many steps.
+            start, stop = 0, sys.maxsize
+        before, after = work[number : number + 2] / work[-1]
+        last = number == len(sizes) - 1
+        growth = 1.0 if last else pixels[number + 1] / pixels[number]
+        scales.append(Scale(size, start, stop, last, before, after, growth))
+    return scales
+
+
+def _sizes(size, config, is_seen):
+    """Returns sizes, each twice the one before, that the network can see."""
+    scales = config.scales
+    scales = scales or 1 + max(0, math.ceil(math.log2(max(size) / COARSEST_SIDE)))
+    sizes = [
+        tuple(max(1, round(side / 2**halvings)) for side in size)
+        for halvings in reversed(range(scales))
+    ]
+    sizes = list(dict.fromkeys(sizes))  # A pixel cannot be halved.
+    sizes = [s for s in sizes if is_seen(s)] or sizes[-1:]
+    if config.time_budget:
+        return sizes
+    return sizes[-config.steps :]  # none goes without a step

@@ -1,0 +1,274 @@
+"""The objective of pictures that do not fit into memory: exact, a tile at a time.
+
+All losses are functions of means over positions. One pass adds those means up, block by
+block of the network, and keeps only what each block hands to the next; a second goes
+back through the blocks, runs each tile once more and pushes the derivative of the whole
+through it, as in Chen et al. (2016), "Training Deep Nets with Sublinear Memory Cost",
+https://arxiv.org/abs/1604.06174. Deep blocks see a picture that pooling has made small;
+they run once and whole. A tile sees its neighbours as far as its activations depend on
+them, so nothing differs from the whole but the order of sums.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_style.images.tiles import tiles
+from tf_style.networks.losses import PIXELS, with_neighbours
+from tf_style.optimization.objective import weigh
+from tf_style.optimization.tracing import Traced
+
+
+class TiledObjective:
+    """As `objective.Objective`, for pictures of any size.
+
+    Args:
+        extract: a `networks.backbone.Backbone`.
+        terms: a list of (weight, `Loss`).
+        side: of the tiles, in positions of each block, which are pixels in the first.
+    """
+
+    def __init__(self, extract, terms, side):
+        self.extract = extract
+        self._terms = terms
+        self._side = side
+        # The last block hands nothing on, so it runs whole.
+        self._blocks = [_Block(block, terms) for block in extract.blocks[:-1]]
+        self._finish = {}
+
+    def activations(self, picture, layers):
+        """As of `Objective`."""
+        found = {}
+
+        def keep(tile, entry, activations):
+            for layer in layers:
+                if layer in activations:
+                    if layer not in found:
+                        found[layer] = _like(activations[layer], entry.shape[1:3])
+                    tile.own(found[layer])[:] = activations[layer].numpy()
+
+        rest = self._look(picture, keep)
+        return [found[layer] if layer in found else rest[layer] for layer in layers]
+
+    def statistics(self, picture, loss):
+        """As of `Objective`."""
+        sums = {}
+
+        def add(tile, _, activations):
+            for layer in loss.layers:
+                if layer in activations:
+                    mean = tile.share * loss.measure(activations[layer], ())
+                    sums[layer] = sums.get(layer, 0.0) + mean
+
+        rest = self._look(picture, add)
+        return [
+            sums[layer] if layer in sums else loss.measure(rest[layer], ())
+            for layer in loss.layers
+        ]
+
+    def measure(self, image, targets):
+        """As of `Objective`."""
+        losses, _, _ = self._forward(image, targets)
+        return losses
+
+    def differentiate(self, image, targets):
+        """As of `Objective`."""
+        losses, entries, upstream = self._forward(image, targets)
+        return losses, self._backward(entries, targets, *upstream)
+
+    def _look(self, picture, visit):
+        """Visits the activations of all tiles; returns those of what runs whole."""
+
+        def look(block, entry, tile):
+            activations, handed_on = block.look(entry, tile)
+            visit(tile, entry, activations)
+            return handed_on
+
+        entries = self._walk(picture, look)
+        return self._run_rest(len(entries) - 1, entries[-1])
+
+    def _walk(self, picture, visit):
+        """Visits all tiles of the blocks that see too much for one tile.
+
+        `visit(block, entry, tile)` returns what the block hands on of the tile.
+
+        Returns:
+            What each of these blocks sees, and the one after them.
+        """
+        entries = [np.asarray(picture)]
+        for block in self._blocks:
+            entry, room = entries[-1], None
+            if len(cut := block.cut(entry, self._side)) == 1:
+                break
+            for tile in cut:
+                handed_on = visit(block, entry, tile)
+                if room is None:
+                    room = _like(handed_on, [side // 2 for side in entry.shape[1:3]])
+                tile.shrunk(2).own(room)[:] = handed_on.numpy()
+            entries.append(room)
+        return entries
+
+    def _run_rest(self, done, features):
+        """Returns the activations of the blocks after the first `done`."""
+        found = {PIXELS: with_neighbours(features)} if not done else {}
+        for block in self.extract.blocks[done:]:
+            activations, features = block(features)
+            found |= activations
+        return found
+
+    def _forward(self, image, targets):
+        """Returns the losses, what `_walk` does, and the derivatives to go back."""
+        means = [[()] * len(loss.layers) for _, loss in self._terms]
+        rest = [target._replace(local=[*target.local]) for target in targets]
+
+        def add(block, entry, tile):
+            found, handed_on = block.measure(entry, tile, targets)
+            for (term, index), mean in zip(block.places, found):
+                mean = tile.share * mean
+                before = means[term][index]
+                if not isinstance(before, tuple):
+                    mean += before
+                means[term][index] = mean
+                rest[term].local[index] = ()
+            return handed_on
+
+        entries = self._walk(image, add)
+        done = len(entries) - 1
+        if done not in self._finish:
+            self._finish[done] = Traced(
+                lambda *arguments: self._weigh_rest(done, *arguments)
+            )
+        losses, *upstream = self._finish[done](entries[-1], means, rest)
+        return losses, entries, upstream
+
+    def _weigh_rest(self, done, entry, means, targets):
+        """Runs the blocks after the first `done`, and weighs the means of all.
+
+        Returns:
+            The losses, and the derivatives of their total by `means` and `entry`.
+        """
+        with tf.GradientTape() as tape:
+            tape.watch([means, entry])
+            activations = self._run_rest(done, entry)
+            complete = [
+                [
+                    (
+                        loss.measure(activations[layer], local)
+                        if isinstance(mean, tuple)  # It was not measured yet.
+                        else mean
+                    )
+                    for layer, local, mean in zip(loss.layers, target.local, known)
+                ]
+                for (_, loss), target, known in zip(self._terms, targets, means)
+            ]
+            losses = weigh(self._terms, complete, targets)
+        return losses, *tape.gradient(losses["total"], (means, entry))
+
+    def _backward(self, entries, targets, by_means, by_entry):
+        """Returns the gradient of the total by the pixels, [1, H, W, 3]."""
+        entries.pop()
+        for block in reversed(self._blocks[: len(entries)]):
+            # Out of the list too, so that it needs no memory once it is used.
+            entry, by_handed_on = entries.pop(), by_entry
+            by_entry = np.zeros_like(entry)
+            for tile in block.cut(entry, self._side):
+                gradient = block.differentiate(
+                    entry, tile, targets, by_means, by_handed_on
+                )
+                before = tile.seen(by_entry)
+                # NumPy itself would add bfloat16 one by one.
+                before[:] = (gradient + before).numpy()
+        return by_entry
+
+
+class _Block:
+    """One block of the network, run on tiles.
+
+    Args:
+        block: a `networks.backbone.Block`.
+        terms: of the objective.
+
+    Attributes:
+        places: (index of the term, index among its layers) of what it measures.
+    """
+
+    def __init__(self, block, terms):
+        self._block = block
+        self._layers = {*block.layers} | ({PIXELS} if block.is_first else set())
+        self.places = [
+            (term, index)
+            for term, (_, loss) in enumerate(terms)
+            for index, layer in enumerate(loss.layers)
+            if layer in self._layers
+        ]
+        self._losses = [terms[term][1] for term, _ in self.places]
+        self._named = [terms[term][1].layers[index] for term, index in self.places]
+        self._run = Traced(self._measure)
+        self._run_back = Traced(self._differentiate)
+        self.look_at = Traced(self._own_activations)
+
+    def cut(self, entry, side):
+        """Cuts what the block sees into a list of tiles."""
+        # Each convolution of 3x3 sees one position further.
+        return list(tiles(*entry.shape[1:3], side, halo=len(self._block.channels)))
+
+    def look(self, entry, tile):
+        """Returns a tile's own activations by layer, and what it hands on."""
+        return self.look_at(tile.seen(entry), tile.inside)
+
+    def measure(self, entry, tile, targets):
+        """Returns the means over a tile's own positions, and what it hands on."""
+        return self._run(tile.seen(entry), tile.inside, self._local(tile, targets))
+
+    def differentiate(self, entry, tile, targets, by_means, by_handed_on):
+        """Pushes the derivatives by what a tile gives through the tile.
+
+        Returns:
+            The derivative by what the tile sees.
+        """
+        return self._run_back(
+            tile.seen(entry),
+            tile.inside,
+            self._local(tile, targets),
+            [by_means[term][index] * tile.share for term, index in self.places],
+            tile.shrunk(2).own(by_handed_on),
+        )
+
+    def _local(self, tile, targets):
+        """Cuts a tile's own positions out of what it is held to."""
+        local = [targets[term].local[index] for term, index in self.places]
+        return tf.nest.map_structure(tile.own, local)
+
+    def _own_activations(self, seen, inside):
+        """Returns what belongs to a tile's own positions, by layer, and the pooled."""
+
+        def own(features, inside, neighbours=0):
+            top, left, height, width = tf.unstack(inside)
+            size = [-1, height + neighbours, width + neighbours, -1]
+            # Its gradient takes a twentieth of the time of that of features[...].
+            return tf.slice(features, [0, top, left, 0], size)
+
+        activations, handed_on = self._block(seen)
+        found = {layer: own(activations[layer], inside) for layer in self._block.layers}
+        if PIXELS in self._named:
+            found[PIXELS] = own(with_neighbours(seen), inside, neighbours=1)
+        return found, own(handed_on, inside // 2)
+
+    def _measure(self, seen, inside, local):
+        activations, handed_on = self._own_activations(seen, inside)
+        means = [
+            loss.measure(activations[layer], held)
+            for loss, layer, held in zip(self._losses, self._named, local)
+        ]
+        return means, handed_on
+
+    def _differentiate(self, seen, inside, local, by_means, by_handed_on):
+        with tf.GradientTape() as tape:
+            tape.watch(seen)
+            means, handed_on = self._measure(seen, inside, local)
+        return tape.gradient([*means, handed_on], seen, [*by_means, by_handed_on])
+
+
+def _like(features, size):
+    """Returns an array of a size for tiles such as this."""
+    kind = features.dtype.as_numpy_dtype
+    return np.empty((1, *size, features.shape[-1]), kind)

@@ -1,0 +1,40 @@
+"""Compiling a function once for pictures of all sizes."""
+
+import tensorflow as tf
+
+
+class Traced:
+    """A `tf.function` that is traced once for each structure of its arguments.
+
+    Heights and widths stay open. So a job over pictures of many sizes neither traces
+    anew nor keeps a graph for each of them.
+
+    Args:
+        function: takes tensors, arrays, and lists of them.
+    """
+
+    def __init__(self, function):
+        self._function = function
+        self._compiled = {}
+
+    def __call__(self, *arguments):
+        specs = tf.nest.map_structure(_of_any_size, arguments)
+        key = str(specs)
+        if key not in self._compiled:
+            self._compiled[key] = tf.function(self._function, input_signature=specs)
+        return self._compiled[key](*arguments)
+
+    @property
+    def count(self):
+        """How often the function was traced."""
+        return len(self._compiled)
+
+
+def _of_any_size(value):
+    """Returns the `tf.TensorSpec` of a value: [B, None, None, C] of activations."""
+    shape, kind = value.shape, tf.as_dtype(value.dtype)
+    if len(shape) == 4:
+        shape = [shape[0], None, None, shape[3]]
+    elif len(shape) == 1 and kind != tf.int32:  # a picture as a vector
+        shape = [None]
+    return tf.TensorSpec(shape, kind)

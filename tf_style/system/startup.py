@@ -1,0 +1,41 @@
+"""Importing TensorFlow without its start-up messages."""
+
+import contextlib
+import os
+import sys
+
+from tf_style.system import files
+
+
+def import_quietly(load, verbose=False):
+    """Returns what `load` returns, which imports modules that need TensorFlow.
+
+    Args:
+        load: a function without arguments.
+        verbose: whether TensorFlow may say what it likes, now and later.
+    """
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    if not verbose:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with contextlib.nullcontext() if verbose else silenced():
+        loaded = load()
+        import tensorflow as tf
+
+        # The search for graphics cards prints too, at the first use of TensorFlow.
+        tf.config.list_physical_devices()
+    if not verbose:
+        tf.get_logger().setLevel("ERROR")
+    return loaded
+
+
+@contextlib.contextmanager
+def silenced():
+    """Closes stderr even for C++ code, which knows nothing of `sys.stderr`."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    files.discard_output(2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

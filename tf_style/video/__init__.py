@@ -1,0 +1,1 @@
+"""Films: read and written frame by frame, and what moves in them."""

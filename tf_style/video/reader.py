@@ -1,0 +1,226 @@
+"""Films, read frame by frame: any that FFmpeg knows, through PyAV, and moving GIFs.
+
+Times are in seconds.
+"""
+
+import contextlib
+import importlib.util
+import itertools
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from tf_style import images
+from tf_style.images import decode
+from tf_style.system import files
+
+# Endings by which films are known; GIF if it moves.
+READABLE = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
+WRITABLE = (".gif", ".mp4")
+
+
+# PyAV's names of the matrices of colour that files tell by number (ITU-T H.273, 8.3).
+COLOUR_SPACES = {
+    1: "ITU709",
+    4: "FCC",
+    5: "ITU601",
+    6: "ITU601",
+    7: "SMPTE240M",
+    9: "BT2020",
+    10: "BT2020",
+}
+
+
+class Frame(NamedTuple):
+    """A frame of a film."""
+
+    image: np.ndarray  # uint8 RGB, [H, W, 3]
+    time: Fraction  # since the first
+    duration: Fraction
+
+
+class Film(NamedTuple):
+    """A film that is being read."""
+
+    rate: Fraction  # frames a second, in the mean
+    count: int  # of frames, as far as the file knows; 0 if it does not
+    duration: float  # in seconds, as the file says; its sound may be longer
+    frames: Iterator[Frame]
+
+
+def is_film(source):
+    """Tells whether a source is a film: by its ending, and a GIF by what is in it."""
+    ending = ending_of(source)
+    if ending != ".gif":
+        return ending in READABLE
+    try:
+        return decode.is_animated(images.fetch(source))
+    except Exception:  # Decoders raise nearly anything; who reads it will say so.
+        return False
+
+
+def ending_of(source):
+    """Returns the ending of a path or URL in small letters."""
+    return Path(str(source).split("?")[0]).suffix.lower()
+
+
+def check(path, verb="write"):
+    """Tells early if a film cannot be written to a path, or read from it.
+
+    Raises:
+        ValueError: its ending is that of no film.
+        ImportError: it is no GIF, and PyAV is not installed.
+    """
+    endings = WRITABLE if verb == "write" else READABLE
+    ending = ending_of(path)
+    if ending not in endings:
+        raise ValueError(
+            f"cannot {verb} {path}: the ending of a film must be one of "
+            f"{', '.join(endings)}"
+        )
+    if ending != ".gif" and importlib.util.find_spec("av") is None:
+        raise ImportError(
+            f"cannot {verb} {path}: {ending} needs PyAV; get it with "
+            "pip install 'tf_style[video]', or use .gif"
+        )
+
+
+@contextlib.contextmanager
+def opened(source, max_side=0):
+    """Gives the `Film` of a source, whose frames are read as they are asked for.
+
+    Frames are turned upright and converted to sRGB.
+
+    Args:
+        source: path or URL.
+        max_side: longest side in pixels to shrink frames to; 0 keeps the size.
+
+    Raises:
+        ValueError: it is no film, or, while frames are read, one is damaged; one line
+            that names it, whatever the decoder raised.
+        OSError: it cannot be read.
+        ImportError: it is no GIF, and PyAV is not installed.
+    """
+    path = images.fetch(source)
+    check(source, "read")
+    if not path.stat().st_size:
+        raise ValueError(f"{source} is empty (0 bytes)")
+    open_it = _opened_gif if ending_of(source) == ".gif" else _opened_by_ffmpeg
+    with open_it(source, path, max_side) as film:
+        yield film
+
+
+def load_first(source, max_side=0):
+    """Reads the first frame as `images.load_picture`; the checksum is the film's.
+
+    Raises:
+        ValueError, OSError, ImportError: as `opened`.
+    """
+    if ending_of(source) == ".gif":  # It needs no look at the others.
+        return images.load_picture(source, max_side)
+    with opened(source, max_side) as film:
+        first = next(film.frames, None)
+    if first is None:
+        raise ValueError(f"{source} has no frames")
+    pixels = images.to_float(first.image)
+    return images.Picture(pixels, None, files.sha256(images.fetch(source)))
+
+
+@contextlib.contextmanager
+def _opened_gif(source, path, max_side):
+    with decode.opened_animation(source, path) as (durations, frames):
+
+        def shrink(image):
+            if max_side and max(image.size) > max_side:
+                size = images.fit(image.size, max_side)
+                image = image.resize(size, Image.Resampling.LANCZOS)
+            return np.asarray(image)
+
+        def found():
+            time = Fraction(0)
+            for image, milliseconds in zip(frames, durations):
+                with decode.explained(source):
+                    image = shrink(image)
+                duration = Fraction(milliseconds, 1000)
+                yield Frame(image, time, duration)
+                time += duration
+
+        rate = Fraction(1000 * len(durations), sum(durations))
+        yield Film(rate, len(durations), sum(durations) / 1000, found())
+
+
+@contextlib.contextmanager
+def _opened_by_ffmpeg(source, path, max_side):
+    import av  # optional, and slow to load
+
+    with contextlib.ExitStack() as stack:
+        try:
+            container = stack.enter_context(av.open(str(path)))
+            streams = container.streams.video
+            if streams:
+                streams[0].thread_type = "AUTO"
+                rate = streams[0].average_rate or streams[0].guessed_rate
+                rate, count = Fraction(rate or 25), streams[0].frames
+                seconds = (container.duration or 0) / av.time_base
+        except MemoryError:
+            raise
+        except Exception as error:  # FFmpeg's need not be PyAV's.
+            raise ValueError(f"{source} is not a film that can be read") from error
+        if not streams:
+            raise ValueError(f"{source} has no picture, only sound")
+        yield Film(rate, count, seconds, _decoded(source, container, rate, max_side))
+
+
+def _decoded(source, container, rate, max_side):
+    decoded, first, time = container.decode(video=0), None, Fraction(-1)
+    size = None
+    for index in itertools.count():
+        with _explained(source, index):
+            frame = next(decoded, None)
+        if frame is None:
+            return
+        now = None if frame.pts is None else frame.pts * frame.time_base
+        first = now if first is None else first
+        # Some files have frames without a time, or two of the same.
+        later = time + 1 / rate if now is None else now - (first or 0)
+        if index and later <= time:
+            continue
+        time = max(later, Fraction(0))
+        duration = Fraction(frame.duration or 0) * frame.time_base
+        if not size:  # Of all frames, even where the film changes it.
+            size = frame.width, frame.height
+            if max_side and max(size) > max_side:
+                size = images.fit(size, max_side)
+        with _explained(source, index):
+            image = _upright_rgb(frame, size)
+        yield Frame(image, time, duration or 1 / rate)
+
+
+@contextlib.contextmanager
+def _explained(source, index):
+    """Turns whatever a decoder raises over a frame into one line."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise ValueError(
+            f"{source}: frame {index} cannot be decoded: {reason}"
+        ) from error
+
+
+def _upright_rgb(frame, size):
+    # Who does not tell means BT.601 in small films, and BT.709 in large ones.
+    untold = "ITU709" if frame.height >= 720 else "ITU601"
+    frame = frame.reformat(
+        *size,
+        "rgb24",
+        src_colorspace=COLOUR_SPACES.get(frame.colorspace, untold),
+        interpolation="LANCZOS",
+    )
+    return np.rot90(frame.to_ndarray(), round(frame.rotation / 90))
