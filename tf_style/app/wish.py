@@ -6,19 +6,18 @@ from pathlib import Path
 
 from tf_style.config import (
     INITS,
-    MAX_SIDE,
-    MODES,
     PRESERVED,
     GatysConfig,
     HubConfig,
-    Job,
 )
+from tf_style.jobs import modes
+from tf_style.jobs.job import Job
 
 # The longest side in pixels that each mode paints here. A larger picture takes the slow
 # path minutes on a processor, and others wait for it.
 MOST_SIDE = {"hub": 2048, "gatys": 1024, "compare": 1024}
 LEAST_SIDE = 128
-SIDE = MAX_SIDE["gatys"]
+SIDE = modes.gatys.MAX_SIDE
 MOST_STYLES = 4
 MOST_STEPS = 1000
 # As configs/quick.flags has it: most of the way, in less than a minute.
@@ -54,7 +53,7 @@ class Wish:
             raise ValueError(
                 f"{len(self.styles)} styles are too many; mix at most {MOST_STYLES}"
             )
-        _choice("mode", self.mode, MODES)
+        _choice("mode", self.mode, modes.MODES)
         _choice("colours", self.colors, PRESERVED)
         _choice("beginning", self.init, INITS)
         _range("strength", self.strength, 0, 1)

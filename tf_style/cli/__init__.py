@@ -13,19 +13,16 @@ from dataclasses import fields, replace
 from absl import app, flags, logging
 
 from tf_style.config import (
-    ENGINES,
     INITS,
-    MAX_SIDE,
-    MODES,
     OPTIMIZERS,
     POOLINGS,
     PRECISIONS,
     PRESERVED,
     GatysConfig,
     HubConfig,
-    Job,
-    engines,
 )
+from tf_style.jobs import modes
+from tf_style.jobs.job import EXECUTORS, Job
 from tf_style.system import files, startup
 from tf_style.system.stop import StopToken
 
@@ -37,12 +34,15 @@ _JOB = {
     field.name: field.default
     for field in fields(Job)
     if field.name
-    in ("checkpoint_every", "dry_run", "engine", "resume", "save_every", "timelapse")
+    in ("checkpoint_every", "dry_run", "executor", "resume", "save_every", "timelapse")
 }
-_SIDES = ", ".join(f"{side} for {mode}" for mode, side in MAX_SIDE.items())
+_SIDES = ", ".join(f"{m.MAX_SIDE} for {name}" for name, m in modes.MODES.items())
 
 flags.DEFINE_enum(
-    "mode", "hub", list(MODES), "hub: one pass; gatys: optimise; compare: both"
+    "mode",
+    "hub",
+    list(modes.MODES),
+    "; ".join(f"{name}: {mode.HELP}" for name, mode in modes.MODES.items()),
 )
 flags.DEFINE_string(
     "content",
@@ -109,12 +109,14 @@ flags.DEFINE_bool(
     "flow", Job.flow, "of a film, paint along with what moves, against flicker"
 )
 flags.DEFINE_enum(
-    "engine",
-    _JOB["engine"],
-    ENGINES,
+    "executor",
+    _JOB["executor"],
+    EXECUTORS,
     "who paints: this process, or workers of Ray, on this machine or on the cluster "
     "that RAY_ADDRESS names",
 )
+# What it was called in 0.1.
+flags.DEFINE_alias("engine", "executor")
 flags.DEFINE_bool(
     "dry_run", _JOB["dry_run"], "tell what would be painted and how long it would take"
 )
@@ -326,6 +328,8 @@ def _import_engines():
 
 
 def _make_job():
+    if FLAGS["engine"].present:
+        print("tf_style: --engine is called --executor now", file=sys.stderr)
     if FLAGS.from_manifest:
         return _repeated_job()
     for name in ("content", "style"):
@@ -364,21 +368,21 @@ def _manner():
 
 
 def _configs():
-    """Builds the config of each engine from the flags of its fields' names.
+    """Builds the config of each method from the flags of its fields' names.
 
-    An engine that does not paint gets those that are its own: they are checked too, and
+    A method that is not used gets those that are its own: they are checked too, and
     the job can tell that they do nothing.
     """
     kinds = {"gatys": GatysConfig, "hub": HubConfig}
-    used = engines(FLAGS.mode, FLAGS.init)
-    taken = {field.name for engine in used for field in fields(kinds[engine])}
+    used = modes.MODES[FLAGS.mode].methods(FLAGS.init)
+    taken = {field.name for method in used for field in fields(kinds[method])}
     configs = {}
-    for engine, kind in kinds.items():
+    for method, kind in kinds.items():
         names = {field.name for field in fields(kind)}
-        names -= set() if engine in used else taken
+        names -= set() if method in used else taken
         values = {name: _value(name) for name in names}
         given = {name: value for name, value in values.items() if value is not None}
-        configs[engine] = kind(**given)
+        configs[method] = kind(**given)
     return configs
 
 

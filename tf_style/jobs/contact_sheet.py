@@ -2,7 +2,7 @@
 
 from tf_style import images
 from tf_style.images import grid
-from tf_style.jobs import manifest, plan
+from tf_style.jobs import manifest, modes, plan
 from tf_style.jobs.events import Failed, Written, describe_error
 
 # The most that a thumbnail measures a side, and about the most that a sheet does.
@@ -80,5 +80,5 @@ class Album:
     def _cell(self, pair, caption, written):
         if pair.output not in written:
             return grid.Cell(None, caption)
-        picture = images.load_image(plan.picture_path(pair.output, self._job.mode))
+        picture = images.load_image(modes.of(self._job).picture_path(pair.output))
         return grid.Cell(grid.thumbnail(picture, self._side), caption)

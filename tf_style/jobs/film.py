@@ -18,7 +18,7 @@ import tensorflow as tf
 from tf_style import images
 from tf_style.fast import hub
 from tf_style.images import masks
-from tf_style.jobs import manifest, pipeline, video_writer
+from tf_style.jobs import manifest, modes, pipeline, video_writer
 from tf_style.jobs.events import Failed, Framed, Noted, Started, Written
 from tf_style.optimization import gatys
 from tf_style.video import flow, reader
@@ -97,13 +97,13 @@ def count_first_frames(task):
     """Returns how many times as long as its first frame alone a film takes."""
     with reader.opened(task.pair.content) as found:
         frames = found.count or round(found.duration * found.rate)
-    later = 1 if task.job.mode == "hub" else LATER_STEPS
+    later = LATER_STEPS if modes.of(task.job).HAS_STEPS else 1
     return 1 + later * max(0, frames - 1)
 
 
 def _shoot(task, frames, video):
     """Paints frames, and has them written in a thread meanwhile."""
-    painted = _paint_fast if task.job.mode == "hub" else _paint_slow
+    painted = _paint_slow if modes.of(task.job).HAS_STEPS else _paint_fast
     with (
         pipeline.ahead(_look_at(frames, task, video.frames)) as shots,
         pipeline.Writer(pipeline.AHEAD) as writer,
@@ -226,7 +226,7 @@ def _paint_slow(task, shots, state):
         config, init, prior = later, before, None
         if before is None or shot.cut:
             config, init = first, task.init.pixels if task.init else None
-            if "hub" in task.job.engines:
+            if "hub" in task.job.methods:
                 init = hub.stylize(
                     shot.pixels, task.encode(), task.job.hub, masks=regions
                 )

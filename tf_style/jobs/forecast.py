@@ -17,16 +17,16 @@ class Forecast:
     """Tells how long pictures of one job will take."""
 
     def __init__(self):
-        self._rates = {}  # seconds a pixel, and a step, by engine
+        self._rates = {}  # seconds a pixel, and a step, by method
 
     def seconds(self, task):
         """Returns about how many seconds a `tasks.Task` will take."""
         job, content, total = task.job, task.content.pixels, 0.0
-        if "hub" in job.engines:
+        if "hub" in job.methods:
             if "hub" not in self._rates:
                 self._rates["hub"] = _try_hub(content, task.encode(), job.hub)
             total += self._rates["hub"] * _pixels(content)
-        if "gatys" in job.engines:
+        if "gatys" in job.methods:
             if job.gatys.time_budget:
                 return task.seconds
             style = task.encode_slow()

@@ -5,6 +5,7 @@ user's: nothing else is ever overwritten.
 """
 
 import contextlib
+import dataclasses
 import datetime
 import functools
 import importlib.metadata
@@ -15,17 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tf_style import __version__
-from tf_style.config import (
-    BACKBONES,
-    INITS,
-    MODELS,
-    MODES,
-    GatysConfig,
-    HubConfig,
-    Job,
-    engines,
-    from_dict,
-)
+from tf_style.config import BACKBONES, INITS, MODELS, GatysConfig, HubConfig, from_dict
+from tf_style.jobs.job import Job
 from tf_style.system import files
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-hub", "numpy", "pillow")
@@ -106,12 +98,12 @@ def describe(job, inputs, models):
         job: the `Job` that it belongs to.
         inputs: source and SHA-256 of "content", of styles and masks as `numbered`, and,
             if there is one, of "init".
-        models: the loaded model of each engine, with name, source and checksum.
+        models: the loaded model of each method, with name, source and checksum.
     """
     settings = {"mode": job.mode, "max_side": job.max_side}
-    if "hub" in job.engines:
+    if "hub" in job.methods:
         settings["hub"] = asdict(job.hub) | {"model": _place(job.hub.model, MODELS)}
-    if "gatys" in job.engines:
+    if "gatys" in job.methods:
         init = _place(job.gatys.init, INITS)
         backbone = _place(job.gatys.backbone, BACKBONES)
         settings["gatys"] = asdict(job.gatys) | {"init": init, "backbone": backbone}
@@ -122,8 +114,8 @@ def describe(job, inputs, models):
             for name, (source, checksum) in inputs.items()
         },
         "models": {
-            engine: {"name": m.name, "source": m.source, "sha256": m.checksum}
-            for engine, m in models.items()
+            method: {"name": m.name, "source": m.source, "sha256": m.checksum}
+            for method, m in models.items()
         },
     }
 
@@ -246,29 +238,27 @@ def read(path, output=""):
         account = json.loads(path.read_text("utf-8"))
         settings, inputs = account["settings"], account["inputs"]
         known = inputs | account["models"]
-        mode, slow = settings["mode"], from_dict(GatysConfig, settings.get("gatys", {}))
-        painted = engines(mode, slow.init) if mode in MODES else ()
-        required = ("content", "style", *painted)
-        checksums = {name: known[name]["sha256"] for name in {*required, *inputs}}
 
         def sources(kind):
             named = filter(inputs.get, numbered(kind, len(inputs)))
             return tuple(inputs[name]["source"] for name in named)
 
         styles = sources("style")
-        return Job(
+        job = Job(
             contents=(inputs["content"]["source"],),
             styles=styles,
             output=output or str(path.parent / account["output"]),
-            mode=mode,
+            mode=settings["mode"],
             style_blend=len(styles) > 1,
             masks=sources("mask"),
             max_side=settings["max_side"],
             flow=settings.get("flow", Job.flow),
-            gatys=slow,
+            gatys=from_dict(GatysConfig, settings.get("gatys", {})),
             hub=from_dict(HubConfig, settings.get("hub", {})),
-            checksums=checksums,
         )
+        required = {"content", "style", *job.methods, *inputs}
+        checksums = {name: known[name]["sha256"] for name in required}
+        return dataclasses.replace(job, checksums=checksums)
     except KeyError as error:
         raise ValueError(
             f"{path} is not a manifest of tf_style: it lacks {error}"
@@ -283,7 +273,7 @@ def check(job, name, source, checksum):
 
     Args:
         job: a `Job`.
-        name: "content", "style", "mask", "init", or the engine of a model.
+        name: "content", "style", "mask", "init", or the method of a model.
         source: where it came from, for the message.
         checksum: the SHA-256 that it has.
 

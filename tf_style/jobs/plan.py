@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tf_style import images
-from tf_style.config import BACKBONES, INITS, MODELS, MODES
+from tf_style.config import BACKBONES, INITS, MODELS
 from tf_style.images import decode
-from tf_style.jobs import manifest, snapshots, sweep, video_writer
+from tf_style.jobs import manifest, modes, snapshots, sweep, video_writer
 from tf_style.system import files
 from tf_style.video import flow, reader
 
@@ -38,25 +38,6 @@ class Pair(NamedTuple):
     def is_film(self):
         """Whether it is a film, rather than a picture."""
         return reader.ending_of(self.output) in reader.WRITABLE
-
-
-class Parts(NamedTuple):
-    """Where the parts of a comparison stand beside its panel."""
-
-    fast: Path
-    slow: Path
-    plot: Path
-
-
-def parts(output):
-    """Returns the `Parts` of a comparison whose panel is `output`."""
-    names = (f"hub{output.suffix}", f"gatys{output.suffix}", "loss.png")
-    return Parts(*(output.with_name(f"{output.stem}_{name}") for name in names))
-
-
-def picture_path(output, mode):
-    """Returns where the picture itself stands, which compare has beside its panel."""
-    return parts(output).slow if len(MODES[mode]) > 1 else output
 
 
 def column_of(pair):
@@ -122,7 +103,7 @@ def assign(job, contents, styles):
         OSError: the folder cannot be written.
     """
     columns = [tuple(styles)] if job.blends else [(style,) for style in styles]
-    getattr(job, job.engines[-1]).share_among(len(columns[0]))
+    getattr(job, job.methods[-1]).share_among(len(columns[0]))
     if len(job.masks) not in (0, 1, len(columns[0])):
         raise ValueError(
             f"there are {len(job.masks)} masks for {len(styles)} styles; give one, or "
@@ -140,7 +121,7 @@ def assign(job, contents, styles):
     )
     path = files.local(output)
     if path.is_dir() or output.endswith("/") or not path.suffix:
-        folder, names = path, _names(sources, job.mode)
+        folder, names = path, _names(sources, job)
     elif len(sources) > 1:
         raise ValueError(
             f"output {output} is one file, but there are {len(sources)} pictures to "
@@ -196,7 +177,7 @@ def _check_kind(job, pair):
     reader.check(pair.output)
     if job.flow:
         flow.check()
-    if len(MODES[job.mode]) > 1:
+    if not modes.of(job).MAKES_FILMS:
         raise ValueError(
             f"mode {job.mode} is for pictures, and {pair.content} is a film"
         )
@@ -214,7 +195,7 @@ def _check_harmless(job, pairs):
     inputs = {_identity(value) for value, names in settings if value not in names}
     inputs |= {_identity(s) for pair in pairs for s in (pair.content, *pair.styles)}
     inputs |= {_identity(mask) for mask in job.masks}
-    written = [outputs_of(pair.output, job.mode) for pair in pairs]
+    written = [outputs_of(pair.output, job) for pair in pairs]
     written += [[path] for path in [sheet_path(pairs)] if path]
     if job.timelapse:
         path = files.local(job.timelapse)
@@ -232,13 +213,13 @@ def _check_harmless(job, pairs):
     for pair in pairs:
         if pair.is_film:
             video_writer.check_progress(pair.output)
-        elif "gatys" in job.engines:
+        elif modes.of(job).HAS_STEPS:
             snapshots.check_ours(job, pair.output)
 
 
-def outputs_of(output, mode):
+def outputs_of(output, job):
     """Returns the paths of a picture and of all that comes with it."""
-    return [output, *(parts(output) if len(MODES[mode]) > 1 else ())]
+    return [output, *modes.of(job).parts(output)]
 
 
 def _identity(source):
@@ -261,7 +242,7 @@ def _pictures_in(folder):
     return found
 
 
-def _names(sources, mode):
+def _names(sources, job):
     """Names each pair CONTENT_STYLE, with a number where that is taken.
 
     What a sweep changes stands behind.
@@ -276,7 +257,7 @@ def _names(sources, mode):
         for number in itertools.count(counts.get(stem, 1)):
             name = Path(f"{stem}_{number}{ending}" if number > 1 else stem + ending)
             # Some file systems do not tell A from a.
-            wanted = {path.name.lower() for path in outputs_of(name, mode)}
+            wanted = {path.name.lower() for path in outputs_of(name, job)}
             if not wanted & taken:
                 break
         taken |= wanted

@@ -1,6 +1,6 @@
 """One job from inputs to files: every content in every style.
 
-Reads the styles, has an engine paint the pictures and write each with a manifest, and
+Reads the styles, has an executor make the pictures and write each with a manifest, and
 tells its story in events: it prints nothing. One picture that fails does not stop the
 others.
 """
@@ -8,11 +8,11 @@ others.
 import time
 from collections.abc import Iterator
 
-from tf_style.config import unused_settings
 from tf_style.jobs import contact_sheet, plan, sweep
 from tf_style.jobs.events import Failed, Framed, Kept, Noted, Planned, Started, Written
 from tf_style.jobs.executors import local, ray_cluster
 from tf_style.jobs.inputs import Paintings, attempt
+from tf_style.jobs.job import unused_settings
 from tf_style.optimization import gatys
 from tf_style.system.stop import StopToken
 
@@ -51,7 +51,7 @@ def run(
             shown.add(style, picture.pixels)
     if not any(paintings.readable >= {*pair.styles} for pair in pairs):
         return
-    if job.engine == "ray" and not job.dry_run:
+    if job.executor == "ray" and not job.dry_run:
         painted = ray_cluster.paint(job, pairs, paintings, shown.add, stop)
     else:
         painted = local.paint(job, pairs, paintings, len(pairs), began, shown.add, stop)

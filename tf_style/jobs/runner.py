@@ -5,12 +5,13 @@ import time
 from typing import NamedTuple
 
 from tf_style import images
-from tf_style.config import INITS, Job
+from tf_style.config import INITS
 from tf_style.fast import hub
 from tf_style.jobs import (
     film,
     forecast,
     manifest,
+    modes,
     plan,
     snapshots,
     sweep,
@@ -19,6 +20,7 @@ from tf_style.jobs import (
 )
 from tf_style.jobs.events import Kept, Planned, Started
 from tf_style.jobs.inputs import attempt, read
+from tf_style.jobs.job import Job
 from tf_style.optimization import gatys
 
 # Seconds of a time budget that are kept for writing a picture, and for the end.
@@ -56,7 +58,7 @@ class Runner:
         self._masks = [read(job, *mask) for mask in zip(names, job.masks)]
         self._batch_pixels = 0
         alike = job.hub.preserve_color == "none" and not job.masks and not job.sweep
-        if job.mode == "hub" and alike and count >= BATCHES_FROM:
+        if modes.of(job).IS_QUICK and alike and count >= BATCHES_FROM:
             self._batch_pixels = self._furniture.models["hub"].batch_pixels
 
     def room_for(self, content):
@@ -177,7 +179,7 @@ class Runner:
 
 def _is_done(task):
     """Tells whether a picture is there already, with all that comes with it."""
-    outputs = plan.outputs_of(task.pair.output, task.job.mode)
+    outputs = plan.outputs_of(task.pair.output, task.job)
     return manifest.is_done(outputs, task.account)
 
 
@@ -188,9 +190,9 @@ def settle(job):
         The job so, and notes on what was chosen and why.
     """
     choices, notes = {}, []
-    for engine in job.engines:
-        choose = {"hub": hub.choose, "gatys": gatys.choose}[engine]
-        choices[engine], note = choose(getattr(job, engine))
+    for method in job.methods:
+        choose = {"hub": hub.choose, "gatys": gatys.choose}[method]
+        choices[method], note = choose(getattr(job, method))
         notes += [note] if note else []
     return dataclasses.replace(job, **choices), notes
 
@@ -199,7 +201,7 @@ class _Furniture(NamedTuple):
     """What the pictures of the same settings share."""
 
     job: Job
-    models: dict  # the loaded model of each engine that the mode needs
+    models: dict  # the loaded model of each method that the mode needs
     init: images.Picture | None
 
 
@@ -211,20 +213,20 @@ def _furnish(job, changes=()):
     """
     job, _ = settle(sweep.vary(job, changes))
     init = None
-    if "gatys" in job.engines and job.gatys.init not in INITS:
+    if "gatys" in job.methods and job.gatys.init not in INITS:
         init = read(job, "init", job.gatys.init, job.max_side)
     return _Furniture(job, _load_models(job), init)
 
 
 def _load_models(job):
-    """Returns the model of each engine that the mode needs; loaded once per process."""
+    """Returns the model of each method that the mode needs; loaded once per process."""
     load = {
         "hub": lambda: hub.load_model(job.hub.model),
         "gatys": lambda: gatys.load_backbone(job.gatys),
     }
-    models = {engine: load[engine]() for engine in job.engines}
-    for engine, model in models.items():
-        manifest.check(job, engine, model.source, model.checksum)
+    models = {method: load[method]() for method in job.methods}
+    for method, model in models.items():
+        manifest.check(job, method, model.source, model.checksum)
     return models
 
 
@@ -232,7 +234,7 @@ def _started(task, count):
     """Returns the event of a picture that is taken up."""
     job, pair = task.job, task.pair
     started = Started(pair.index, count, pair.output.name, 0)
-    if "gatys" not in job.engines:
+    if "gatys" not in job.methods:
         return started
     content = task.content.pixels
     return started._replace(

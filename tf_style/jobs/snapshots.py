@@ -3,7 +3,7 @@
 import contextlib
 import time
 
-from tf_style.jobs import checkpoint, timelapse
+from tf_style.jobs import checkpoint, modes, timelapse
 from tf_style.system import files
 
 # Of a film whose steps nobody counted out.
@@ -17,7 +17,7 @@ def frames_folder(output):
 
 def check_ours(job, output):
     """Raises ValueError if what a run leaves would overwrite what is not ours."""
-    if job.mode == "gatys":
+    if modes.of(job).HAS_CHECKPOINTS:
         checkpoint.check_ours(checkpoint.path_of(output))
     if job.save_every or job.timelapse:
         timelapse.Frames(frames_folder(output), None).check_ours()
@@ -44,7 +44,8 @@ class Trail:
     def __init__(self, job, output, size, account):
         self._job = job
         self._account = account
-        self._checkpoint = checkpoint.path_of(output) if job.mode == "gatys" else None
+        has_checkpoints = modes.of(job).HAS_CHECKPOINTS
+        self._checkpoint = checkpoint.path_of(output) if has_checkpoints else None
         self._frames = timelapse.Frames(frames_folder(output), size)
         self._saved = None  # step of the checkpoint that is there, if it is of this run
         self._due = 0  # of `FILM_FRAMES`

@@ -12,7 +12,7 @@ def variations(job):
         job: a `config.Job`; its sweep is of texts like "style_weight=1e-3,1e-2".
 
     Raises:
-        ValueError: a text is not like this, its setting is none of the mode's engines,
+        ValueError: a text is not like this, its setting is none of the mode's methods,
             or a value is not allowed.
     """
     if len(job.sweep) > 2:
@@ -34,16 +34,16 @@ def variations(job):
 
 
 def vary(job, changes):
-    """Returns a job with other settings, in all engines that have them.
+    """Returns a job with other settings, in all methods that have them.
 
     Raises:
         ValueError: none has, or a value is not allowed.
     """
     for name, text in changes:
-        configs = {engine: getattr(job, engine) for engine in job.engines}
+        configs = {method: getattr(job, method) for method in job.methods}
         varied = {
-            engine: dataclasses.replace(config, **{name: _parse(name, kind, text)})
-            for engine, config in configs.items()
+            method: dataclasses.replace(config, **{name: _parse(name, kind, text)})
+            for method, config in configs.items()
             if (kind := typing.get_type_hints(type(config)).get(name))
         }
         if not varied:

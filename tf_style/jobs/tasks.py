@@ -1,6 +1,5 @@
 """One picture of a job: painted, and written with all that comes with it."""
 
-import dataclasses
 import itertools
 import os
 import time
@@ -10,12 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from tf_style import compare, images
-from tf_style.config import Job
 from tf_style.fast import hub
-from tf_style.jobs import manifest, plan
+from tf_style.jobs import manifest, modes, plan
 from tf_style.jobs.events import Failed, Noted, Written, describe_error
 from tf_style.jobs.inputs import Paintings
-from tf_style.optimization import gatys
+from tf_style.jobs.job import Job
 from tf_style.system.stop import StopToken
 
 
@@ -28,11 +26,16 @@ class Task(NamedTuple):
     styles: list[images.Picture]
     masks: list[images.Picture]
     init: images.Picture | None
-    models: dict  # the loaded model of each engine
+    models: dict  # the loaded model of each method
     paintings: Paintings  # which know the styles as methods do
     seconds: float  # that it may take; 0: as long as it needs
     stop: StopToken
     account: dict | None = None  # as `describe` gives it
+
+    @property
+    def mask_pixels(self):
+        """The masks as arrays."""
+        return [mask.pixels for mask in self.masks]
 
     def encode(self):
         """Returns the `hub.StyleCode` of its styles."""
@@ -68,7 +71,7 @@ class Task(NamedTuple):
         return manifest.publishing(self.account, outputs, common | facts)
 
 
-class Painted(NamedTuple):
+class Stylized(NamedTuple):
     """A picture, and what else is known about it."""
 
     picture: np.ndarray  # [1, H, W, 3]
@@ -86,17 +89,17 @@ def stylize(task, way):
         way: the `snapshots.Trail` that follows the slow path.
 
     Returns:
-        A `Painted`, the value of `yield from`; None if it failed.
+        A `Stylized`, the value of `yield from`; None if it failed.
     """
     size = task.content.pixels.shape[1:3]
     try:
         images.writing_format(task.pair.output, size)
-        return (yield from _stylize(task, way))
+        return (yield from modes.of(task.job).stylize(task, way))
     except (MemoryError, tf.errors.ResourceExhaustedError):
-        pieces = ", or work on pieces with --tile=256"
+        tiles = ", or work on tiles with --tile=256"
         yield Failed(
             f"{task.pair.content}: not enough memory for {size[1]}x{size[0]} pixels; "
-            f"make it smaller with --max_side{'' if task.job.mode == 'hub' else pieces}"
+            f"make it smaller with --max_side{tiles * modes.of(task.job).HAS_STEPS}"
         )
     except Exception as error:
         yield _failed(task, error)
@@ -106,22 +109,23 @@ def stylize_batch(tasks):
     """Paints several photos of one size in one style at once.
 
     Returns:
-        A `Painted` for each.
+        A `Stylized` for each.
     """
     began = time.perf_counter()
     contents = [task.content.pixels for task in tasks]
     pictures = hub.stylize_batch(contents, tasks[0].encode(), tasks[0].job.hub)
     seconds = (time.perf_counter() - began) / len(tasks)
-    return [Painted(picture, seconds, {}) for picture in pictures]
+    return [Stylized(picture, seconds, {}) for picture in pictures]
 
 
 def write(task, painted, way):
     """Writes a picture and all that comes with it; returns what happened, a list."""
     try:
         output, notes = _place(task, painted)
-        outputs = plan.outputs_of(output, task.job.mode)
+        outputs = plan.outputs_of(output, task.job)
         with task.publishing(outputs, painted.seconds, painted.facts) as temporaries:
-            _write(task, painted, outputs, temporaries)
+            paths = list(zip(temporaries, outputs, strict=True))
+            modes.of(task.job).draw(task, painted, paths)
     except Exception as error:
         return [_failed(task, error)]
     told = [*map(Noted, notes), Written(output, painted.seconds)]
@@ -153,74 +157,9 @@ def _place(task, painted):
     for number in itertools.count(1):
         suffix = "_interrupted" + (f"_{number}" if number > 1 else "")
         beside = output.with_stem(output.stem + suffix)
-        taken = plan.outputs_of(beside, task.job.mode)
+        taken = plan.outputs_of(beside, task.job)
         if not any(map(os.path.lexists, [*taken, manifest.path_of(beside)])):
             note = (
                 f"{output} keeps the picture of an earlier run, which was better done"
             )
             return beside, [note]
-
-
-def _stylize(task, way):
-    began = time.perf_counter()
-    job, content = task.job, task.content.pixels
-    masks = [mask.pixels for mask in task.masks]
-    first = task.init.pixels if task.init else None
-    if "hub" in job.engines and job.mode != "compare":
-        first = hub.stylize(content, task.encode(), job.hub, masks=masks)
-    if job.mode == "hub":
-        return Painted(first, time.perf_counter() - began, {})
-    config = dataclasses.replace(job.gatys, time_budget=task.seconds)
-    if job.mode == "compare":
-        result = yield from compare.iterate(
-            content,
-            [style.pixels for style in task.styles],
-            config,
-            job.hub,
-            masks=masks,
-            init=first,
-            stop=task.stop,
-            follow=way.follow,
-        )
-        seconds, facts = time.perf_counter() - began, compare.to_json(result)
-        return Painted(result.slow.picture, seconds, facts, result.interrupted, result)
-    state, found = way.resume()
-    yield from map(Noted, found)
-    steps = gatys.iterate(
-        content,
-        task.encode_slow(),
-        config,
-        masks=masks,
-        init=first,
-        state=state,
-        stop=task.stop,
-    )
-    notes = []
-    for step in way.follow(steps):
-        notes += [step.note] if step.note else []
-        yield step
-    interrupted = task.stop.requested
-    if interrupted:
-        notes += way.stop(step)
-    facts = {
-        "losses": step.best_losses,
-        "steps": step.index,
-        "notes": notes,
-        "interrupted": interrupted,
-    }
-    picture = gatys.finish(step, content, config, masks=masks)
-    return Painted(picture, time.perf_counter() - began, facts, interrupted)
-
-
-def _write(task, painted, outputs, temporaries):
-    """Writes a picture, or the panel, both pictures and the plot of a comparison."""
-    alpha, result = task.content.alpha, painted.comparison
-    pictures = [(painted.picture, alpha)]
-    if result:
-        styles = [style.pixels for style in task.styles]
-        panel = compare.draw_panel(task.content.pixels, styles, result)
-        pictures = [(panel, None)]
-        pictures += [(side.picture, alpha) for side in (result.fast, result.slow)]
-        compare.save_plot(temporaries[-1], result)
-    for (pixels, alpha), path, output in zip(pictures, temporaries, outputs):
-        images.write_image(path, pixels, alpha, output)

@@ -124,7 +124,7 @@ def iterate(
             masking.as_mask(prior.trust, "prior.trust"),
         )
     # Its budget begins here.
-    stop = StopToken(config.time_budget, watch=stop and (lambda: stop.requested))
+    pace = StopToken(config.time_budget, watch=stop and (lambda: stop.requested))
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
 
@@ -146,7 +146,7 @@ def iterate(
             f"state is of {width}x{height} pixels, which is no size of this run; go on "
             "with the content and the config that it is of"
         )
-    return engine.optimize(state, scales, problem_at, optimizer, stop)
+    return engine.optimize(state, scales, problem_at, optimizer, pace)
 
 
 def objective_terms(config, is_frame=False):

@@ -3,7 +3,7 @@
 import collections
 import functools
 
-from tf_style.jobs import pipeline
+from tf_style.jobs import modes, pipeline
 from tf_style.jobs.events import Noted
 from tf_style.jobs.inputs import attempt, read
 from tf_style.jobs.runner import Runner, settle
@@ -34,7 +34,7 @@ def paint(job, pairs, paintings, count, began, show, stop):
     for pair in pairs:
         pairs_of[pair.content].append(pair)
     read_content = functools.partial(read, job, "content", max_side=job.max_side)
-    behind = pipeline.AHEAD if job.mode == "hub" else 0
+    behind = pipeline.AHEAD if modes.of(job).IS_QUICK else 0
     runner, batch = None, []
     with (
         pipeline.read_ahead(read_content, pairs_of) as found,

@@ -12,7 +12,7 @@ import pickle
 import queue
 import tempfile
 
-from tf_style.jobs import plan
+from tf_style.jobs import modes, plan
 from tf_style.jobs.events import Noted, Started
 from tf_style.jobs.executors import ray_runtime
 from tf_style.jobs.executors.ray_worker import Briefing, Worker
@@ -62,7 +62,7 @@ def paint(job, pairs, paintings, show, stop):
         tempfile.NamedTemporaryFile(dir=desk) as sign,
     ):
         workers, each = ray_runtime.crew(ray)
-        alone = job.mode != "hub" or any(pair.is_film for pair in pairs)
+        alone = not modes.of(job).IS_QUICK or any(pair.is_film for pair in pairs)
         parts = dict(enumerate(share(pairs, workers, 1 if alone else PART)))
         workers = min(workers, len(parts))
         briefing = _brief(job, pairs, paintings, sign.name, each)

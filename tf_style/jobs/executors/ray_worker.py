@@ -11,8 +11,8 @@ import traceback
 import uuid
 from typing import NamedTuple
 
-from tf_style.config import Job
 from tf_style.jobs.events import Failed, Kept, Noted, Started, Written
+from tf_style.jobs.job import Job
 from tf_style.system import startup
 
 # How often a part is begun whose worker dies; one picture could kill them for ever.

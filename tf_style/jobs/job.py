@@ -1,0 +1,164 @@
+"""What to do: photos, paintings, settings and where the results go."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+from tf_style.config import (
+    MAX_SECONDS,
+    MAX_SIDE,
+    MAX_STEPS,
+    GatysConfig,
+    HubConfig,
+    checked,
+)
+from tf_style.jobs import modes
+from tf_style.system import checks
+
+# Who does a job: this process, or workers of Ray.
+EXECUTORS = ("local", "ray")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to paint, how, and where to put it (`tf_style.run`)."""
+
+    # Files, folders, globs and http(s) URLs; every content in every style. One alone
+    # need not be in a tuple.
+    contents: tuple[str, ...]
+    styles: tuple[str, ...]
+    # File or folder; empty: `stylized.png`, or `stylized/` for several pictures.
+    output: str = ""
+    mode: str = "hub"
+    # Blends all styles into one picture, as style weights or several masks do too;
+    # else there is one picture in each.
+    style_blend: bool = False
+    # Grey pictures of the photos' proportions: what is white is painted, what is black
+    # stays. One for whatever is painted, or one for each of several styles.
+    masks: tuple[str, ...] = ()
+    # Longest side to work at, in pixels; 0 keeps the photo's, None is the mode's own.
+    max_side: int | None = None
+    # Settings to try at several values, like "style_weight=1e-3,1e-2"; one or two.
+    sweep: tuple[str, ...] = ()
+    # Of a film, paints along with what moves, so that strokes do not flicker.
+    flow: bool = True
+    # "local", or "ray": workers of a Ray cluster, of `RAY_ADDRESS` or else on this
+    # machine, one for each core or graphics card.
+    executor: str = "local"
+    # Tells what would be painted, and how long it would take, and paints nothing.
+    dry_run: bool = False
+    # Seconds between checkpoints of mode gatys, which a stopped run goes on from; 0
+    # writes none.
+    checkpoint_every: float = 60.0
+    # Goes on from checkpoints. Pictures that are there already are kept in any case.
+    resume: bool = False
+    # Steps from one frame of the slow path to the next; 0 writes none.
+    save_every: int = 0
+    # Film of a single picture's frames, .gif or .mp4; empty: none.
+    timelapse: str = ""
+    gatys: GatysConfig = field(default_factory=GatysConfig)
+    hub: HubConfig = field(default_factory=HubConfig)
+    # SHA-256 that a repeated run must find, for "content", "style" and "init" and the
+    # models of its methods, "hub" and "gatys".
+    checksums: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self):
+        for name in ("contents", "styles", "masks"):
+            if isinstance(getattr(self, name), (str, os.PathLike)):
+                object.__setattr__(self, name, (getattr(self, name),))
+        checks.make_plain(self)
+        for name, kind in (("gatys", GatysConfig), ("hub", HubConfig)):
+            object.__setattr__(self, name, checked(getattr(self, name), kind, name))
+        sums = self.checksums
+        valid = isinstance(sums, Mapping) and all(
+            isinstance(text, str) for pair in sums.items() for text in pair
+        )
+        checks.check(self, "checksums", valid, "a dict of texts")
+        object.__setattr__(self, "checksums", dict(sums))
+        checks.choice(self, "mode", modes.MODES)
+        checks.choice(self, "executor", EXECUTORS)
+        mode = modes.MODES[self.mode]
+        if self.max_side is None:
+            object.__setattr__(self, "max_side", mode.MAX_SIDE)
+        checks.number(self, "max_side", 0, MAX_SIDE)
+        checks.number(self, "checkpoint_every", 0, MAX_SECONDS)
+        checks.number(self, "save_every", 0, MAX_STEPS)
+        for name in ("save_every", "timelapse"):
+            if getattr(self, name) and not mode.HAS_STEPS:
+                able = [n for n, m in modes.MODES.items() if m.HAS_STEPS]
+                raise ValueError(f"{name} is for modes {' and '.join(able)}")
+        budget = "gatys" in self.methods and self.gatys.time_budget
+        if self.executor == "ray" and budget:
+            raise ValueError(
+                "time_budget is for executor local; workers of ray begin one by one"
+            )
+        for name in ("contents", "styles"):
+            checks.check(
+                self, name, len(getattr(self, name)) > 0, "at least one picture"
+            )
+
+    @property
+    def blends(self):
+        """Whether all styles go into one picture."""
+        weights = getattr(self, self.methods[-1]).style_weights
+        return self.style_blend or bool(weights) or len(self.masks) > 1
+
+    @property
+    def methods(self):
+        """Names of the methods that paint, "hub" and "gatys", in their order."""
+        return modes.MODES[self.mode].methods(self.gatys.init)
+
+
+def unused_settings(job, film=False):
+    """Lists the settings of a job that were changed, or are swept, and do nothing.
+
+    Args:
+        job: a `Job`.
+        film: whether what it paints is a film, or some of it.
+
+    Returns:
+        One line for each, which begins with its name and says where it does nothing.
+    """
+    swept = {text.partition("=")[0] for text in job.sweep}
+    lines = []
+    for config, name, where in _without_effect(job, film):
+        default = type(config).__dataclass_fields__[name].default
+        if name in swept or getattr(config, name) != default:
+            # A switch that is on by itself is told by what it was set to.
+            shown = f"{name}=False" if default is True else name
+            lines.append(f"{shown} does nothing {where}")
+    return list(dict.fromkeys(lines))  # The methods may have it in common.
+
+
+def _without_effect(job, film):
+    """Yields config, name and place of all settings that do nothing in a job."""
+    used = [getattr(job, method) for method in job.methods]
+    names = {spec.name for config in used for spec in fields(config)}
+    mode = f"in mode {job.mode}"
+    for config in (job.gatys, job.hub):
+        for spec in fields(config):
+            if spec.name not in names:
+                yield config, spec.name, mode
+    for config in used:
+        if config.preserve_color == "none":
+            yield config, "color_strength", "without preserve_color"
+        if len(config.style_weights) == 1:
+            yield config, "style_weights", "with one style"
+    if job.gatys in used:
+        if job.gatys.optimizer == "lbfgs":
+            yield job.gatys, "beta1", "with optimizer=lbfgs"
+            yield job.gatys, "epsilon", "with optimizer=lbfgs"
+        if job.gatys.init != "noise":
+            yield job.gatys, "seed", "without init=noise"
+        if job.gatys.time_budget:
+            yield job.gatys, "steps", "beside time_budget"
+        if not (film and job.flow):
+            where = "with flow=False" if film else "without a film"
+            yield job.gatys, "temporal_weight", where
+    if not film:
+        yield job, "flow", "without a film"
+    if not modes.MODES[job.mode].HAS_CHECKPOINTS:
+        yield job, "checkpoint_every", mode
+        # It also keeps finished pictures that would else be painted once more.
+        if not (film or job.checksums or job.save_every or job.timelapse):
+            yield job, "resume", mode

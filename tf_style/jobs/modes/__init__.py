@@ -1,0 +1,30 @@
+"""The modes: what a picture is painted by, and what is written with it.
+
+A mode is a module in this folder, and a line in the table below. It has
+
+* HELP: a few words, for `--help`;
+* MAX_SIDE: the longest side to work at unless told otherwise, in pixels; 0 keeps the
+  photo's own;
+* HAS_STEPS: whether there are steps to watch, to film and to budget;
+* HAS_CHECKPOINTS: whether a run that was killed goes on where it was;
+* IS_QUICK: whether reading and writing should go on beside it, and several pictures of
+  one size are made at once;
+* MAKES_FILMS: whether it takes films;
+* methods(init): names of the methods that it uses, in their order, given where the
+  slow one starts from;
+* parts(output): what is written beside a picture;
+* picture_path(output): where the picture itself is;
+* stylize(task, snapshots): yields the steps, returns a `tasks.Stylized`;
+* draw(task, stylized, paths): writes all files.
+
+Importing one imports nothing heavy.
+"""
+
+from tf_style.jobs.modes import compare, gatys, hub
+
+MODES = {"hub": hub, "gatys": gatys, "compare": compare}
+
+
+def of(job):
+    """Returns the mode of a job."""
+    return MODES[job.mode]

@@ -1,0 +1,61 @@
+"""Mode gatys: the pixels are optimised, Gatys et al. (2016)."""
+
+import dataclasses
+import time
+
+from tf_style.jobs.modes.hub import draw, parts, picture_path
+
+__all__ = ["draw", "methods", "parts", "picture_path", "stylize"]
+
+HELP = "optimise"
+# Optimising costs thousands of times more per pixel than one pass.
+MAX_SIDE = 512
+HAS_STEPS = HAS_CHECKPOINTS = MAKES_FILMS = True
+IS_QUICK = False
+
+
+def methods(init):
+    """See `modes`; the first picture may be the fast one."""
+    return ("hub", "gatys") if init == "hub" else ("gatys",)
+
+
+def stylize(task, snapshots):
+    """See `modes`."""
+    from tf_style.fast import hub
+    from tf_style.jobs.events import Noted
+    from tf_style.jobs.tasks import Stylized
+    from tf_style.optimization import gatys
+
+    began, content = time.perf_counter(), task.content.pixels
+    first = task.init.pixels if task.init else None
+    if "hub" in task.job.methods:
+        first = hub.stylize(
+            content, task.encode(), task.job.hub, masks=task.mask_pixels
+        )
+    config = dataclasses.replace(task.job.gatys, time_budget=task.seconds)
+    state, notes = snapshots.resume()
+    yield from map(Noted, notes)
+    steps = gatys.iterate(
+        content,
+        task.encode_slow(),
+        config,
+        masks=task.mask_pixels,
+        init=first,
+        state=state,
+        stop=task.stop,
+    )
+    notes = []
+    for step in snapshots.follow(steps):
+        notes += [step.note] if step.note else []
+        yield step
+    interrupted = task.stop.requested
+    if interrupted:
+        notes += snapshots.stop(step)
+    facts = {
+        "losses": step.best_losses,
+        "steps": step.index,
+        "notes": notes,
+        "interrupted": interrupted,
+    }
+    picture = gatys.finish(step, content, config, masks=task.mask_pixels)
+    return Stylized(picture, time.perf_counter() - began, facts, interrupted)

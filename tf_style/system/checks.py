@@ -1,0 +1,93 @@
+"""Holding the values of settings to what is allowed, with one line that says what is.
+
+A bad value raises `ValueError` that names the setting, the value and what is allowed.
+"""
+
+import math
+import numbers
+import os
+import sys
+import typing
+from collections.abc import Mapping
+from dataclasses import fields
+from types import MappingProxyType
+
+LARGEST = sys.float_info.max
+# Letters of a bad value that an error shows.
+MAX_SHOWN = 100
+
+KINDS: Mapping[type, str] = MappingProxyType(
+    {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+)
+
+
+def make_plain(config):
+    """Turns the values of a config into plain ones of their types, or refuses them."""
+    for spec in fields(config):
+        kind, value = spec.type, getattr(config, spec.name)
+        several = typing.get_origin(kind) is tuple
+        if several:
+            kind = typing.get_args(kind)[0]
+        elif kind == int | None and value is not None:
+            kind = int
+        if kind not in KINDS:
+            continue
+        try:
+            value = _plain_tuple(value, kind) if several else _plain(value, kind)
+        except (TypeError, OverflowError):
+            wanted = f"a tuple, each item {KINDS[kind]}" if several else KINDS[kind]
+            check(config, spec.name, False, wanted)
+        object.__setattr__(config, spec.name, value)
+
+
+def _plain_tuple(values, kind):
+    if hasattr(values, "tolist"):
+        values = values.tolist()
+    if not isinstance(values, (tuple, list)):
+        raise TypeError
+    return tuple(_plain(value, kind) for value in values)
+
+
+def _plain(value, kind):
+    """Returns a value as one of Python's own `kind`.
+
+    Raises:
+        TypeError, OverflowError: it is none.
+    """
+    if hasattr(value, "tolist"):  # NumPy's, though it may be a single number.
+        value = value.tolist()
+    if kind is str:
+        if isinstance(value, os.PathLike):
+            return os.fsdecode(value)
+        # Classes made of text have their own idea of `str(value)`.
+        return str.__str__(value)
+    if isinstance(value, bool) != (kind is bool):
+        raise TypeError
+    if isinstance(value, numbers.Integral):
+        return value if kind is bool else int(value)
+    if kind is float and isinstance(value, numbers.Real):
+        return float(value)
+    raise TypeError
+
+
+def check(config, name, valid, wanted):
+    """Raises ValueError where a setting is not `valid`; says what is `wanted`."""
+    if not valid:
+        shown = " ".join(repr(getattr(config, name)).split())
+        shown = shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}..."
+        raise ValueError(f"{name} is {shown}; it must be {wanted}")
+
+
+def choice(config, name, allowed):
+    """Holds a setting to one of some names."""
+    check(config, name, getattr(config, name) in allowed, " or ".join(allowed))
+
+
+def number(config, name, low, high, above=False):
+    """Holds a number to [low, high], or (low, high] with `above`; NaN never passes."""
+    value = getattr(config, name)
+    start = f"above {low}" if above else f"from {low}"
+    end = "" if high == math.inf else f" to {high}"
+    # Whole numbers may be larger than any float.
+    valid = low <= value <= min(high, LARGEST)
+    check(config, name, valid and not (above and value == low), start + end)
