@@ -24,10 +24,16 @@ from tf_style.jobs import checkpoint, manifest
 from tf_style.optimization import gatys
 
 SECONDS = float(os.environ.get("TF_STYLE_FUZZ", 10)) / 5
-# A file of a kilobyte is not worth more; Pillow's own bound is far above.
-MAX_BYTES = 256 << 20
+# Of pictures, a header may ask for as many pixels as Pillow's bound allows.
+MAX_PIXELS = 1 << 20
+MAX_BYTES = 64 << 20
 INTERESTING = [b"\0", b"\xff", b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"1e999", b"NaN"]
 INTERESTING += [b"[" * 5000, b"null", b"-1", b"\xff\xfe", b"9" * 400, b'"', b"{}"]
+
+
+@pytest.fixture(autouse=True)
+def _few_pixels(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", MAX_PIXELS)
 
 
 @pytest.fixture(scope="module")
