@@ -1,4 +1,4 @@
-"""How fast workers of Ray paint a folder, beside the local engine on as many cores.
+"""How fast workers of Ray paint a folder, beside the local executor on as many cores.
 
     python benchmarks/cluster.py [--model=builtin] [--count=200] [--size=512]
 
@@ -33,19 +33,19 @@ def main():
         draw(photos, options)
         rates = {"local": [], "ray": []}
         for turn in range(TURNS):
-            for engine, found in rates.items():
-                out = Path(folder, f"{engine}{turn}")
+            for executor, found in rates.items():
+                out = Path(folder, f"{executor}{turn}")
                 began = time.perf_counter()
-                _paint(engine, photos, out, options.model)
+                _paint(executor, photos, out, options.model)
                 whole = time.perf_counter() - began
                 found.append(_rate(out))
-                print(f"{engine}: {found[-1]:.2f} pictures/s, {whole:.1f} s in all")
-    best = {engine: max(found) for engine, found in rates.items()}
+                print(f"{executor}: {found[-1]:.2f} pictures/s, {whole:.1f} s in all")
+    best = {executor: max(found) for executor, found in rates.items()}
     print(f"Ray paints at {best['ray'] / best['local']:.2f} of the local rate")
 
 
-def _paint(engine, photos, out, model):
-    command = [sys.executable, "-m", "tf_style", f"--engine={engine}", "--quiet"]
+def _paint(executor, photos, out, model):
+    command = [sys.executable, "-m", "tf_style", f"--executor={executor}", "--quiet"]
     command += [f"--content={photos}", f"--style={EXAMPLES / 'swirls.jpg'}"]
     subprocess.run([*command, f"--model={model}", f"--output={out}/"], check=True)
 

@@ -22,6 +22,7 @@ from tf_style.config import GatysConfig, HubConfig, Job
 from tf_style.fast import hub
 from tf_style.jobs import film, forecast, manifest, run, video_writer
 from tf_style.optimization import gatys
+from tf_style.system.stop import StopToken
 from tf_style.video import flow
 
 pytest.importorskip("av")
@@ -250,13 +251,14 @@ def test_a_film_flickers_half_as_much_as_its_frames_and_is_as_sharp(
     films.write(tmp_path / "part.mkv", frames)
     job = make_job(tmp_path / "part.mkv", mode=mode)
     done(job)
-    style, known = images.load_image(style_path), {}
-    config = getattr(job, mode)
+    style, config = images.load_image(style_path), getattr(job, mode)
+    if mode == "gatys":
+        style = gatys.encode(style, config)
 
     def paint(photo):
         if mode == "hub":
             return hub.stylize(photo, style, config)
-        *_, last = gatys.iterate(photo, style, config, objectives=known)
+        *_, last = gatys.iterate(photo, style, config)
         return gatys.finish(last, photo, config)
 
     photos = [frame[None] / np.float32(255) for frame in frames]
@@ -390,15 +392,14 @@ def test_an_interrupted_film_is_a_film_and_goes_on(
     make_job, source, mode, kind, tmp_path
 ):
     job = make_job(source, mode=mode)
-    events, count = run.run(job), 0
+    stop = StopToken()
+    events, count = run.run(job, stop=stop), 0
     while count < 2:
         count += isinstance(next(events), run.Framed)
     while kind is gatys.Step and not isinstance(next(events), kind):
         pass
-    after = [events.throw(KeyboardInterrupt)]
-    with pytest.raises(KeyboardInterrupt):
-        for event in events:
-            after.append(event)
+    stop.set()
+    after = list(events)
     assert [event.path for event in of_kind(after, run.Written)] == [
         tmp_path / "out.mp4"
     ]
@@ -424,11 +425,12 @@ def test_an_interrupt_before_the_first_frame_leaves_what_was_there(
 ):
     with manifest.publishing({}, [tmp_path / "out.mp4"], {}) as (temporary,):
         temporary.write_bytes(b"old")
-    events = run.run(make_job(source, mode="gatys"))
+    stop = StopToken()
+    events = run.run(make_job(source, mode="gatys"), stop=stop)
     while not isinstance(next(events), gatys.Step):
         pass
-    with pytest.raises(KeyboardInterrupt):
-        events.throw(KeyboardInterrupt)
+    stop.set()
+    assert not of_kind(list(events), run.Written)
     assert (tmp_path / "out.mp4").read_bytes() == b"old"
     assert {path.name for path in tmp_path.iterdir()} == {"out.mp4", "out.mp4.json"}
 
@@ -470,14 +472,12 @@ def longer(tmp_path_factory):
 
 def interrupted(job, frames):
     """Interrupts a job after so many frames; returns all that happened."""
-    events, found = run.run(job), []
+    stop = StopToken()
+    events, found = run.run(job, stop=stop), []
     while len(of_kind(found, run.Framed)) < frames:
         found.append(next(events))
-    found.append(events.throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        for event in events:
-            found.append(event)
-    return found
+    stop.set()
+    return [*found, *events]
 
 
 def notes_of(events):

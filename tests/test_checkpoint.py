@@ -22,7 +22,7 @@ def state():
         best=rng.random((1, 5, 7, 3), np.float32),
         best_losses={"content": 1.5, "total": 2.5},
         failures=2,
-        known=[
+        optimizer_state=[
             rng.random((3, 4), np.float32),
             np.array(12, np.int32),
             tf.cast(rng.random(105), tf.bfloat16).numpy(),
@@ -50,7 +50,8 @@ def test_a_state_is_read_back_bit_for_bit(tmp_path, state):
         if name not in ("image", "best", "known"):
             assert getattr(found, name) == value
     for array, wanted in zip(
-        [found.image, found.best, *found.known], [state.image, state.best, *state.known]
+        [found.image, found.best, *found.optimizer_state],
+        [state.image, state.best, *state.optimizer_state],
     ):
         assert (array.dtype, array.shape) == (wanted.dtype, wanted.shape)
         np.testing.assert_array_equal(array, wanted)

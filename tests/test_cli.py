@@ -25,8 +25,9 @@ from absl import flags
 from absl.testing import flagsaver
 
 from tf_style import cli, images
-from tf_style.config import MAX_SIDE, MODES, GatysConfig, HubConfig, Job
+from tf_style.config import GatysConfig, HubConfig, Job
 from tf_style.jobs import manifest
+from tf_style.jobs.modes import MODES
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -200,9 +201,9 @@ def test_every_flag_reaches_its_setting(parsed):
 @pytest.mark.parametrize(
     "arguments, max_side",
     [
-        ((), MAX_SIDE["hub"]),
-        (("--mode=gatys",), MAX_SIDE["gatys"]),
-        (("--mode=compare",), MAX_SIDE["compare"]),
+        ((), MODES["hub"].MAX_SIDE),
+        (("--mode=gatys",), MODES["gatys"].MAX_SIDE),
+        (("--mode=compare",), MODES["compare"].MAX_SIDE),
         (("--mode=gatys", "--max_side=0"), 0),
         (("--max_side=640",), 640),
     ],

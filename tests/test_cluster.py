@@ -114,7 +114,7 @@ def job(tmp_path, painting, stub_model):
 
 @pytest.fixture
 def elsewhere(job, tmp_path):
-    return dataclasses.replace(job, engine="ray", output=str(tmp_path / "ray"))
+    return dataclasses.replace(job, executor="ray", output=str(tmp_path / "ray"))
 
 
 def of_kind(events, kind):
@@ -171,7 +171,7 @@ def test_two_workers_make_what_the_local_engine_makes_though_one_is_killed(
         assert found[name] == pictures[name], name
     # Either engine keeps what the other made.
     before = {path: path.stat().st_mtime_ns for path in there.glob("*_*.png")}
-    events = list(run.run(dataclasses.replace(elsewhere, engine="local")))
+    events = list(run.run(dataclasses.replace(elsewhere, executor="local")))
     assert len(of_kind(events, run.Kept)) == 16
     assert names_of(events, run.Written) == ["contact_sheet.png"]
     sheet = there / "contact_sheet.png"
@@ -190,7 +190,7 @@ def test_an_interrupt_writes_the_best_picture_so_far(
     os.mkfifo(tmp_path / "out" / "pipe")
     monkeypatch.setattr(ray_cluster, "Worker", Watched)
     slow = dataclasses.replace(slow_job.gatys, steps=20_000)
-    job = dataclasses.replace(slow_job, engine="ray", gatys=slow)
+    job = dataclasses.replace(slow_job, executor="ray", gatys=slow)
 
     def interrupt():
         (tmp_path / "out" / "pipe").read_bytes()
@@ -214,7 +214,7 @@ def test_a_model_that_cannot_be_had_is_one_line(tmp_path, painting):
     before = set(Path("/tmp").glob("ray-*"))
     done = subprocess.run(
         [sys.executable, "-m", "tf_style", f"--content={painting}"]
-        + [f"--style={painting}", "--model=nowhere", "--engine=ray"]
+        + [f"--style={painting}", "--model=nowhere", "--executor=ray"]
         + [f"--output={tmp_path / 'out'}/"],
         cwd=ROOT,
         capture_output=True,
@@ -245,9 +245,9 @@ def test_a_time_budget_is_refused():
     slow = GatysConfig(time_budget=5.0)
     job = Job(contents=("a",), styles=("b",), mode="gatys", gatys=slow)
     with pytest.raises(ValueError, match="time_budget is for engine local"):
-        dataclasses.replace(job, engine="ray")
+        dataclasses.replace(job, executor="ray")
     # On the fast path it says nothing.
-    dataclasses.replace(job, engine="ray", mode="hub")
+    dataclasses.replace(job, executor="ray", mode="hub")
 
 
 def pairs_of(photos, styles):
@@ -333,7 +333,7 @@ def test_a_worker_stops_when_the_sign_is_gone(job, briefing, tmp_path):
     (tmp_path / "sign").unlink()
     report = report_of(briefing, pairs)
     assert (report.stopped, report.events) == (True, [])
-    with pytest.raises(FileNotFoundError, match="does not see .*sign; --engine=ray"):
+    with pytest.raises(FileNotFoundError, match="does not see .*sign; --executor=ray"):
         ray_cluster._check(report, briefing.sign)
 
 
@@ -368,7 +368,7 @@ def test_importing_a_worker_does_not_load_tensorflow():
 
 def test_the_flag_reaches_the_job():
     with flagsaver.flagsaver():
-        flags.FLAGS(["tf_style", "--content=a", "--style=b", "--engine=ray"])
-        assert cli._make_job().engine == "ray"
+        flags.FLAGS(["tf_style", "--content=a", "--style=b", "--executor=ray"])
+        assert cli._make_job().executor == "ray"
     with pytest.raises(ValueError, match="engine is 'spark'; it must be local or ray"):
-        Job(contents=("a",), styles=("b",), engine="spark")
+        Job(contents=("a",), styles=("b",), executor="spark")

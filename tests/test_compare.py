@@ -12,6 +12,7 @@ from tf_style.compare import Comparison, Moment, Result
 from tf_style.config import GatysConfig, HubConfig
 from tf_style.fast import hub
 from tf_style.optimization import gatys
+from tf_style.system.stop import StopToken
 
 
 @pytest.fixture(scope="module")
@@ -136,10 +137,12 @@ def test_memory_is_measured_where_linux_tells_it(comparison):
 
 
 def test_an_interrupted_comparison_ends_with_the_best_picture_so_far(configs, pair):
-    steps = compare.iterate(*pair, *configs)
+    stop = StopToken()
+    steps = compare.iterate(*pair, *configs, stop=stop)
     seen = [next(steps) for _ in range(4)]
+    stop.set()
     with pytest.raises(StopIteration) as end:
-        steps.throw(KeyboardInterrupt)
+        next(steps)
     comparison = end.value.value
     assert comparison.interrupted
     assert len(comparison.history) == 4

@@ -11,16 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf_style.config import (
-    MAX_SIDE,
-    MODES,
-    GatysConfig,
-    HubConfig,
-    Job,
-    checked,
-    from_dict,
-    unused_settings,
-)
+from tf_style.config import GatysConfig, HubConfig, checked, from_dict
+from tf_style.jobs.job import Job, unused_settings
+from tf_style.jobs.modes import MODES
 
 NAN, INF = math.nan, math.inf
 
@@ -256,15 +249,11 @@ def test_configs_are_frozen(config):
         setattr(config, name, getattr(config, name))
 
 
-def test_sides_of_the_modes_are_read_only():
-    with pytest.raises(TypeError):
-        MAX_SIDE["hub"] = 1
-
-
 @pytest.mark.parametrize("mode", MODES)
 def test_styles_are_blended_if_told_or_weighted_or_masked_each(mode):
-    config = {"hub": HubConfig, "gatys": GatysConfig}[MODES[mode][-1]]
-    weighted = {MODES[mode][-1]: config(style_weights=(1.0, 2.0))}
+    *_, method = MODES[mode].methods("content")
+    config = {"hub": HubConfig, "gatys": GatysConfig}[method]
+    weighted = {method: config(style_weights=(1.0, 2.0))}
     assert make_job(mode=mode, **weighted).blends
     assert make_job(mode=mode, style_blend=True).blends
     assert make_job(mode=mode, masks=("a.png", "b.png")).blends
@@ -272,7 +261,7 @@ def test_styles_are_blended_if_told_or_weighted_or_masked_each(mode):
     assert not make_job(mode=mode).blends
 
 
-def test_weights_of_an_engine_that_does_not_paint_blend_nothing():
+def test_weights_of_a_method_that_is_not_used_blend_nothing():
     assert not make_job(mode="gatys", hub=HubConfig(style_weights=(1.0, 2.0))).blends
 
 
@@ -306,8 +295,8 @@ def test_there_is_one_weight_for_each_style(styles):
         ("compare", "hub", ("hub", "gatys")),
     ],
 )
-def test_engines_are_the_modes_and_what_the_first_picture_needs(mode, init, expected):
-    assert make_job(mode=mode, gatys=GatysConfig(init=init)).engines == expected
+def test_methods_are_the_modes_and_what_the_first_picture_needs(mode, init, expected):
+    assert make_job(mode=mode, gatys=GatysConfig(init=init)).methods == expected
 
 
 @pytest.mark.parametrize("name", ["steps", "content_weight"])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tf_style import __version__
-from tf_style.config import MODES, GatysConfig, HubConfig, Job
+from tf_style.config import GatysConfig, HubConfig, Job
 from tf_style.jobs import manifest
 
 ABC, DEF = "ba78", "cb8e"
@@ -33,7 +33,7 @@ def _write(job, facts=None, output="out.png"):
         inputs["init"] = (job.gatys.init, "2f")
     models = {
         engine: SimpleNamespace(name=engine, source=f"of {engine}", checksum="1f")
-        for engine in MODES[job.mode]
+        for engine in job.methods
     }
     return _publish(manifest.describe(job, inputs, models), output, facts or {})
 
@@ -66,7 +66,7 @@ def test_manifest_gives_the_job_back(tmp_path, values):
     read = manifest.read(path)
     photo, painting = (str(tmp_path / name) for name in ("photo.jpg", "painting.jpg"))
     checksums = {"content": ABC, "style": DEF}
-    checksums |= dict.fromkeys(MODES[values["mode"]], "1f")
+    checksums |= dict.fromkeys(_job(**values).methods, "1f")
     places = {"contents": (photo,), "styles": (painting,), "output": "out.png"}
     assert read == _job(**values, **places, checksums=checksums)
 
@@ -153,7 +153,7 @@ def _account(job, masks):
     names = manifest.numbered("mask", len(masks))
     inputs |= dict(zip(names, masks.items()))
     model = SimpleNamespace(name="m", source="of m", checksum="1f")
-    return manifest.describe(job, inputs, dict.fromkeys(MODES[job.mode], model))
+    return manifest.describe(job, inputs, dict.fromkeys(job.methods, model))
 
 
 @pytest.mark.parametrize("mode", ["hub", "gatys"])

@@ -7,7 +7,8 @@ from absl import flags
 from absl.testing import flagsaver
 
 from tf_style import cli
-from tf_style.config import GatysConfig, unused_settings
+from tf_style.config import GatysConfig
+from tf_style.jobs.job import unused_settings
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 PRESETS = sorted(CONFIGS.glob("*.flags"))

@@ -554,7 +554,7 @@ def test_where_the_film_cannot_be_written_the_old_one_and_all_frames_stay(
     path.write_bytes(b"old")
     with monkeypatch.context() as broken:
         for writer in ("_join", "write_gif"):
-            fail_at(broken, reel, writer, 1, error)
+            fail_at(broken, video_writer, writer, 1, error)
         with video_writer.VideoWriter(path, 1 / EVEN, {}) as video:
             add(video, frames)
             with pytest.raises(OSError, match=error.strerror):
@@ -572,7 +572,7 @@ def test_where_the_film_cannot_be_written_the_old_one_and_all_frames_stay(
 def test_no_room_for_the_sound_is_not_taken_for_no_sound(
     folder, with_sound, monkeypatch
 ):
-    fail_at(monkeypatch, reel, "_sound", 1)
+    fail_at(monkeypatch, video_writer, "_sound", 1)
     with video_writer.VideoWriter(folder / "a.mp4", 1 / EVEN, {}) as video:
         add(video, films.pan(6, 48, 64))
         with pytest.raises(OSError, match="No space left"):
@@ -584,7 +584,7 @@ def test_sound_that_no_encoder_takes_is_told_and_left_out(
     folder, with_sound, monkeypatch
 ):
     error = av.error.ExternalError(1, "Generic error in an external library")
-    fail_at(monkeypatch, reel, "_sound", 1, error)
+    fail_at(monkeypatch, video_writer, "_sound", 1, error)
     told = take_of(folder / "a.mp4", films.pan(6, 48, 64), source=with_sound)
     assert told.startswith(f"{folder / 'a.mp4'} is without sound: ")
     assert "external library" in told and "\n" not in told

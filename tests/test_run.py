@@ -14,6 +14,7 @@ from tf_style.fast import hub
 from tf_style.jobs import inputs, manifest, run
 from tf_style.optimization import gatys
 from tf_style.system import files, hardware
+from tf_style.system.stop import StopToken
 
 
 def noise(height, width, seed):
@@ -193,14 +194,15 @@ def test_a_first_picture_is_read_from_its_file(single, paintings):
 @pytest.mark.parametrize("mode", ["gatys", "compare"])
 def test_an_interrupted_job_still_writes_its_best_picture(job, mode, tmp_path):
     job = dataclasses.replace(job, mode=mode)
-    events = run.run(job)
-    last = None
-    while last is None or last.index < 2:
-        event = next(events)
-        last = event if isinstance(event, gatys.Step) else last
-    written = [events.throw(KeyboardInterrupt)]
-    with pytest.raises(KeyboardInterrupt):
-        written += events
+    stop, last, written = StopToken(), None, []
+    for event in run.run(job, stop=stop):
+        if isinstance(event, gatys.Step):
+            assert not stop.requested
+            last = event
+            if last.index == 2:
+                stop.set()
+        elif stop.requested:
+            written.append(event)
     path = tmp_path / "out" / "cat_ink.png"
     assert written[0].path == path
     assert account_of(path)["interrupted"] is True
@@ -214,7 +216,8 @@ def test_an_interrupted_job_still_writes_its_best_picture(job, mode, tmp_path):
 def test_an_interrupted_job_ends_even_if_its_picture_cannot_be_written(
     job, monkeypatch
 ):
-    events = run.run(dataclasses.replace(job, mode="gatys"))
+    stop = StopToken()
+    events = run.run(dataclasses.replace(job, mode="gatys"), stop=stop)
     while not isinstance(next(events), gatys.Step):
         pass
 
@@ -222,18 +225,28 @@ def test_an_interrupted_job_ends_even_if_its_picture_cannot_be_written(
         raise OSError("cannot write cat_ink.png: No space left on device")
 
     monkeypatch.setattr(images, "write_image", full_disk)
-    failed = events.throw(KeyboardInterrupt)
+    stop.set()
+    [failed] = events
     assert "cat_ink.png: No space left on device" in failed.reason
-    with pytest.raises(KeyboardInterrupt):
-        next(events)
 
 
-def test_an_interrupt_before_the_first_step_writes_nothing(single, tmp_path):
-    events = run.run(dataclasses.replace(single, mode="gatys", hub=HubConfig()))
-    assert isinstance(next(events), run.Started)
-    with pytest.raises(KeyboardInterrupt):
-        events.throw(KeyboardInterrupt)
+def test_who_is_stopped_before_the_first_picture_writes_nothing(single, tmp_path):
+    stop = StopToken()
+    stop.set()
+    events = list(run.run(dataclasses.replace(single, mode="gatys"), stop=stop))
+    assert not of_kind(events, (run.Started, run.Written))
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_who_is_stopped_in_the_first_step_gets_its_picture(single, tmp_path):
+    stop = StopToken()
+    events = run.run(dataclasses.replace(single, mode="gatys"), stop=stop)
+    while not isinstance(next(events), run.Started):
+        pass
+    stop.set()
+    [step, written] = events
+    assert (step.index, written.path) == (0, tmp_path / "out" / "picture.png")
+    assert account_of(written.path)["steps"] == 0
 
 
 def test_compare_writes_panel_pictures_plot_and_numbers(single, tmp_path):
@@ -369,7 +382,7 @@ def test_the_slow_path_starts_from_the_fast_picture(single, stub_model):
     list(run.run(job))
     models = account_of(written.path)["models"]
     assert models.keys() == {"hub", "gatys"}
-    assert manifest.read(manifest.path_of(written.path)).engines == ("hub", "gatys")
+    assert manifest.read(manifest.path_of(written.path)).methods == ("hub", "gatys")
 
 
 def test_a_manifest_without_an_output_replaces_its_picture(single):

@@ -13,6 +13,7 @@ from tf_style.fast import hub, magenta
 from tf_style.jobs import manifest, pipeline, run, runner
 from tf_style.optimization import gatys
 from tf_style.system import hardware
+from tf_style.system.stop import StopToken
 
 
 def noise(height, width, seed):
@@ -257,16 +258,17 @@ def test_only_what_is_not_there_yet_is_painted_together(job, together, tmp_path)
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_an_interrupt_costs_nothing_that_was_painted(job, count, tmp_path):
-    events = run.run(job)
+def test_a_stop_costs_nothing_that_was_painted(job, count, tmp_path):
+    stop = StopToken()
+    events = run.run(job, stop=stop)
     for _ in range(count):
         while not isinstance(next(events), run.Started):
             pass
-    with pytest.raises(KeyboardInterrupt):
-        events.throw(KeyboardInterrupt)
-    # The last that was started is not painted yet.
-    assert len(pictures_in(tmp_path / "out")) == count - 1
-    assert len(list((tmp_path / "out").glob("*.json"))) == count - 1
+    stop.set()
+    # The one that was started is painted to its end.
+    assert not of_kind(list(events), run.Started)
+    assert len(pictures_in(tmp_path / "out")) == count
+    assert len(list((tmp_path / "out").glob("*.json"))) == count
 
 
 @pytest.mark.parametrize("preserve_color, times", [("none", 2), ("covariance", 10)])
@@ -394,12 +396,10 @@ def test_a_picture_without_its_manifest_is_not_known_as_ours(single, tmp_path):
 
 
 def test_a_picture_that_was_interrupted_is_painted_again(slow, tmp_path):
-    events = run.run(slow)
-    while not isinstance(next(events), gatys.Step):
-        pass
-    events.throw(KeyboardInterrupt)
-    with pytest.raises(KeyboardInterrupt):
-        list(events)
+    stop = StopToken()
+    for event in run.run(slow, stop=stop):
+        if isinstance(event, gatys.Step):
+            stop.set()
     account = json.loads((tmp_path / "picture.png.json").read_text())
     assert account["interrupted"] is True
     assert not is_kept(slow)

@@ -11,6 +11,7 @@ from PIL import Image
 from tf_style import images
 from tf_style.jobs import checkpoint, manifest, run
 from tf_style.optimization import gatys
+from tf_style.system.stop import StopToken
 
 
 @pytest.fixture
@@ -35,15 +36,12 @@ def names(folder):
 
 def stop(job, step):
     """Interrupts a job at a step; returns what it then tells."""
-    events, told = run.run(job), []
+    token = StopToken()
+    events = run.run(job, stop=token)
     while not (isinstance(event := next(events), gatys.Step) and event.index == step):
         pass
-    event = events.throw(KeyboardInterrupt)
-    with pytest.raises(KeyboardInterrupt):
-        while True:
-            told.append(event)
-            event = next(events)
-    return told
+    token.set()
+    return list(events)
 
 
 def kill(job, step):

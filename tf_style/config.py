@@ -14,8 +14,15 @@ from tf_style.system import checks
 
 MAGENTA_HANDLE = "https://tfhub.dev/google/magenta/arbitrary-image-stylization-v1-256/2"
 
+# The fast models, and the modules that load them. A new one is a module with
+# `load(name)`, as `fast.hub.load_model` describes it, and a line here.
+FAST_MODELS = {
+    "magenta": "tf_style.fast.magenta",
+    "builtin": "tf_style.fast.builtin.stylizer",
+}
+
 # Values that are names; anything else in these settings is a path or a URL.
-MODELS = ("auto", "magenta", "builtin")
+MODELS = ("auto", *FAST_MODELS)
 BACKBONES = ("auto", "vgg19", "builtin")
 INITS = ("content", "noise", "hub")
 

@@ -8,14 +8,14 @@ It neither prints nor touches pictures' files.
 
 import dataclasses
 import functools
+import importlib
 from typing import NamedTuple
 
 import numpy as np
 
 from tf_style import color, images
-from tf_style.config import MAGENTA_HANDLE, HubConfig, checked
+from tf_style.config import FAST_MODELS, MAGENTA_HANDLE, HubConfig, checked
 from tf_style.fast import magenta
-from tf_style.fast.builtin import stylizer
 from tf_style.images import masks as masking
 from tf_style.system import arrays, files
 
@@ -279,8 +279,8 @@ def load_model(name_or_handle):
     """Loads a model, once per process.
 
     Args:
-        name_or_handle: "builtin"; or "magenta", a URL, or the folder of a SavedModel
-            that is called like Magenta's (see `magenta.load`).
+        name_or_handle: one of `config.FAST_MODELS`; or a URL, or the folder of a
+            SavedModel that is called like Magenta's (see `magenta.load`).
 
     Returns:
         It has a name, a source, a checksum, the size at which it wants a style and the
@@ -292,9 +292,8 @@ def load_model(name_or_handle):
     Raises:
         OSError: the model does not exist, cannot be downloaded or is damaged.
     """
-    if name_or_handle == "builtin":
-        return stylizer.Stylizer()
-    return magenta.load(name_or_handle)
+    module = FAST_MODELS.get(name_or_handle, FAST_MODELS["magenta"])
+    return importlib.import_module(module).load(name_or_handle)
 
 
 def _scale_style(style, config, model):

@@ -243,7 +243,7 @@ def read(path, output=""):
             named = filter(inputs.get, numbered(kind, len(inputs)))
             return tuple(inputs[name]["source"] for name in named)
 
-        styles = sources("style")
+        styles = (inputs["style"]["source"], *sources("style")[1:])
         job = Job(
             contents=(inputs["content"]["source"],),
             styles=styles,

@@ -108,6 +108,11 @@ class Stylizer:
         return self._decoder([*transported, *encoder.same_noise(photo), known])
 
 
+def load(name):
+    """Loads the model; see `hub.load_model`."""
+    return Stylizer()
+
+
 def _pad(content):
     """Mirrors the right and lower rim up to sides that the network can halve."""
     rims = [

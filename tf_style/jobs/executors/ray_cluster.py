@@ -174,7 +174,7 @@ def _check(report, sign):
         raise kind(reason)
     if report.stopped:
         raise FileNotFoundError(
-            f"{report.machine} does not see {sign}; --engine=ray needs folders that "
+            f"{report.machine} does not see {sign}; --executor=ray needs folders that "
             "all machines share"
         )
 

@@ -31,7 +31,7 @@ def load():
         import ray.data
     except ImportError as error:
         raise ImportError(
-            "--engine=ray needs Ray; get it with pip install 'tf_style[cluster]'"
+            "--executor=ray needs Ray; get it with pip install 'tf_style[cluster]'"
         ) from error
     # It tells at length of what ends in one line here.
     for name in ("ray", "ray.data"):
