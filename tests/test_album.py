@@ -6,7 +6,7 @@ import pytest
 from tf_style import images
 from tf_style.config import Job
 from tf_style.images import grid
-from tf_style.jobs import contact_sheet, plan
+from tf_style.jobs import contact_sheet, modes, plan
 from tf_style.jobs.events import Failed, Written
 
 PHOTOS, PAINTINGS = ("deep/cat.jpg", "dog.jpg"), ("ink.png", "oil.png", "wax.png")
@@ -44,7 +44,7 @@ def made(tmp_path):
                 if source not in missing:
                     shown.add(source, plain(value))
         for pair in pairs:
-            path = plan.picture_path(pair.output, job.mode)
+            path = modes.of(job).picture_path(pair.output)
             images.save_image(path, plain(21 + pair.index))
         return shown, [pair.output for pair in pairs]
 

@@ -486,7 +486,8 @@ def notes_of(events):
 
 KILLED = """
 import os, pickle, signal, sys
-from tf_style import hub, reel, run
+from tf_style import hub, run
+from tf_style.jobs import video_writer
 
 job, at, pixels = pickle.loads(bytes.fromhex(sys.argv[1]))
 video_writer.KEYFRAME_EVERY_S, video_writer.COMMIT_EVERY_S = 0.12, 0

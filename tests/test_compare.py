@@ -80,12 +80,14 @@ def test_both_results_are_the_engines_own_pictures(comparison, configs, pair):
 
 def test_both_results_are_measured_alike_at_full_size(comparison, configs, pair):
     config, _ = configs
-    goal = gatys.load_objective(config, (37, 50))
-    targets = goal.measure_targets(*pair, (37, 50))
+    photo, painting = pair
+    objective = gatys.load_objective(config, (37, 50))
+    style = gatys.encode(painting, config)
+    targets = gatys.measure_targets(objective, photo, style, (37, 50), config)
     for result in (comparison.fast, comparison.slow):
-        terms = goal.measure_losses(result.picture, targets)
+        losses = objective.measure(result.picture, targets)
         assert list(result.losses) == ["content", "style", "tv", "total"]
-        assert result.losses == {name: float(term) for name, term in terms.items()}
+        assert result.losses == {name: float(loss) for name, loss in losses.items()}
 
 
 def test_the_history_is_the_slow_paths_steps_on_the_clock(comparison):
@@ -123,11 +125,14 @@ def test_both_results_are_of_the_same_styles_and_masks(configs, pair):
     np.testing.assert_array_equal(result.fast.picture, expected)
     expected = gatys.stylize(content, styles, slow, masks=regions)
     np.testing.assert_array_equal(result.slow.picture, expected)
-    goal = gatys.load_objective(slow, (37, 50), masks=regions)
-    targets = goal.measure_targets(content, styles, (37, 50))
+    objective = gatys.load_objective(slow, (37, 50))
+    encoded = gatys.encode(styles, slow)
+    targets = gatys.measure_targets(
+        objective, content, encoded, (37, 50), slow, regions
+    )
     for found in (result.fast, result.slow):
-        terms = goal.measure_losses(found.picture, targets)
-        assert found.losses == {name: float(term) for name, term in terms.items()}
+        losses = objective.measure(found.picture, targets)
+        assert found.losses == {name: float(loss) for name, loss in losses.items()}
 
 
 def test_memory_is_measured_where_linux_tells_it(comparison):

@@ -1,7 +1,9 @@
 """The optimisation: its objective, its updates, its order of events and its limits."""
 
+import concurrent.futures
 import dataclasses
 import functools
+import itertools
 from pathlib import Path
 
 import keras
@@ -14,7 +16,8 @@ from absl.testing import flagsaver
 from tf_style import cli, images
 from tf_style.config import GatysConfig, HubConfig
 from tf_style.networks import losses
-from tf_style.optimization import gatys, objective, pyramid
+from tf_style.optimization import engine, gatys, objective
+from tf_style.system import stop
 
 PRESETS = Path(__file__).resolve().parent.parent / "configs"
 
@@ -37,18 +40,38 @@ def spoil(monkeypatch):
     """Makes the loss infinite at the measurements that `when(number)` names, from 1."""
 
     def spoil(when):
-        count = tf.Variable(0)
-        healthy = objective.weigh
+        count, load = itertools.count(1), gatys.load_objective
 
-        def weigh(*arguments):
-            number = count.assign_add(1)
-            excess = tf.where(when(number), np.inf, 0.0)
-            terms = healthy(*arguments)
-            return terms | {"total": terms["total"] + excess}
+        class Spoiled:
+            def __init__(self, healthy):
+                self._healthy = healthy
 
-        monkeypatch.setattr(objective, "weigh", weigh)
+            def __getattr__(self, name):
+                return getattr(self._healthy, name)
+
+            def measure(self, image, targets):
+                losses = self._healthy.measure(image, targets)
+                excess = np.inf if when(next(count)) else 0.0
+                return losses | {"total": losses["total"] + excess}
+
+            def differentiate(self, image, targets):
+                _, gradient = self._healthy.differentiate(image, targets)
+                return self.measure(image, targets), gradient
+
+        monkeypatch.setattr(
+            gatys, "load_objective", lambda *a, **k: Spoiled(load(*a, **k))
+        )
 
     return spoil
+
+
+def aim(config, content, styles, size=(37, 50), masks=()):
+    """Returns the objective of a size, and what to hold a picture to."""
+    objective = gatys.load_objective(config, size)
+    style = gatys.encode(styles, config)
+    return objective, gatys.measure_targets(
+        objective, content, style, size, config, masks
+    )
 
 
 def totals(steps):
@@ -242,10 +265,9 @@ def test_the_tutorial_preset_is_the_tutorials_objective(vgg19, content, style):
     config = dataclasses.replace(
         preset, backbone=str(vgg19), style_size=64, tv_weight=30.0 * 37 * 50
     )
-    extract, goal = gatys.load_backbone(config), gatys.load_objective(config, (37, 50))
-    targets = goal.measure_targets(content, style, (37, 50))
+    extract, (goal, targets) = gatys.load_backbone(config), aim(config, content, style)
     picture = np.random.default_rng(7).random(content.shape, np.float32)
-    terms = goal.measure_losses(picture, targets)
+    terms = goal.measure(picture, targets)
 
     def look(image):
         return {name: f.numpy().astype(float) for name, f in extract(image).items()}
@@ -297,12 +319,12 @@ def test_the_style_is_scaled_along_with_the_content(
     settings, content, style, style_size, longest
 ):
     config = settings(style_size=style_size)
-    extract, goal = gatys.load_backbone(config), gatys.load_objective(config, (37, 50))
+    extract = gatys.load_backbone(config)
     for size in ((18, 25), (37, 50)):
-        targets = goal.measure_targets(content, style, size)
+        _, (_, target) = aim(config, content, style, size)
         scaled = extract(images.fit_longest(style, longest[size[1]]))
-        for gram, layer in zip(targets.grams, config.style_layers):
-            np.testing.assert_array_equal(gram, losses.gram_matrix(scaled[layer]))
+        for gram, layer in zip(target.whole, config.style_layers):
+            np.testing.assert_allclose(gram, losses.gram_matrix(scaled[layer]), 1e-5)
 
 
 @pytest.mark.parametrize("style_size", [0, 40])
@@ -310,17 +332,16 @@ def test_a_style_scale_of_two_makes_the_style_twice_as_large(
     settings, content, style, style_size
 ):
     config = settings(style_size=style_size, style_scale=2.0)
-    extract, goal = gatys.load_backbone(config), gatys.load_objective(config, (37, 50))
+    extract, encoded = gatys.load_backbone(config), gatys.encode(style, config)
     for size in ((18, 25), (37, 50)):
         longest = 2 * (style_size or 50) * size[1] / 50
-        assert objective.scale_style(content, style, size, config) == (
-            round(45 / 61 * longest),
-            longest,
-        )
-    targets = goal.measure_targets(content, style, (37, 50))
+        assert encoded.size_beside((37, 50), size) == [
+            (round(45 / 61 * longest), longest)
+        ]
+    _, (_, target) = aim(config, content, style)
     scaled = extract(images.fit_longest(style, 2 * (style_size or 50)))
-    for gram, layer in zip(targets.grams, config.style_layers):
-        np.testing.assert_array_equal(gram, losses.gram_matrix(scaled[layer]))
+    for gram, layer in zip(target.whole, config.style_layers):
+        np.testing.assert_allclose(gram, losses.gram_matrix(scaled[layer]), 1e-5)
 
 
 @pytest.fixture
@@ -336,27 +357,24 @@ def test_of_several_styles_it_aims_at_their_weighted_mean(
     settings, content, style, other, weights, share
 ):
     config = settings(style_weights=weights)
-    extract, goal = gatys.load_backbone(config), gatys.load_objective(config, (37, 50))
-    targets = goal.measure_targets(content, [style, other], (37, 50))
+    extract = gatys.load_backbone(config)
+    _, (_, target) = aim(config, content, [style, other])
     first, second = (extract(images.fit_longest(s, 50)) for s in (style, other))
-    for aim, layer in zip(targets.grams, config.style_layers):
+    for mixed, layer in zip(target.whole, config.style_layers):
         one, two = (losses.gram_matrix(seen[layer]) for seen in (first, second))
-        np.testing.assert_allclose(aim, share * one + (1 - share) * two, rtol=1e-5)
+        np.testing.assert_allclose(mixed, share * one + (1 - share) * two, rtol=1e-5)
 
 
 def test_the_mean_of_styles_is_least_far_from_them_all(settings, content, style, other):
     """So the loss is that of the weighted distances, but for a constant."""
     config = settings(style_weights=(3.0, 1.0), tv_weight=1.0)
-    goal = gatys.load_objective(config, (37, 50))
 
     def loss_of(picture, styles):
         # Either style alone takes no weights.
         single = dataclasses.replace(config, style_weights=())
-        measured = (
-            goal if isinstance(styles, list) else gatys.load_objective(single, (37, 50))
-        )
-        targets = measured.measure_targets(content, styles, (37, 50))
-        return float(measured.measure_losses(picture, targets)["style"])
+        taken = config if isinstance(styles, list) else single
+        objective, targets = aim(taken, content, styles)
+        return float(objective.measure(picture, targets)["style"])
 
     rng = np.random.default_rng(8)
     constants = []
@@ -442,9 +460,9 @@ def test_a_run_that_does_not_recover_stops_with_its_best_picture(settings, conte
         steps=50, content_weight=3e38, tv_weight=1.0, learning_rate=1.0, style_weight=0
     )
     steps = list(gatys.iterate(content, content, config))
-    assert np.isfinite(totals(steps)).tolist() == [True, False] * gatys.PATIENCE
+    assert np.isfinite(totals(steps)).tolist() == [True, False] * engine.PATIENCE
     notes = [step.note for step in steps if step.note]
-    assert len(notes) == gatys.PATIENCE
+    assert len(notes) == engine.PATIENCE
     for halvings, note in enumerate(notes, start=1):
         assert f"halved the rate to {0.5**halvings:g}" in note
     assert notes[-1].startswith("stopped: ")
@@ -486,7 +504,7 @@ def clock(monkeypatch):
             return self.now
 
     clock = Clock()
-    for module in (gatys, schedule):
+    for module in (engine, stop):
         monkeypatch.setattr(module, "time", clock)
     return clock
 
@@ -494,7 +512,7 @@ def clock(monkeypatch):
 @pytest.fixture
 def timed(clock, settings, content, style, monkeypatch):
     """Runs a budget against steps that take a second per scale of 18x25 pixels."""
-    differentiate = objective.Whole.differentiate
+    differentiate = objective.Objective.differentiate
 
     def run(budget, first=0.0, **changes):
         clock.now += first  # loading and compiling, at the first step
@@ -503,7 +521,7 @@ def timed(clock, settings, content, style, monkeypatch):
             clock.now += image.shape[1] * image.shape[2] / 450
             return differentiate(self, image, targets)
 
-        monkeypatch.setattr(objective.Whole, "differentiate", slow)
+        monkeypatch.setattr(objective.Objective, "differentiate", slow)
         began = clock.now
         steps = list(
             gatys.iterate(
@@ -597,27 +615,26 @@ def test_a_prior_is_scaled_as_the_picture_is(settings, content, style, prior):
 
 
 def test_frames_share_what_was_traced_for_the_first(settings, content, style, prior):
-    config, known, goals, found = settings(steps=1), {}, [], []
-    photos = [content, content[:, ::-1]]
+    config = settings(steps=1, temporal_weight=123.0)
+    encoded, found = gatys.encode(style, config), []
+    objective = gatys.load_objective(config, (37, 50), is_frame=True)
+    photos, traces = [content, content[:, ::-1]], []
     for photo in photos:
-        *_, last = gatys.iterate(photo, style, config, prior=prior, objectives=known)
-        goals.append(known[37, 50])
+        *_, last = gatys.iterate(photo, encoded, config, prior=prior)
+        traces.append(objective.traces)
         found.append(gatys.finish(last, photo, config))
-    (goal, first), (same, second) = goals
-    assert list(known) == [(37, 50)] and goal is same
-    assert goal.differentiate.experimental_get_tracing_count() == 1
-    # Styles are measured once, photos each.
-    assert first.grams is second.grams and first.content is not second.content
+    # The style, the gradient and the last losses.
+    assert traces == [3, 3]
     # And a frame has nothing of another.
     *_, last = gatys.iterate(photos[1], style, config, prior=prior)
     np.testing.assert_array_equal(gatys.finish(last, photos[1], config), found[1])
 
 
 def test_a_frame_gives_styles_its_own_colours(settings, content, style):
-    config, known = settings(steps=1, preserve_color="covariance"), {}
-    brighter = 1 - 0.5 * content
-    list(gatys.iterate(content, style, config, objectives=known))
-    *_, last = gatys.iterate(brighter, style, config, objectives=known)
+    config = settings(steps=1, preserve_color="covariance")
+    brighter, encoded = 1 - 0.5 * content, gatys.encode(style, config)
+    list(gatys.iterate(content, encoded, config))
+    *_, last = gatys.iterate(brighter, encoded, config)
     *_, alone = gatys.iterate(brighter, style, config)
     assert last.losses == alone.losses
 
@@ -661,6 +678,48 @@ def test_extras_of_the_slow_path_are_given_by_name(content, style):
 
 def test_a_state_of_another_size_is_refused(settings, content, style):
     step = next(gatys.iterate(content, style, settings(scales=1)))
-    steps = gatys.iterate(style, content, settings(scales=1), state=step.state())
     with pytest.raises(ValueError, match="^state is of 50x37 pixels, which is no size"):
-        next(steps)
+        gatys.iterate(style, content, settings(scales=1), state=step.state())
+
+
+def test_a_style_is_measured_once_a_size_and_nothing_traced_after_the_first_photo(
+    settings, style, monkeypatch
+):
+    """However many photos of however many sizes there are."""
+    config = settings(steps=1, scales=2, content_weight=3.0)
+    encoded, objective = gatys.encode(style, config), gatys.load_objective(
+        config, (9, 9)
+    )
+    measured, statistics = [], objective.statistics
+    monkeypatch.setattr(
+        objective, "statistics", lambda *a: measured.append(a) or statistics(*a)
+    )
+    sizes, rng, traces = [(37, 50), (50, 37), (40, 40)], np.random.default_rng(0), []
+    for index in range(12):
+        photo = rng.random((1, *sizes[index % 3], 3), np.float32)
+        gatys.stylize(photo, encoded, config)
+        traces.append(objective.traces)
+    assert len(set(traces)) == 1
+    # Photos whose longest sides are equal ask for the same size of the style.
+    assert len(measured) == 2
+
+
+def test_calls_from_several_threads_give_what_calls_in_turn_give(settings, style):
+    config = settings(steps=2, content_weight=5.0)
+    rng = np.random.default_rng(1)
+    photos = [rng.random((1, 20 + i % 3, 30, 3), np.float32) for i in range(6)]
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda p: gatys.stylize(p, style, config), photos))
+    for photo, picture in zip(photos, found):
+        np.testing.assert_allclose(
+            picture, gatys.stylize(photo, style, config), atol=1e-4
+        )
+
+
+def test_it_ends_after_the_step_in_which_it_is_asked_to(settings, content, style):
+    token, seen = stop.StopToken(), []
+    for step in gatys.iterate(content, style, settings(steps=9), stop=token):
+        seen.append(step.index)
+        if step.index == 3:
+            token.set()
+    assert seen == [0, 1, 2, 3]

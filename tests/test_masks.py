@@ -11,7 +11,7 @@ from tf_style import images
 from tf_style.config import GatysConfig, HubConfig
 from tf_style.fast import hub
 from tf_style.images import masks
-from tf_style.optimization import gatys, objective
+from tf_style.optimization import gatys
 
 
 def mask_of(*rows):
@@ -167,10 +167,19 @@ def test_none_or_one_or_as_many_masks_as_styles_are_taken(photo, count):
 
 def measure(config, photo, styles, regions, picture):
     """Returns terms, and gradient, of a picture."""
-    goal = objective.Whole(gatys.load_backbone(config), config, regions)
-    targets = goal.measure_targets(photo, styles, photo.shape[1:3])
-    terms, gradient = goal.differentiate(tf.constant(picture), targets)
-    return {name: float(term) for name, term in terms.items()}, gradient.numpy()
+    objective, targets = aim(config, photo, styles, regions)
+    losses, gradient = objective.differentiate(tf.constant(picture), targets)
+    return {name: float(loss) for name, loss in losses.items()}, gradient.numpy()
+
+
+def aim(config, photo, styles, regions):
+    """Returns the objective of a photo's size, and what to hold a picture to."""
+    size = photo.shape[1:3]
+    objective, style = gatys.load_objective(config, size), gatys.encode(styles, config)
+    regions = masks.fit(regions, photo, len(style.paintings))
+    return objective, gatys.measure_targets(
+        objective, photo, style, size, config, regions
+    )
 
 
 @pytest.fixture
@@ -266,9 +275,8 @@ def test_a_mask_for_several_styles_has_their_mixture(config, photo, style, pictu
     other = np.random.default_rng(5).random((1, 30, 30, 3), np.float32) ** 2
     mask = np.zeros((1, 24, 32, 1), np.float32)
     mask[0][RECTANGLE] = 1
-    goal = objective.Whole(gatys.load_backbone(config), config, [mask])
     blended, *alone = (
-        goal.measure_targets(photo, styles, (24, 32)).grams
+        aim(config, photo, styles, [mask])[1][1].whole
         for styles in ([style, other], style, other)
     )
     for mixed, first, second in zip(blended, *alone):

@@ -50,17 +50,17 @@ def test_the_estimate_is_what_was_measured(builtin):
 @pytest.mark.parametrize(
     "free, kind, side",
     [
-        (64 * GIB, objective.Whole, 0),
-        (None, objective.Whole, 0),
-        (4.4 * GIB, tiles.Tiled, 512),
-        (2.5 * GIB, tiles.Tiled, 256),
-        (0, tiles.Tiled, 256),  # the best that can be tried
+        (64 * GIB, objective.Objective, 0),
+        (None, objective.Objective, 0),
+        (4.4 * GIB, tiles.TiledObjective, 512),
+        (2.5 * GIB, tiles.TiledObjective, 256),
+        (0, tiles.TiledObjective, 256),  # the best that can be tried
     ],
 )
-def test_what_does_not_fit_is_worked_on_in_pieces(
+def test_what_does_not_fit_is_worked_on_in_tiles(
     monkeypatch, builtin, free, kind, side
 ):
     monkeypatch.setattr(hardware, "free_memory", lambda: free)
     config = GatysConfig(backbone="builtin", precision="float32")
     assert memory.choose_side(builtin, (2560, 2048)) == side
-    assert type(gatys.load_objective(config, (2560, 2048), builtin)) is kind
+    assert type(gatys.load_objective(config, (2560, 2048))) is kind

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tf_style.config import GatysConfig
 from tf_style.images import tiles
-from tf_style.optimization import gatys, objective, tiles
+from tf_style.optimization import gatys
 
 
 @pytest.fixture
@@ -18,33 +18,31 @@ def photo():
 
 
 @pytest.mark.parametrize(
-    "height, width, side, reach",
+    "height, width, side, halo",
     [(64, 64, 32, 2), (65, 33, 32, 2), (66, 97, 32, 3), (1, 100, 32, 4), (7, 5, 32, 4)],
 )
-def test_pieces_share_all_positions_and_see_their_neighbours(
-    height, width, side, reach
-):
+def test_tiles_share_all_positions_and_see_their_neighbours(height, width, side, halo):
     count = np.zeros((1, height, width, 1))
-    found = list(tiles.pieces(height, width, side, reach))
-    for piece in found:
-        piece.own(count)[:] += 1
+    found = list(tiles.tiles(height, width, side, halo))
+    for tile in found:
+        tile.own(count)[:] += 1
         for own, seen, length in (
-            (piece.rows, piece.seen_rows, height),
-            (piece.columns, piece.seen_columns, width),
+            (tile.rows, tile.seen_rows, height),
+            (tile.columns, tile.seen_columns, width),
         ):
             assert own.start % 2 == seen.start % 2 == 0  # as pooling pairs them
             assert own.stop - own.start <= side + 1
-            assert seen.start == 0 or own.start - seen.start >= reach
-            assert seen.stop == length or seen.stop - own.stop >= reach
+            assert seen.start == 0 or own.start - seen.start >= halo
+            assert seen.stop == length or seen.stop - own.stop >= halo
     np.testing.assert_array_equal(count, 1)
-    assert sum(piece.share for piece in found) == pytest.approx(1)
+    assert sum(tile.share for tile in found) == pytest.approx(1)
     assert (len(found) == 1) == (max(height, width) <= side + 1)
 
 
-def test_pooled_pieces_share_all_pooled_positions():
+def test_pooled_tiles_share_all_pooled_positions():
     count = np.zeros((1, 32, 33, 1))
-    for piece in tiles.pieces(65, 66, 32, 2):
-        piece.passed_on(count)[:] += 1
+    for tile in tiles.tiles(65, 66, 32, 2):
+        tile.shrunk(2).own(count)[:] += 1
     np.testing.assert_array_equal(count, 1)
 
 
@@ -112,7 +110,7 @@ def test_the_gradient_of_a_frame_of_a_film_is_the_wholes(photo, style, smooth):
     trust = np.random.default_rng(8).random((1, 83, 102, 1), np.float32)
     trust[:, :30] = 0
     config = GatysConfig(backbone="builtin", temporal_weight=weight, tv_weight=smooth)
-    prior = [tf.constant(before), tf.constant(trust)]
+    prior = gatys.Prior(before, trust)
     terms, gradient = _compare(config, photo, style, 32, prior=prior)
     away = photo[:, ::-1] - before
     assert terms["temporal"] == pytest.approx(weight * np.mean(trust * away**2))
@@ -125,36 +123,37 @@ def test_the_gradient_of_a_frame_of_a_film_is_the_wholes(photo, style, smooth):
     assert "temporal" not in without
 
 
-def _compare(config, photo, style, side, regions=(), prior=()):
+def _compare(config, photo, style, side, masks=(), prior=None):
     """Holds losses and gradient of tiles to those of the whole, and returns these."""
     config = dataclasses.replace(config, precision="float32")
-    extract = gatys.load_backbone(config)
-    whole = objective.Whole(extract, config, regions)
-    tiled = tiles.Tiled(extract, config, side, regions)
-    picture = tf.constant(photo[:, ::-1])
-    found = {}
-    for name, goal in (("whole", whole), ("tiled", tiled)):
-        targets = goal.measure_targets(photo, style, photo.shape[1:3])
-        targets = targets._replace(prior=list(prior))
-        terms, gradient = goal.differentiate(picture, targets)
-        measured = goal.measure_losses(picture, targets)
-        assert all(
-            float(measured[term]) == pytest.approx(float(terms[term]), rel=1e-6)
-            for term in terms
+    encoded, size = gatys.encode(style, config), photo.shape[1:3]
+    picture, found = photo[:, ::-1], {}
+    for name, tile in (("whole", 0), ("tiled", side)):
+        objective = gatys.load_objective(
+            dataclasses.replace(config, tile=tile), size, is_frame=prior is not None
         )
-        found[name] = targets, terms, np.asarray(gradient)
-    (aims, terms, exact), (tiled_aims, tiled_terms, gradient) = found.values()
+        targets = gatys.measure_targets(
+            objective, photo, encoded, size, config, masks, prior
+        )
+        losses, gradient = objective.differentiate(tf.constant(picture), targets)
+        measured = objective.measure(tf.constant(picture), targets)
+        assert all(
+            float(measured[loss]) == pytest.approx(float(losses[loss]), rel=1e-6)
+            for loss in losses
+        )
+        found[name] = targets, losses, np.asarray(gradient)
+    (aims, losses, exact), (tiled_aims, tiled_losses, gradient) = found.values()
     for aim, tiled_aim in zip(tf.nest.flatten(aims), tf.nest.flatten(tiled_aims)):
         scale = np.abs(aim).max()
         np.testing.assert_allclose(tiled_aim, aim, rtol=0, atol=1e-5 * scale)
-    assert {k: float(v) for k, v in tiled_terms.items()} == pytest.approx(
-        {k: float(v) for k, v in terms.items()}, rel=1e-5
+    assert {k: float(v) for k, v in tiled_losses.items()} == pytest.approx(
+        {k: float(v) for k, v in losses.items()}, rel=1e-5
     )
     difference = gradient - exact
     assert np.linalg.norm(difference) < 1e-5 * np.linalg.norm(exact)
-    # At the rims of the picture and of the pieces as well as in between.
+    # At the rims of the picture and of the tiles as well as in between.
     assert np.abs(difference).max() < 1e-5 * np.abs(exact).max()
-    return {name: float(term) for name, term in terms.items()}, exact
+    return {name: float(loss) for name, loss in losses.items()}, exact
 
 
 def test_a_picture_optimised_in_tiles_has_no_seams(photo, style):

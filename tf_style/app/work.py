@@ -14,7 +14,7 @@ from tf_style import images
 from tf_style.app import bundle, chart
 from tf_style.app.line import Line
 from tf_style.app.wish import SIDE, Wish
-from tf_style.jobs import manifest, run, runner
+from tf_style.jobs import manifest, modes, run, runner
 from tf_style.jobs.plan import parts
 from tf_style.optimization import gatys
 
@@ -82,7 +82,7 @@ def paint(wish, task):
         images.save_image(before, images.load_image(wish.photo, int(wish.side)))
         view = view._replace(before=before, fast=fast)
         view = _with_bundle(view, task.folder, [fast])
-        if wish.mode == "hub":
+        if not modes.MODES[wish.mode].HAS_STEPS:
             yield view._replace(status=f"Done in {seconds:.1f} s")
         else:
             yield view._replace(status="Preparing the slow picture")

@@ -175,7 +175,7 @@ def _paint_fast(task, shots, state):
         yield Painted(done, before | _flatten(memory))
 
     batch, trouble = [], None
-    while True:
+    while not task.stop.requested:
         try:
             shot = next(shots, None)
         except Exception as error:
@@ -223,6 +223,8 @@ def _paint_slow(task, shots, state):
     )
     regions, before = _regions(task), state.get("before")
     for shot in shots:
+        if task.stop.requested:
+            return
         config, init, prior = later, before, None
         if before is None or shot.cut:
             config, init = first, task.init.pixels if task.init else None

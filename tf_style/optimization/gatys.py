@@ -184,7 +184,7 @@ def measure_targets(objective, content, style, size, config, masks=(), prior=Non
     Returns:
         A `Target` for each of `objective_terms`.
     """
-    (_, contents), (_, styles), *_ = objective_terms(config)
+    (_, contents), (_, styles), *_ = objective.terms
     photo = images.resize(content, *size)
     activations = objective.activations(photo, contents.layers)
     targets = [

@@ -35,7 +35,7 @@ class Objective:
 
     def __init__(self, extract, terms):
         self.extract = extract
-        self._terms = terms
+        self.terms = terms
         self._measure = Traced(self._losses)
         self._differentiate = Traced(self._losses_and_gradient)
         self._statistics = {}
@@ -88,9 +88,9 @@ class Objective:
         activations = self.extract(image)
         means = [
             self._means(image, loss, target.local, activations)
-            for (_, loss), target in zip(self._terms, targets, strict=True)
+            for (_, loss), target in zip(self.terms, targets, strict=True)
         ]
-        return weigh(self._terms, means, targets)
+        return weigh(self.terms, means, targets)
 
     def _losses_and_gradient(self, image, targets):
         with tf.GradientTape() as tape:

@@ -29,7 +29,7 @@ class TiledObjective:
 
     def __init__(self, extract, terms, side):
         self.extract = extract
-        self._terms = terms
+        self.terms = terms
         self._side = side
         # The last block hands nothing on, so it runs whole.
         self._blocks = [_Block(block, terms) for block in extract.blocks[:-1]]
@@ -54,7 +54,7 @@ class TiledObjective:
         sums = {}
 
         def add(tile, _, activations):
-            for layer in loss.layers:
+            for layer in {*loss.layers}:
                 if layer in activations:
                     mean = tile.share * loss.measure(activations[layer], ())
                     sums[layer] = sums.get(layer, 0.0) + mean
@@ -117,7 +117,7 @@ class TiledObjective:
 
     def _forward(self, image, targets):
         """Returns the losses, what `_walk` does, and the derivatives to go back."""
-        means = [[()] * len(loss.layers) for _, loss in self._terms]
+        means = [[()] * len(loss.layers) for _, loss in self.terms]
         rest = [target._replace(local=[*target.local]) for target in targets]
 
         def add(block, entry, tile):
@@ -158,9 +158,9 @@ class TiledObjective:
                     )
                     for layer, local, mean in zip(loss.layers, target.local, known)
                 ]
-                for (_, loss), target, known in zip(self._terms, targets, means)
+                for (_, loss), target, known in zip(self.terms, targets, means)
             ]
-            losses = weigh(self._terms, complete, targets)
+            losses = weigh(self.terms, complete, targets)
         return losses, *tape.gradient(losses["total"], (means, entry))
 
     def _backward(self, entries, targets, by_means, by_entry):
