@@ -33,6 +33,7 @@ _MODULES = {
     "losses": "networks.losses",
     "manifest": "jobs.manifest",
     "masks": "images.masks",
+    "memory": "optimization.memory",
     "run": "jobs.run",
 }
 
