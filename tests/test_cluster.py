@@ -364,7 +364,10 @@ def test_what_ends_a_job_comes_back_as_it_was(job, briefing, monkeypatch, kind):
 
 
 def test_importing_a_worker_does_not_load_tensorflow():
-    code = "import sys, tf_style.jobs.executors.ray_worker; print('tensorflow' in sys.modules)"
+    code = (
+        "import sys, tf_style.jobs.executors.ray_worker; "
+        "print('tensorflow' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True)
     assert done.stdout.strip() == b"False"
 
