@@ -127,4 +127,5 @@ def cut(network, layers):
 
 def _show(image):
     """Turns RGB in [0, 1] into what the network was trained on."""
-    return keras.applications.vgg19.preprocess_input(tf.cast(image, tf.float32) * 255)
+    values = tf.cast(image, tf.float32) * 255
+    return keras.applications.vgg19.preprocess_input(values, "channels_last")

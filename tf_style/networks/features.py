@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from tf_style.networks import small_vgg
+from tf_style.networks import keras_settings, small_vgg
 from tf_style.networks.backbone import LAYERS, Backbone, cut
 from tf_style.system import files
 
@@ -80,11 +80,8 @@ def load_backbone(name_or_path, layers, pooling="max", dtype="float32"):
         OSError: the file does not exist, or the download failed.
     """
     layers = tuple(dict.fromkeys(layer_name(layer) for layer in layers))
-    # Whatever the user's keras.json says; pictures here are float32 [B, H, W, C].
-    keras.config.set_floatx("float32")
-    keras.config.set_image_data_format("channels_last")
     if name_or_path == "builtin":
-        whole, path = small_vgg.load(), small_vgg.WEIGHTS
+        path = small_vgg.WEIGHTS
         if missing := [layer for layer in layers if layer not in small_vgg.LAYERS]:
             raise ValueError(
                 f"the built-in backbone has no layer {missing[0]!r}; "
@@ -92,15 +89,20 @@ def load_backbone(name_or_path, layers, pooling="max", dtype="float32"):
             )
     else:
         path = _vgg19_file(name_or_path)
-        whole = _load_vgg19(path)
+    with keras_settings.defaults():
+        blocks = _build(name_or_path, path, layers, pooling, dtype)
+    return Backbone(blocks, name_or_path, str(path), files.sha256(path))
+
+
+def _build(name, path, layers, pooling, dtype):
+    """Returns the `Block`s of a network."""
+    whole = small_vgg.load() if name == "builtin" else _load_vgg19(path)
     outputs = {layer: whole.get_layer(layer).output for layer in layers}
     network = keras.Model(whole.input, outputs)
     if (pooling, dtype) != ("max", "float32"):
         network = _rebuilt(network, pooling, dtype)
     network.trainable = False
-    return Backbone(
-        list(cut(network, layers)), name_or_path, str(path), files.sha256(path)
-    )
+    return list(cut(network, layers))
 
 
 def _vgg19_file(name_or_path):
