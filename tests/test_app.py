@@ -122,7 +122,7 @@ def test_closed_page_leaves_no_files(opened):
     opened.admit("me.page", _uploaded(opened, "photo.png"))
     task = session.begin("one")
     opened.close("me.page")
-    assert task.abandoned and task.stop.is_set()
+    assert task.abandoned and task.stop.requested
     assert {*opened.root.iterdir()} - before == {opened.root / ("ab" * 32)}
     task.folder.mkdir(parents=True)  # written by what had not ended yet
     task.end()
@@ -288,8 +288,8 @@ def test_what_nobody_claims_goes_after_a_while(opened, monkeypatch):
 def test_new_task_takes_the_place_of_the_last(tmp_path):
     session = sessions.Sessions(tmp_path).find("name")
     first, other, second = map(session.begin, ("one", "pair", "one"))
-    assert first.stop.is_set() and not first.folder.exists()
-    assert other.folder.exists() and not other.stop.is_set()
+    assert first.stop.requested and not first.folder.exists()
+    assert other.folder.exists() and not other.stop.requested
     assert second.folder != first.folder
 
 

@@ -55,6 +55,7 @@ _MODULES = {
     "losses": "networks.losses",
     "manifest": "jobs.manifest",
     "masks": "images.masks",
+    "memory": "optimization.memory",
     "run": "jobs.run",
 }
 # What else is public, and in which modules.

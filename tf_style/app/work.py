@@ -15,7 +15,6 @@ from tf_style.app import bundle, chart
 from tf_style.app.line import Line
 from tf_style.app.wish import SIDE, Wish
 from tf_style.jobs import manifest, modes, run, runner
-from tf_style.jobs.plan import parts
 from tf_style.optimization import gatys
 
 # Slow pictures that may wait for the one that is painted.
@@ -184,7 +183,7 @@ def _finished(view, folder, written):
         status = f"Stopped at step {last}; this is the best picture up to there"
     view = view._replace(status=status, slow=paths[0])
     if len(paths) > 1:
-        pair = parts(paths[0])
+        pair = modes.compare.parts(paths[0])
         numbers = {name: facts[name] for name in ("fast", "slow")}
         view = view._replace(fast=pair.fast, slow=pair.slow, numbers=numbers)
     return _with_bundle(view, folder, paths)

@@ -15,6 +15,7 @@ pixels too large, downloads hang, caches break.
 import functools
 import hashlib
 import os
+import secrets
 import shutil
 import socket
 import time
@@ -242,8 +243,8 @@ def _owner_of(lock):
 
 def _replace_broken(handle, folder):
     """Downloads a handle anew; without a network the old copy stays where it was."""
-    aside = folder.with_name(folder.name + ".broken")
-    shutil.rmtree(aside, ignore_errors=True)
+    # A name that nobody else can have given to a folder of theirs.
+    aside = folder.with_name(f"{folder.name}.broken-{secrets.token_hex(4)}")
     folder.rename(aside)
     try:
         fresh = fetch(handle)
