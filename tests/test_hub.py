@@ -4,6 +4,7 @@ import http.server
 import shutil
 import socket
 import threading
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from PIL import Image
 from tf_style import color, images
 from tf_style.config import GatysConfig, HubConfig
 from tf_style.fast import hub, magenta
-from tf_style.system import files
+from tf_style.fast.builtin import stylizer
+from tf_style.fast.builtin.stylizer import Stylizer
+from tf_style.system import fallback, files
 
 
 @pytest.fixture(autouse=True)
@@ -485,3 +488,63 @@ def test_arguments_of_the_fast_path_are_checked(content, style):
     refused("^picture is of 50x20 pixels, and content of", hub.finish, halved, content)
     with pytest.raises(TypeError):
         hub.stylize(content, style, HubConfig(), [content])
+
+
+def test_threads_paint_what_calls_one_after_the_other_paint(monkeypatch):
+    """Stills, frames and large pictures share layers, and are traced at once."""
+    for limit, holder in (("MOST_PIXELS", stylizer), ("batch_pixels", Stylizer)):
+        monkeypatch.setattr(holder, limit, 48 * 48)
+    config, draw = HubConfig(model="builtin"), np.random.default_rng(0)
+    sizes = [(32, 40), (64, 56), (24, 70), (40, 40), (57, 50), (33, 35)]
+    photos = [draw.random((1, *size, 3), np.float32) for size in sizes]
+    styles = [draw.random((1, 45, 61, 3), np.float32) for _ in photos]
+
+    def paint(photo, style):
+        code = hub.encode(style, config)
+        frames = hub.stylize_batch([photo, photo], code, config, memory={})
+        return np.concatenate([hub.stylize(photo, code, config), *frames])
+
+    hub.load_model.cache_clear()
+    with futures.ThreadPoolExecutor(len(photos)) as pool:
+        painted = list(pool.map(paint, photos, styles))
+    hub.load_model.cache_clear()
+    for together, alone in zip(painted, map(paint, photos, styles)):
+        np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_several_large_photos_are_painted_one_by_one(monkeypatch, content, style):
+    config = HubConfig(model="builtin")
+    code = hub.encode(style, config)
+    for limit, holder in (("MOST_PIXELS", stylizer), ("batch_pixels", Stylizer)):
+        monkeypatch.setattr(holder, limit, 1000)
+    batch = np.concatenate([content, 1 - content])
+    expected = [hub.stylize(photo[None], code, config) for photo in batch]
+    painted = hub.stylize_batch(batch, code, config)
+    np.testing.assert_array_equal(np.concatenate(painted), np.concatenate(expected))
+
+
+def test_auto_asks_again_after_a_while(monkeypatch, content, style, stub_model):
+    """A code of the meantime is still good, though another model paints by then."""
+    asked, now, network = [], [1000.0], [False]
+
+    def reach(_):
+        asked.append(now[0])
+        if not network[0]:
+            raise OSError("no network")
+
+    monkeypatch.setattr(fallback.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(files, "reach", reach)
+    monkeypatch.setattr(magenta, "fetch", lambda *_: stub_model)
+    expected = hub.stylize(content, style, HubConfig(model="builtin"))
+    code = hub.encode(style)
+    np.testing.assert_array_equal(hub.stylize(content, style), expected)
+    assert asked == [1000]
+    now[0], network[0] = 1299.0, True
+    assert hub.choose(None)[0].model == "builtin"
+    assert asked == [1000]
+    now[0] = 1300.0
+    assert hub.choose(None)[0].model == "magenta"
+    now[0] = 90_000.0
+    assert hub.stylize(content, style).mean() != expected.mean()
+    assert asked == [1000, 1300]
+    np.testing.assert_array_equal(hub.stylize(content, code), expected)

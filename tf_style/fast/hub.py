@@ -17,7 +17,7 @@ from tf_style import color, images
 from tf_style.config import FAST_MODELS, MAGENTA_HANDLE, HubConfig, checked
 from tf_style.fast import magenta
 from tf_style.images import masks as masking
-from tf_style.system import arrays, files
+from tf_style.system import arrays, fallback, files
 from tf_style.system.errors import InvalidInput
 
 # A code of the built-in stylizer takes 100 KB, one of Magenta's is a picture.
@@ -85,7 +85,7 @@ def finish(picture, content, config=None, *, masks=None):
 
 
 def stylize_batch(contents, code, config=None, *, masks=None, memory=None):
-    """Repaints several photos, those of one size at once.
+    """Repaints several photos, small ones of one size at once.
 
     Args:
         contents: a list of photos, [1, H, W, 3] in [0, 1] each; or all of them in one
@@ -103,11 +103,11 @@ def stylize_batch(contents, code, config=None, *, masks=None, memory=None):
     Raises:
         ValueError, OSError: as `stylize`; or frames with a memory differ in size.
     """
-    config, _ = choose(config)
+    config = checked(config, HubConfig)
     if not isinstance(contents, (list, tuple)) and len(np.shape(contents)) == 4:
         contents = [contents[i] for i in range(np.shape(contents)[0] or 0)]
     photos = images.as_pictures(contents, "contents")
-    model = load_model(config.model)
+    model = _model_of(code, config)
     code = _checked_code(code, model, config)
     places = {}  # of the photos of each size
     for place, photo in enumerate(photos):
@@ -115,12 +115,28 @@ def stylize_batch(contents, code, config=None, *, masks=None, memory=None):
     if memory is not None and len(places) > 1:
         raise InvalidInput("contents are of several sizes; frames must be of one")
     painted = {}
-    for alike in places.values():
-        batch = np.concatenate([photos[place] for place in alike])
-        own = masking.fit(masks, batch, len(code.parts))
-        pictures = _paint(batch, code, model, config, own, memory)
-        painted |= zip(alike, np.split(pictures, len(alike)))
+    for (_, height, width, _), alike in places.items():
+        # More at once would take more memory, and no less time.
+        room = max(1, model.batch_pixels // (height * width))
+        for start in range(0, len(alike), room):
+            some = alike[start : start + room]
+            batch = np.concatenate([photos[place] for place in some])
+            own = masking.fit(masks, batch, len(code.parts))
+            pictures = _paint(batch, code, model, config, own, memory)
+            painted |= zip(some, np.split(pictures, len(some)))
     return [painted[place] for place in range(len(photos))]
+
+
+def _model_of(code, config):
+    """Loads the model that `config` names; of "auto", the one that made the code."""
+    settled, _ = choose(config)
+    model = load_model(settled.model)
+    foreign = isinstance(code, StyleCode) and code.model != model.checksum
+    if foreign and config.model == "auto":
+        # It may be of a time when Magenta's could not be had.
+        ours = load_model("builtin")
+        return ours if code.model == ours.checksum else model
+    return model
 
 
 def _paint(photos, code, model, config, masks, memory):
@@ -250,7 +266,9 @@ def _sound(code):
 
 
 def choose(config):
-    """Settles what `auto` means on this machine, once per process.
+    """Settles what `auto` means on this machine.
+
+    What cannot be had is asked for again after a few minutes.
 
     Returns:
         The `HubConfig` with a model that has a name, and a line that says which and
@@ -263,7 +281,7 @@ def choose(config):
     return dataclasses.replace(config, model=name), note
 
 
-@functools.lru_cache(maxsize=1)
+@fallback.remembered
 def _choose():
     try:
         fetch = functools.partial(magenta.fetch, MAGENTA_HANDLE)

@@ -19,6 +19,7 @@ import secrets
 import shutil
 import socket
 import time
+from concurrent import futures
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -186,7 +187,10 @@ def fetch(handle, stalled_after=files.STALLED_AFTER_S):
 
 def _load(folder):
     try:
-        return tensorflow_hub.load(str(folder))
+        # In a thread of its own, where no `tf.distribute` strategy or graph of the
+        # caller's is in force: a model that was loaded into one cannot be called.
+        with futures.ThreadPoolExecutor(1) as pool:
+            return pool.submit(tensorflow_hub.load, str(folder)).result()
     # A damaged file raises anything from protobuf's DecodeError to TensorFlow's
     # NotFoundError.
     except Exception as error:

@@ -11,7 +11,7 @@ import keras
 
 from tf_style.networks import keras_settings, small_vgg
 from tf_style.networks.backbone import LAYERS, Backbone, cut
-from tf_style.system import files
+from tf_style.system import fallback, files
 from tf_style.system.errors import FileError, InvalidInput, NotFound
 
 VGG19_URL = (
@@ -42,9 +42,11 @@ def layer_name(name):
     )
 
 
-@functools.lru_cache(maxsize=1)
+@fallback.remembered
 def choose():
-    """Settles what the backbone `auto` means on this machine, once per process.
+    """Settles what the backbone `auto` means on this machine.
+
+    What cannot be had is asked for again after a few minutes.
 
     Returns:
         "vgg19" or "builtin", and a line that says which and why.

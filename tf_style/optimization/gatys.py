@@ -108,7 +108,7 @@ def iterate(
         The picture before each update, and the last one: `config.steps` + 1 times; with
         a `config.time_budget`, as often as that allows.
     """
-    config = checked(config, GatysConfig)
+    config, _ = choose(config)
     content = images.as_picture(content, "content")
     style = style if isinstance(style, Style) else encode(style, config)
     masks = masking.fit(masks, content, len(style.paintings))

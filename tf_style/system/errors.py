@@ -8,6 +8,9 @@ class Error(Exception):
 class InvalidInput(Error, ValueError):
     """An argument, a setting or a file is not what it should be."""
 
+    # Inside of `tf.function`, AutoGraph raises errors anew that have just this.
+    __init__ = Exception.__init__
+
 
 class FileError(Error, OSError):
     """A file, a folder or an address cannot be read or written."""
