@@ -10,6 +10,8 @@ import os
 import threading
 from collections.abc import Iterator
 
+from tf_style.system.errors import MissingPackage
+
 try:
     import keras
 
@@ -17,7 +19,7 @@ try:
 except ImportError as error:  # That backend is not installed.
     backend = f"{os.environ.get('KERAS_BACKEND', 'that of keras.json')} ({error})"
 if backend != "tensorflow":
-    raise ImportError(
+    raise MissingPackage(
         f"tf_style needs Keras on TensorFlow, and its backend is {backend}; set "
         "KERAS_BACKEND=tensorflow before Keras is first imported"
     )
