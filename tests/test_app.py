@@ -35,30 +35,39 @@ def chromium():
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def browsers(chromium):
+    """Three separate browsers; each loads Gradio's scripts only once."""
+    size = {"width": 1280, "height": 900}
+    contexts = [chromium.new_context(viewport=size) for _ in range(3)]
+    for context in contexts:
+        context.set_default_timeout(PATIENCE)
+    yield contexts
+    for context in contexts:
+        context.close()
+
+
 @pytest.fixture
-def open_page(chromium, app):
+def open_page(browsers, app):
     """A function that opens the page in a new tab; nothing may come from elsewhere.
 
     Chromium opens 6 connections to a host at a time, of which a tab that paints holds
-    2. So more than two that paint shall be `apart`, as if in other browsers.
+    2. So more than two that paint shall be each `of` another browser.
     """
-    requested, complaints, contexts = set(), [], []
+    requested, complaints, pages = set(), [], []
 
-    def open_page(apart=False):
-        if apart or not contexts:
-            context = chromium.new_context(viewport={"width": 1280, "height": 900})
-            context.set_default_timeout(PATIENCE)
-            context.on("request", lambda request: requested.add(request.url))
-            context.on("console", lambda message: complaints.append(message.text))
-            contexts.append(context)
-        page = contexts[-1].new_page()
+    def open_page(of=0):
+        page = browsers[of].new_page()
+        pages.append(page)
+        page.on("request", lambda request: requested.add(request.url))
+        page.on("console", lambda message: complaints.append(message.text))
         page.goto(app.url)
         page.get_by_text("Optimising with our built-in backbone").wait_for()
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.close()
     places = {urlparse(url)[:2] for url in requested if not url.startswith("data:")}
     assert {host for scheme, host in places if scheme != "blob"} == {
         f"127.0.0.1:{app.port}"
@@ -322,7 +331,7 @@ def test_who_waits_can_stop(open_page):
 
 
 def test_no_more_than_a_few_wait(open_page):
-    pages = [open_page(apart=True) for _ in range(3)]
+    pages = [open_page(of=number) for number in range(3)]
     for number, page in enumerate(pages):
         _paint_for_long(page)
         _says(
