@@ -23,6 +23,7 @@ import numpy as np
 
 from tf_style import features, gatys, hub
 from tf_style.config import GatysConfig, HubConfig
+from tf_style.system import errors
 
 content, style = (np.load(path) for path in sys.argv[1:3])
 shallow = GatysConfig(backbone="builtin", content_layers=("block1_conv2",),
@@ -120,6 +121,7 @@ def test_command_line_knows_no_keras_json_and_no_other_backend(
 def test_library_refuses_another_backend_in_one_line():
     done = _run("-c", "from tf_style import gatys", KERAS_BACKEND="jax")
     *_, line = done.stderr.strip().splitlines()
-    start = "ImportError: tf_style needs Keras on TensorFlow, and its backend is jax"
-    assert line.startswith(start)
+    start = "tf_style.system.errors.MissingPackage: tf_style needs Keras on TensorFlow"
+    assert line.startswith(f"{start}, and its backend is jax")
+    assert issubclass(errors.MissingPackage, ImportError)
     assert "set KERAS_BACKEND=tensorflow before" in line
