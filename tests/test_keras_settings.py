@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tf_style import images
+from tf_style.system import errors
 
 # Paints by both methods under one setting after the other, with networks that were
 # built before and with ones that are built under it.
@@ -23,7 +24,6 @@ import numpy as np
 
 from tf_style import features, gatys, hub
 from tf_style.config import GatysConfig, HubConfig
-from tf_style.system import errors
 
 content, style = (np.load(path) for path in sys.argv[1:3])
 shallow = GatysConfig(backbone="builtin", content_layers=("block1_conv2",),
