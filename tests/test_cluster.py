@@ -132,7 +132,7 @@ def accounts_in(folder):
     for path in folder.glob("*.json"):
         accounts[path.name] = json.loads(path.read_text())
         for name in ("seconds", "finished"):
-            del accounts[path.name][name]
+            accounts[path.name].pop(name, None)
     return accounts
 
 
