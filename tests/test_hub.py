@@ -495,7 +495,7 @@ def test_threads_paint_what_calls_one_after_the_other_paint(monkeypatch):
     for limit, holder in (("MOST_PIXELS", stylizer), ("batch_pixels", Stylizer)):
         monkeypatch.setattr(holder, limit, 48 * 48)
     config, draw = HubConfig(model="builtin"), np.random.default_rng(0)
-    sizes = [(32, 40), (64, 56), (24, 70), (40, 40), (57, 50), (33, 35)]
+    sizes = [(32, 40), (57, 50), (33, 35)]
     photos = [draw.random((1, *size, 3), np.float32) for size in sizes]
     styles = [draw.random((1, 45, 61, 3), np.float32) for _ in photos]
 
