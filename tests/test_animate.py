@@ -23,7 +23,7 @@ from tf_style.fast import hub
 from tf_style.jobs import film, forecast, manifest, run, video_writer
 from tf_style.optimization import gatys
 from tf_style.system.stop import StopToken
-from tf_style.video import flow
+from tf_style.video import flow, writer
 
 pytest.importorskip("av")
 cv2 = pytest.importorskip("cv2")
@@ -456,7 +456,7 @@ def test_a_frame_that_is_not_finite_is_not_written(make_job, source, monkeypatch
 @pytest.fixture
 def small_steps(monkeypatch):
     """Segments of three frames, two frames painted at once, all committed at once."""
-    monkeypatch.setattr(video_writer, "KEYFRAME_EVERY_S", 0.12)
+    monkeypatch.setattr(writer, "KEYFRAME_EVERY_S", 0.12)
     monkeypatch.setattr(video_writer, "COMMIT_EVERY_S", 0)
     stylizer = type(hub.load_model("builtin"))
     monkeypatch.setattr(stylizer, "batch_pixels", 2 * SIZE[0] * SIZE[1])
@@ -488,9 +488,10 @@ KILLED = """
 import os, pickle, signal, sys
 from tf_style import hub, run
 from tf_style.jobs import video_writer
+from tf_style.video import writer
 
 job, at, pixels = pickle.loads(bytes.fromhex(sys.argv[1]))
-video_writer.KEYFRAME_EVERY_S, video_writer.COMMIT_EVERY_S = 0.12, 0
+writer.KEYFRAME_EVERY_S, video_writer.COMMIT_EVERY_S = 0.12, 0
 type(hub.load_model("builtin")).batch_pixels = pixels
 add = video_writer.VideoWriter.add
 
@@ -615,7 +616,7 @@ def test_a_full_disk_loses_nothing_and_is_told(
     """Segments of three frames: of two, one is closed, and one fails."""
     import av
 
-    original, calls = getattr(video_writer.Mp4, name), []
+    original, calls = getattr(writer.Mp4, name), []
 
     def full(self, *arguments):
         calls.append(arguments)
@@ -625,7 +626,7 @@ def test_a_full_disk_loses_nothing_and_is_told(
 
     job, shown = make_job(longer), display.Display(quiet=True)
     with monkeypatch.context() as patch:
-        patch.setattr(video_writer.Mp4, name, full)
+        patch.setattr(writer.Mp4, name, full)
         events = list(run.run(job))
     for event in events:
         shown.show(event)

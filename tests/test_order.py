@@ -30,13 +30,13 @@ DEPTH = {name: depth for depth, row in enumerate(ROWS) for name in row}
 # Packages that only some of our folders may know.
 KEPT_TO = {
     "absl": {"__main__", "cli"},
-    "av": {"jobs", "video"},
+    "av": {"video"},
     "cv2": {"video"},
     "fastapi": {"app"},
     "gradio": {"app"},
     "keras": {"networks", "fast"},
     "matplotlib": {"compare"},
-    "PIL": {"app", "images", "jobs", "video"},
+    "PIL": {"app", "images", "video"},
     "ray": {"jobs"},
     "starlette": {"app"},
     "tensorflow_hub": {"fast"},
