@@ -20,10 +20,10 @@ from tf_style import images
 from tf_style.cli import display
 from tf_style.config import GatysConfig, HubConfig, Job
 from tf_style.fast import hub
-from tf_style.jobs import film, forecast, manifest, run, video_writer
+from tf_style.jobs import forecast, manifest, run, video_writer
 from tf_style.optimization import gatys
 from tf_style.system.stop import StopToken
-from tf_style.video import flow, writer
+from tf_style.video import flow, stylize, writer
 
 pytest.importorskip("av")
 cv2 = pytest.importorskip("cv2")
@@ -690,7 +690,7 @@ def test_a_dry_run_tells_how_long_all_frames_take(
     monkeypatch.setattr(forecast.Forecast, "seconds", lambda *_: 10.0)
     job = make_job(path, mode=mode, dry_run=True)
     [planned] = of_kind(done(job), run.Planned)
-    later = {"hub": 1, "gatys": film.LATER_STEPS}[mode]
+    later = {"hub": 1, "gatys": stylize.LATER_STEPS}[mode]
     assert planned.seconds == pytest.approx(10 * (1 + 5 * later))
     assert [path.name for path in tmp_path.iterdir()] == ["a.mov"]
 
@@ -705,7 +705,7 @@ def test_later_frames_take_fewer_steps_unless_a_scene_begins(painted):
         if isinstance(event, run.Framed):
             per_frame.append(steps - 1)  # The last step only measures.
             steps = 0
-    later = round(10 * film.LATER_STEPS)
+    later = round(10 * stylize.LATER_STEPS)
     assert later < 10 and per_frame == [10, later, later, 10, later]
 
 

@@ -159,7 +159,7 @@ class Runner:
     def _make(self, task, painted):
         job, pair, content = task.job, task.pair, task.content.pixels
         if pair.is_film:
-            yield from film.animate(task, self._count)
+            yield from film.make(task, self._count)
             return
         way = snapshots.Trail(job, pair.output, content.shape[1:3], task.account)
         painted = painted or (yield from tasks.stylize(task, way))
