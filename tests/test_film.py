@@ -182,7 +182,7 @@ def test_the_manifest_tells_of_the_film_and_keeps_it(make_job, source, tmp_path)
     assert account["settings"]["flow"] is False
     assert account["interrupted"] is False
     before = (tmp_path / "out.mp4").read_bytes()
-    assert list(run.run(job))[-1:] == [run.Kept(tmp_path / "out.mp4")]
+    assert list(run.run(job))[-1:] == [run.Skipped(tmp_path / "out.mp4")]
     # Whether strokes are carried along is a setting as others are.
     again = done(dataclasses.replace(job, flow=True))
     assert len(of_kind(again, run.Framed)) == 5
@@ -357,7 +357,7 @@ def test_a_damaged_frame_ends_the_film_before_it_in_one_line(make_job, broken):
     assert (shown.written, shown.failed) == (1, 1)
     # It may be whole the next time.
     again = list(run.run(job))
-    assert not of_kind(again, (run.Kept, run.Framed, run.Written))
+    assert not of_kind(again, (run.Skipped, run.Framed, run.Written))
     [failed] = of_kind(again, run.Failed)
     assert failed.reason.endswith(f"{job.output} keeps its 3 frames, and {GOES_ON}")
 
@@ -481,7 +481,7 @@ def interrupted(job, frames):
 
 
 def notes_of(events):
-    return [event.note for event in of_kind(events, run.Noted)]
+    return [event.note for event in of_kind(events, run.Info)]
 
 
 KILLED = """
@@ -678,7 +678,7 @@ def test_whatever_fails_keeps_the_frames_and_the_next_film_is_painted(
     # Frame 2 was painted along with the one that failed.
     again = done(job)
     assert len(of_kind(again, run.Framed)) == 8 - 2
-    assert len(of_kind(again, run.Kept)) == 1
+    assert len(of_kind(again, run.Skipped)) == 1
 
 
 @pytest.mark.parametrize("mode", ["hub", "gatys"])

@@ -9,13 +9,13 @@ from tf_style import images
 from tf_style.fast import hub
 from tf_style.images import masks
 from tf_style.jobs import manifest, modes, pipeline, video_writer
-from tf_style.jobs.events import Failed, Framed, Noted, Started, Written
+from tf_style.jobs.events import Failed, Framed, Info, Started, Written
 from tf_style.optimization import gatys
 from tf_style.video import reader, stylize
 
 GOES_ON = "the same command goes on from there"
 # Seconds that a film may say it is longer than its pictures: sound often goes on.
-MOST_LACKING_S = 0.5
+MAX_LACKING_S = 0.5
 
 
 def make(task, count):
@@ -41,7 +41,7 @@ def make(task, count):
             video_writer.VideoWriter(output, found.rate, task.account) as video,
         ):
             if video.note:
-                yield Noted(video.note)
+                yield Info(video.note)
             left = max(0, found.count - video.frames) or None
             yield Started(task.pair.index, count, output.name, left, film=True)
             try:
@@ -60,7 +60,7 @@ def make(task, count):
         reason = "; ".join(filter(None, [_explain(trouble, frame), ends]))
         yield Failed(reason if source in reason else f"{source}: {reason}")
     elif stop.requested and ends:
-        yield Noted(ends)
+        yield Info(ends)
 
 
 def count_first_frames(task):
@@ -170,11 +170,11 @@ def _finish(task, video, found, began, whole):
     with task.publishing([output], seconds, facts) as (temporary,):
         notes = [video.finish(images.fetch(source), temporary)]
     lacking = found.duration - float(video.end)
-    if whole and lacking > MOST_LACKING_S:
+    if whole and lacking > MAX_LACKING_S:
         notes += [f"{source} has no pictures for its last {lacking:.1f} seconds"]
     if whole:
         video.remove()
-    yield from map(Noted, filter(None, notes))
+    yield from map(Info, filter(None, notes))
     yield Written(output, seconds)
     if whole:
         return ""

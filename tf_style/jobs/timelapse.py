@@ -1,4 +1,4 @@
-"""Frames of a picture on the way, and the film of them.
+"""Frames of a picture while it is optimised, and the film of them.
 
 A film shows the frames within some seconds, however many they are, and then rests on
 the last one.
@@ -22,7 +22,7 @@ from tf_style.video import reader, writer
 SECONDS = 8
 HOLD_S = 2
 # Frames a second. Few frames pass faster than that, and many slower.
-LEAST_RATE, LARGEST_RATE = 5, 25
+MIN_RATE, MAX_RATE = 5, 25
 
 
 class Frames:
@@ -102,7 +102,7 @@ def write(path, frames):
     if not frames:
         raise ValueError(f"cannot write {path}: a film needs at least one frame")
     rate = Fraction(len(frames), SECONDS)
-    rate = min(max(rate, Fraction(LEAST_RATE)), Fraction(LARGEST_RATE))
+    rate = min(max(rate, Fraction(MIN_RATE)), Fraction(MAX_RATE))
     with manifest.publishing({}, [Path(path)], {}) as (temporary,):
         if reader.ending_of(path) == ".gif":
             ticks = round(1 / rate / writer.GIF_TICK)

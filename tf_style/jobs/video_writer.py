@@ -115,7 +115,7 @@ class VideoWriter:
     `commit` writes the state, and then replaces progress.json: whatever that does not
     count is left over from a run that ended in between, and is overwritten. A segment
     begins at the same frames, and is encoded from the same pixels, wherever a run was
-    stopped; so the finished film does not tell that it was.
+    stopped; so the finished film does not show that it was.
 
     Use: paint on from `frames` and `state`; `add` each frame; `keep` the state wherever
     it could be gone on from; `commit`, `finish` and `remove` at the end.
@@ -251,7 +251,7 @@ class VideoWriter:
         """Writes the film of all frames, with the sound of `source`.
 
         Args:
-            source: path of the film that is painted.
+            source: path of the film that is stylized.
             path: file to write, for the time being.
 
         Returns:

@@ -24,7 +24,7 @@ LATER_STEPS = 0.4
 
 
 class Shot(NamedTuple):
-    """A frame on its way."""
+    """A frame to stylize."""
 
     index: int
     frame: reader.Frame

@@ -17,12 +17,12 @@ PALETTE_FRAMES = 32
 PALETTE_SIDE = 128
 # GIF counts in hundredths of a second, and players slow down what is shorter.
 GIF_TICK = Fraction(1, 100)
-GIF_LEAST_TICKS = 2
+GIF_MIN_TICKS = 2
 
 H264 = {
     # FFmpeg's guide to H.264 calls it visually lossless, or nearly so.
     "crf": "18",
-    # A third of the time of the default; painted films become no larger by it.
+    # A third of the time of the default; stylized films become no larger by it.
     "preset": "veryfast",
     # Frames come out as they went in, so that the last one keeps its duration.
     "bf": "0",
@@ -227,10 +227,10 @@ def gif_times(times, end):
     indices, ticks = [], []
     for index, begin in enumerate(times):
         tick = round(begin / GIF_TICK)
-        if not ticks or tick - ticks[-1] >= GIF_LEAST_TICKS:
+        if not ticks or tick - ticks[-1] >= GIF_MIN_TICKS:
             indices.append(index)
             ticks.append(tick)
-    ends = [*ticks[1:], max(round(end / GIF_TICK), ticks[-1] + GIF_LEAST_TICKS)]
+    ends = [*ticks[1:], max(round(end / GIF_TICK), ticks[-1] + GIF_MIN_TICKS)]
     return indices, [(stop - start) * GIF_TICK for start, stop in zip(ticks, ends)]
 
 
