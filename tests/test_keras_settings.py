@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tf_style import images
+from tf_style.system import errors
 
 # Paints by both methods under one setting after the other, with networks that were
 # built before and with ones that are built under it.
@@ -120,6 +121,7 @@ def test_command_line_knows_no_keras_json_and_no_other_backend(
 def test_library_refuses_another_backend_in_one_line():
     done = _run("-c", "from tf_style import gatys", KERAS_BACKEND="jax")
     *_, line = done.stderr.strip().splitlines()
-    start = "ImportError: tf_style needs Keras on TensorFlow, and its backend is jax"
-    assert line.startswith(start)
+    start = "tf_style.system.errors.MissingPackage: tf_style needs Keras on TensorFlow"
+    assert line.startswith(f"{start}, and its backend is jax")
+    assert issubclass(errors.MissingPackage, ImportError)
     assert "set KERAS_BACKEND=tensorflow before" in line
