@@ -9,14 +9,14 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from tf_style import cli
+from tf_style.cli import flags as cli_flags
 from tf_style.jobs import sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 # The program's flags; absl has others of its own.
-OURS = [flag.name for flag in flags.FLAGS.flags_by_module_dict()[cli.__name__]]
+OURS = [flag.name for flag in cli_flags.ours()]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_command_is_a_valid_job(command, monkeypatch):
         arguments.append("--style=painting.jpg")
     with flagsaver.flagsaver():
         assert flags.FLAGS([program, *arguments])[1:] == []
-        job = cli._make_job()
+        job = cli_flags.make_job()
     assert sweep.variations(job)
     for name in (*job.contents, *job.styles, *job.masks):
         if name.startswith(("docs/", "examples/")) and "*" not in name:

@@ -13,7 +13,8 @@ import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
 
-from tf_style import cli, images
+from tf_style import images
+from tf_style.cli import flags as cli_flags
 from tf_style.config import GatysConfig, HubConfig
 from tf_style.networks import losses
 from tf_style.optimization import engine, gatys, objective
@@ -261,7 +262,7 @@ def test_the_tutorial_preset_is_the_tutorials_objective(vgg19, content, style):
     with flagsaver.flagsaver():
         preset = PRESETS / "tutorial.flags"
         flags.FLAGS(["_", f"--flagfile={preset}", "--content=a.png", "--style=b.png"])
-        preset = cli._make_job().gatys
+        preset = cli_flags.make_job().gatys
     config = dataclasses.replace(
         preset, backbone=str(vgg19), style_size=64, tv_weight=30.0 * 37 * 50
     )

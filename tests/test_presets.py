@@ -6,7 +6,7 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from tf_style import cli
+from tf_style.cli import flags as cli_flags
 from tf_style.config import GatysConfig
 from tf_style.jobs.job import unused_settings
 
@@ -20,7 +20,7 @@ def _job(*arguments):
         program = ["tf_style", "--content=photo.jpg", "--style=painting.jpg"]
         leftovers = flags.FLAGS([*program, *arguments])[1:]
         assert leftovers == []
-        return cli._make_job()
+        return cli_flags.make_job()
 
 
 def _preset(name, *overrides):

@@ -16,7 +16,8 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from tf_style import cli, images
+from tf_style import images
+from tf_style.cli import flags as cli_flags
 from tf_style.config import GatysConfig, HubConfig, Job
 from tf_style.jobs import plan, run
 from tf_style.jobs.executors import local, ray_cluster, ray_runtime, ray_worker
@@ -375,7 +376,7 @@ def test_importing_a_worker_does_not_load_tensorflow():
 def test_the_flag_reaches_the_job():
     with flagsaver.flagsaver():
         flags.FLAGS(["tf_style", "--content=a", "--style=b", "--executor=ray"])
-        assert cli._make_job().executor == "ray"
+        assert cli_flags.make_job().executor == "ray"
     with pytest.raises(
         ValueError, match="executor is 'spark'; it must be local or ray"
     ):

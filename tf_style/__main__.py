@@ -1,15 +1,17 @@
-"""`python -m tf_style`."""
+"""`python -m tf_style`, and the console command `tf-style`."""
 
 import sys
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Runs the program, which exits."""
     try:
-        from absl import flags
+        from tf_style.cli.main import main as program
 
-        from tf_style import cli
-
-        # absl's --help shows the flags of the main module only.
-        flags.adopt_module_key_flags(cli)
-        cli.main()
+        program()
     except KeyboardInterrupt:  # before the program could say so itself
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,352 @@
+"""Flags: what there are, and the job that they describe."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+from absl import flags
+
+from tf_style.config import (
+    INITS,
+    OPTIMIZERS,
+    POOLINGS,
+    PRECISIONS,
+    PRESERVED,
+    GatysConfig,
+    HubConfig,
+)
+from tf_style.jobs import modes
+from tf_style.jobs.job import EXECUTORS, Job
+from tf_style.system import files
+from tf_style.system.errors import InvalidInput
+
+FLAGS = flags.FLAGS
+
+EXAMPLE = "tf-style photo.jpg painting.jpg"
+# The first arguments that are no flags are the values of these.
+POSITIONAL = ("content", "style", "output")
+
+
+class _Float(flags.FloatParser):
+    """Reads 0.5, and 50%."""
+
+    def convert(self, argument: object) -> float:
+        text = str(argument).strip()
+        try:
+            return float(text[:-1]) / 100 if text[-1:] == "%" else float(text)
+        except ValueError:
+            raise ValueError("it must be a number") from None
+
+
+class _Integer(flags.IntegerParser):
+    """Reads 1000, and 1e3."""
+
+    def convert(self, argument: object) -> int:
+        text = str(argument).strip()
+        try:
+            return int(text)
+        except ValueError:
+            pass
+        try:
+            number = float(text)
+            if number.is_integer():
+                return int(number)
+        except ValueError:
+            pass
+        raise ValueError("it must be a whole number")
+
+
+def _define_float(name, default, text):
+    flags.DEFINE(_Float(), name, default, text, serializer=flags.ArgumentSerializer())
+
+
+def _define_integer(name, default, text):
+    flags.DEFINE(_Integer(), name, default, text, serializer=flags.ArgumentSerializer())
+
+
+def _define_enum(name, default, values, text):
+    flags.DEFINE_enum(name, default, values, text, case_sensitive=False)
+
+
+_GATYS, _HUB = GatysConfig(), HubConfig()
+# How the job is done, whatever it is: the flags that a repeated run takes too.
+_JOB = {
+    field.name: field.default
+    for field in fields(Job)
+    if field.name
+    in ("checkpoint_every", "dry_run", "executor", "resume", "save_every", "timelapse")
+}
+_SIDES = ", ".join(f"{m.MAX_SIDE} for {name}" for name, m in modes.MODES.items())
+
+_define_enum(
+    "mode",
+    "hub",
+    list(modes.MODES),
+    "; ".join(f"{name}: {mode.HELP}" for name, mode in modes.MODES.items()),
+)
+flags.DEFINE_string(
+    "content",
+    None,
+    "photos, or films: files, folders of photos, globs or URLs, separated by commas",
+)
+flags.DEFINE_string("style", None, "paintings, in the same way; every pair is made")
+flags.DEFINE_bool(
+    "style_blend", Job.style_blend, "blend all styles into one picture of each photo"
+)
+flags.DEFINE_list(
+    "style_weights", list(_HUB.style_weights), "as style_blend, one for each [equal]"
+)
+flags.DEFINE_string(
+    "mask",
+    None,
+    "where to paint: a grey picture like the photo, white is painted; or one for each "
+    "style, separated by commas, which are blended",
+)
+_define_float(
+    "style_scale", _HUB.style_scale, "factor on the size of the style, and of strokes"
+)
+_define_enum(
+    "preserve_color",
+    _HUB.preserve_color,
+    PRESERVED,
+    "what to keep of the photo's colours: hue and saturation (luminance), mean and "
+    "spread (covariance), the distribution of each channel (histogram)",
+)
+_define_float(
+    "color_strength", _HUB.color_strength, "how far preserve_color goes, from 0 to 1"
+)
+flags.DEFINE_string(
+    "output",
+    "",
+    "file or folder [stylized.png, .gif or .mp4; stylized/ for several pictures]",
+)
+_define_integer(
+    "max_side", None, f"longest side of the result, in pixels; 0 keeps it [{_SIDES}]"
+)
+flags.DEFINE_string(
+    "from_manifest", None, "repeat the run that this .json beside a picture describes"
+)
+_define_float(
+    "checkpoint_every",
+    _JOB["checkpoint_every"],
+    "gatys: seconds between checkpoints, for --resume; 0 writes none",
+)
+flags.DEFINE_bool(
+    "resume", _JOB["resume"], "gatys: go on from checkpoints of runs that were stopped"
+)
+_define_integer(
+    "save_every", _JOB["save_every"], "gatys: write every so manyth step; 0 writes none"
+)
+flags.DEFINE_string(
+    "timelapse", _JOB["timelapse"], "gatys: make a film of one picture, .gif or .mp4"
+)
+flags.DEFINE_multi_string(
+    "sweep",
+    list(Job.sweep),
+    "try a setting at several values, as style_weight=1e-4,1e-3; given twice, two",
+)
+flags.DEFINE_bool(
+    "flow", Job.flow, "of a film, paint along with what moves, against flicker"
+)
+_define_enum(
+    "executor",
+    _JOB["executor"],
+    EXECUTORS,
+    "who paints: this process, or workers of Ray, on this machine or on the cluster "
+    "that RAY_ADDRESS names",
+)
+# What it was called in 0.1.
+flags.DEFINE_alias("engine", "executor")
+flags.DEFINE_bool(
+    "dry_run", _JOB["dry_run"], "tell what would be painted and how long it would take"
+)
+flags.DEFINE_bool("quiet", False, "print errors only")
+flags.DEFINE_bool("verbose", False, "show TensorFlow's messages and tracebacks")
+
+flags.DEFINE_string(
+    "model",
+    _HUB.model,
+    "hub: magenta, builtin, auto (the first, else the second), or the URL or folder of "
+    "a model like Magenta's",
+)
+_define_float("strength", _HUB.strength, "hub: from 0, the photo, to 1, the style")
+_define_integer(
+    "style_size",
+    None,
+    "hub: of the style, in pixels; 0 suits the model: its longest side is 460 for "
+    f"builtin, its shorter 256 for others [{_HUB.style_size}]; "
+    f"gatys: its longest side, 0 as the content's [{_GATYS.style_size}]",
+)
+
+flags.DEFINE_string(
+    "backbone",
+    _GATYS.backbone,
+    "gatys: vgg19, builtin, auto (the first, else the second), or a file of VGG-19's "
+    "weights",
+)
+_define_enum(
+    "pooling",
+    _GATYS.pooling,
+    POOLINGS,
+    "gatys: of the backbone; auto is average for builtin, max for VGG-19",
+)
+_define_enum(
+    "precision",
+    _GATYS.precision,
+    PRECISIONS,
+    "gatys: of the backbone; auto is bfloat16 where there are matrix units for it",
+)
+flags.DEFINE_list("content_layers", list(_GATYS.content_layers), "gatys: what to keep")
+flags.DEFINE_list("style_layers", list(_GATYS.style_layers), "gatys: what to imitate")
+flags.DEFINE_list(
+    "style_layer_weights",
+    list(_GATYS.style_layer_weights),
+    "gatys: one per layer [equal]",
+)
+_define_float("content_weight", _GATYS.content_weight, "gatys: more keeps more")
+_define_float("style_weight", _GATYS.style_weight, "gatys: more paints more")
+_define_float("tv_weight", _GATYS.tv_weight, "gatys: more is smoother")
+_define_float(
+    "temporal_weight",
+    _GATYS.temporal_weight,
+    "gatys: of a film, more holds a frame more to the one before",
+)
+flags.DEFINE_string(
+    "init", _GATYS.init, f"gatys: first picture: {', '.join(INITS)} or a file"
+)
+_define_integer("steps", _GATYS.steps, "gatys: updates, all scales together")
+_define_float(
+    "time_budget",
+    _GATYS.time_budget,
+    "gatys: seconds for the whole run, start-up and all, in place of --steps",
+)
+_define_integer(
+    "scales",
+    _GATYS.scales,
+    "gatys: sizes to work at, each doubled; 0 begins at 256 pixels or less",
+)
+_define_enum("optimizer", _GATYS.optimizer, OPTIMIZERS, "gatys: the update")
+_define_float(
+    "learning_rate", _GATYS.learning_rate, "gatys: Adam's step; L-BFGS's first"
+)
+_define_float("beta1", _GATYS.beta1, "gatys: Adam's memory of past gradients")
+_define_float("epsilon", _GATYS.epsilon, "gatys: Adam's floor under gradients")
+_define_integer(
+    "tile",
+    _GATYS.tile,
+    "gatys: work on pieces of so many pixels a side; 0 does where memory needs it",
+)
+_define_integer("seed", _GATYS.seed, "gatys: of --init=noise")
+flags.DEFINE_bool(
+    "deterministic", _GATYS.deterministic, "gatys: the same bits at every run"
+)
+
+
+def ours() -> list[flags.Flag]:
+    """Returns the program's flags; absl has others of its own."""
+    return FLAGS.flags_by_module_dict()[__name__]
+
+
+def make_job(arguments: Sequence[str] = ()) -> Job:
+    """Returns the job that flags, and arguments that are no flags, describe.
+
+    Raises:
+        InvalidInput: something is missing, or not what it should be.
+    """
+    if len(arguments) > len(POSITIONAL):
+        raise InvalidInput(
+            f"{len(arguments)} arguments, of which {arguments[0]!r} and "
+            f"{arguments[-1]!r}; give at most a photo, a painting and an output, and "
+            "put several photos into --content, or a glob into quotes"
+        )
+    if arguments and FLAGS.from_manifest:
+        raise InvalidInput(
+            f"{arguments[0]!r} cannot be given with --from_manifest, which sets it"
+        )
+    for name, value in zip(POSITIONAL, arguments):
+        if FLAGS[name].present:
+            raise InvalidInput(
+                f"{name} is given twice, as {value!r} and as --{name}; leave one out"
+            )
+        FLAGS[name].value = value
+    if FLAGS["engine"].present:
+        print("tf_style: --engine is called --executor now", file=sys.stderr)
+    if FLAGS.from_manifest:
+        return _repeated_job()
+    for name in ("content", "style"):
+        if not FLAGS[name].value:
+            raise InvalidInput(
+                f"--{name} is missing: give a file, folder, glob or URL, as in "
+                f"{EXAMPLE}"
+            )
+    return Job(
+        contents=split(FLAGS.content),
+        styles=split(FLAGS.style),
+        output=FLAGS.output,
+        mode=FLAGS.mode,
+        style_blend=FLAGS.style_blend,
+        masks=split(FLAGS.mask) if FLAGS.mask else (),
+        sweep=tuple(FLAGS.sweep),
+        max_side=FLAGS.max_side,
+        flow=FLAGS.flow,
+        **_configs(),
+        **_manner(),
+    )
+
+
+def _repeated_job():
+    from tf_style.jobs import manifest
+
+    allowed = {"from_manifest", "output", "quiet", "verbose", *_JOB}
+    given = [f.name for f in ours() if f.present and f.name not in allowed]
+    if given:
+        raise InvalidInput(
+            f"--{given[0]} cannot be given with --from_manifest, which sets it"
+        )
+    return replace(manifest.read(FLAGS.from_manifest, FLAGS.output), **_manner())
+
+
+def _manner():
+    return {name: FLAGS[name].value for name in _JOB}
+
+
+def _configs():
+    """Builds the config of each method from the flags of its fields' names.
+
+    A method that is not used gets those that are its own: they are checked too, and
+    the job can tell that they do nothing.
+    """
+    kinds = {"gatys": GatysConfig, "hub": HubConfig}
+    used = modes.MODES[FLAGS.mode].methods(FLAGS.init)
+    taken = {field.name for method in used for field in fields(kinds[method])}
+    configs = {}
+    for method, kind in kinds.items():
+        names = {field.name for field in fields(kind)}
+        names -= set() if method in used else taken
+        values = {name: _value(name) for name in names}
+        given = {name: value for name, value in values.items() if value is not None}
+        configs[method] = kind(**given)
+    return configs
+
+
+def _value(name):
+    """Returns the value of a setting's flag, or None where the default holds."""
+    value = FLAGS[name].value
+    return _numbers(name, value) if name.endswith("_weights") else value
+
+
+def _numbers(name, texts):
+    try:
+        return tuple(float(text) for text in texts)
+    except ValueError:
+        raise InvalidInput(
+            f"{name} is {','.join(texts)!r}; it must be numbers"
+        ) from None
+
+
+def split(sources: str) -> tuple[str, ...]:
+    """Splits at commas, unless there is a file whose name has them."""
+    if os.path.exists(files.local(sources)):
+        return (sources,)
+    return tuple(source.strip() for source in sources.split(",") if source.strip())

@@ -1,0 +1,149 @@
+"""The program: does a job, shows it, and exits with one plain line for what went wrong.
+
+Only this folder reads flags or prints.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from typing import NoReturn
+
+from absl import app, flags, logging
+
+from tf_style import __version__
+from tf_style.cli.flags import FLAGS, make_job, ours
+from tf_style.cli.help import USAGE, describe
+from tf_style.system import files, startup
+from tf_style.system.stop import StopToken
+
+# When the program began, for its time budget.
+_BEGAN = time.monotonic()
+HELP = {"-h", "-help", "--help", "-?", "--helpshort"}
+
+
+def main() -> None:
+    """Runs the program and exits: 0 done, 1 nothing made, 2 some failed, 130 Ctrl-C."""
+    _secure_streams()
+    app.run(run, flags_parser=parse)
+
+
+def _secure_streams():
+    """Lets output be closed, or unable to show a file's name, without harm to a job."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            files.discard_output(number)
+            setattr(sys, name, open(number, "w", closefd=False))
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def parse(argv: Sequence[str]) -> list[str]:
+    """Reads flags; returns the program's name and the arguments that are no flags."""
+    try:
+        if HELP & {*argv[1:]}:
+            print(describe(), flush=True)
+            sys.exit()
+        if "--version" in argv[1:]:
+            print(f"tf_style {__version__}", flush=True)
+            sys.exit()
+        return FLAGS(argv)
+    except (flags.Error, ValueError) as error:
+        _fail(f"{' '.join(str(error).split())}; see --help")
+    except BrokenPipeError:  # of `--help | head`
+        files.discard_output(sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except SystemExit as help_was_shown:
+        # absl leaves with 1 after --help.
+        raise SystemExit(0) from help_was_shown
+
+
+def run(argv: Sequence[str]) -> NoReturn:
+    """Does what `parse` read, and exits."""
+    try:
+        if len(argv) == 1 and not any(flag.present for flag in ours()):
+            print(USAGE, "--help lists all flags.", sep="\n", file=sys.stderr)
+            sys.exit(1)
+        job = make_job(argv[1:])
+        with contextlib.ExitStack() as stack:
+            if FLAGS.quiet:  # Keras tells of its downloads.
+                nowhere = stack.enter_context(open(os.devnull, "w"))
+                stack.enter_context(contextlib.redirect_stdout(nowhere))
+            status = _run(job)
+    except (ValueError, OSError, ImportError) as error:
+        if FLAGS.verbose:
+            raise
+        _fail(" ".join(str(error).split()))
+    except KeyboardInterrupt:
+        print("tf_style: interrupted", file=sys.stderr)
+        status = 130
+    sys.exit(status)
+
+
+def _run(job):
+    """Does the job while showing it; returns the exit status."""
+    run, display = _import_methods()
+    console, signals = display.Display(FLAGS.quiet), _Signals()
+    try:
+        for event in run.run(job, _BEGAN, signals.stop):
+            # A step that is cut short can fail in any way, so it is let finish.
+            signals.patient = signals.patient or isinstance(
+                event, (run.gatys.Step, run.Framed)
+            )
+            console.show(event)
+    except Exception:
+        if signals.stop.requested:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        console.close()
+        console.sum_up()
+    if signals.stop.requested:
+        raise KeyboardInterrupt
+    if not console.failed:
+        return 0
+    return 2 if console.written or console.skipped or console.planned else 1
+
+
+class _Signals:
+    """Hears Ctrl-C and SIGTERM.
+
+    Attributes:
+        stop: the `StopToken` that they set.
+        patient: whether the first waits for the step that is being made, rather than
+            raising at once.
+    """
+
+    def __init__(self):
+        self.stop, self.patient, self._came = StopToken(), False, 0
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._hear)
+
+    def _hear(self, *_):
+        self._came += 1
+        self.stop.set()
+        # The second is the impatient one, the third means it.
+        if self._came > 2 or (self._came == 1 and not self.patient):
+            raise KeyboardInterrupt
+
+
+def _fail(reason):
+    print(f"tf_style: {reason}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _import_methods():
+    """Imports what needs TensorFlow, without its start-up messages."""
+    if not FLAGS.verbose:
+        logging.set_verbosity(logging.WARNING)
+    if not FLAGS.quiet:
+        os.environ.setdefault("TFHUB_DOWNLOAD_PROGRESS", "1")
+
+    def load():
+        from tf_style.cli import display
+        from tf_style.jobs import run
+
+        return run, display
+
+    return startup.import_quietly(load, FLAGS.verbose)
