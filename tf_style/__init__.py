@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # The same as below, for editors and type checkers.
     from tf_style.jobs.job import Job
     from tf_style.methods import stylize
     from tf_style.networks import features, losses
-    from tf_style.optimization import gatys
+    from tf_style.optimization import gatys, memory
     from tf_style.system.errors import Error
     from tf_style.system.stop import StopToken
     from tf_style.video import flow
@@ -88,6 +88,7 @@ __all__ = [
     "losses",
     "manifest",
     "masks",
+    "memory",
     "run",
     "save_image",
     "stylize",

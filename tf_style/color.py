@@ -9,6 +9,8 @@ linear transport that moves colours least; luminance comes from a result in colo
 
 import numpy as np
 
+from tf_style.config import StyleConfig
+from tf_style.images import PictureLike, Pixels
 from tf_style.networks import second_moments
 
 # Y of YIQ, as in the paper.
@@ -18,7 +20,7 @@ LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 RIDGE = 1e-3
 
 
-def prepare(style, content, config):
+def prepare(style: Pixels, content: Pixels, config: StyleConfig) -> Pixels:
     """Gives a style the colours of the photo, as far as `config` wants them kept.
 
     Args:
@@ -32,7 +34,7 @@ def prepare(style, content, config):
     return _blend(style, content, config, _match_luminance)
 
 
-def restore(picture, content, config):
+def restore(picture: PictureLike, content: PictureLike, config: StyleConfig) -> Pixels:
     """Gives a stylized picture the colours of its photo; arguments as for `prepare`."""
     return _blend(picture, content, config, _take_luminance)
 
@@ -50,7 +52,7 @@ def _blend(picture, content, config, match_luminance):
     return picture + np.float32(config.color_strength) * (matched - picture)
 
 
-def luminance(picture):
+def luminance(picture: Pixels) -> Pixels:
     """Returns the luminance of [1, H, W, 3], [1, H, W, 1]."""
     return (picture @ LUMINANCE)[..., None]
 

@@ -3,19 +3,23 @@
 import contextlib
 import dataclasses
 import time
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tf_style import images
 from tf_style.config import GatysConfig, HubConfig, checked
 from tf_style.fast import hub
-from tf_style.images import grid
+from tf_style.images import PictureLike, Pictures, Pixels, grid
 from tf_style.images import masks as masking
+from tf_style.images.masks import Masks
 from tf_style.optimization import gatys
 from tf_style.system import files, hardware
 from tf_style.system.errors import InvalidInput
+from tf_style.system.files import StrPath
+from tf_style.system.stop import StopToken
 
 
 class Result(NamedTuple):
@@ -48,8 +52,14 @@ class Comparison(NamedTuple):
 
 
 def compare(
-    content, style, gatys_config=None, hub_config=None, *, masks=None, init=None
-):
+    content: PictureLike,
+    style: Pictures,
+    gatys_config: GatysConfig | None = None,
+    hub_config: HubConfig | None = None,
+    *,
+    masks: Masks = None,
+    init: PictureLike | None = None,
+) -> Comparison:
     """Paints one pair on both paths and returns a `Comparison`; see `iterate`."""
     steps = iterate(content, style, gatys_config, hub_config, masks=masks, init=init)
     while True:
@@ -60,16 +70,16 @@ def compare(
 
 
 def iterate(
-    content,
-    style,
-    gatys_config=None,
-    hub_config=None,
+    content: PictureLike,
+    style: Pictures,
+    gatys_config: GatysConfig | None = None,
+    hub_config: HubConfig | None = None,
     *,
-    masks=None,
-    init=None,
-    stop=None,
-    follow=iter,
-):
+    masks: Masks = None,
+    init: PictureLike | None = None,
+    stop: StopToken | None = None,
+    follow: Callable[[Iterator[gatys.Step]], Iterator[gatys.Step]] = iter,
+) -> Generator[gatys.Step, None, Comparison]:
     """Paints one pair on both paths, step by step.
 
     Losses are measured at the content's size, by the backbone and weights of
@@ -144,7 +154,7 @@ def _iterate(content, styles, gatys_config, hub_config, masks, init, stop, follo
     )
 
 
-def draw_panel(content, style, comparison):
+def draw_panel(content: PictureLike, style: Pictures, comparison: Comparison) -> Pixels:
     """Draws content, styles, fast and slow side by side, as a picture [1, H, W, 3]."""
     content = images.as_picture(content, "content")
     height, width = content.shape[1:3]
@@ -161,7 +171,7 @@ def draw_panel(content, style, comparison):
     return grid.draw([columns])
 
 
-def save_plot(path, comparison):
+def save_plot(path: StrPath, comparison: Comparison) -> None:
     """Plots the losses of the slow path over time, with the fast one's as lines.
 
     Args:
@@ -193,7 +203,7 @@ def save_plot(path, comparison):
     figure.savefig(files.local(path), format="png", dpi=120)
 
 
-def to_json(comparison):
+def to_json(comparison: Comparison) -> dict[str, Any]:
     """Returns the numbers of a comparison, without the pictures, ready for JSON."""
     return {
         "fast": _numbers(comparison.fast),
@@ -223,7 +233,13 @@ def _caption(result):
     )
 
 
-def measurer(content, style, config=None, *, masks=None):
+def measurer(
+    content: PictureLike,
+    style: Pictures,
+    config: GatysConfig | None = None,
+    *,
+    masks: Masks = None,
+) -> Callable[[PictureLike], dict[str, float]]:
     """Returns a function from a picture of the content's size to float32 losses.
 
     For the arguments and errors see `gatys.stylize`.

@@ -8,10 +8,14 @@ text and tuples, so that a config is always ready for JSON.
 
 import importlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 from tf_style.system import checks
 from tf_style.system.errors import InvalidInput
+
+C = TypeVar("C", bound="StyleConfig")
 
 MAGENTA_HANDLE = "https://tfhub.dev/google/magenta/arbitrary-image-stylization-v1-256/2"
 
@@ -71,7 +75,7 @@ class StyleConfig:
         checks.choice(self, "preserve_color", PRESERVED)
         checks.number(self, "color_strength", 0, 1)
 
-    def share_among(self, styles):
+    def share_among(self, styles: int) -> list[float]:
         """Returns the share of each of so many styles, all together 1.
 
         Raises:
@@ -218,7 +222,7 @@ class HubConfig(StyleConfig):
         checks.check(self, "style_size", size == 0 or 43 <= size <= 4096, allowed)
 
 
-def checked(config, kind, name="config"):
+def checked(config: C | None, kind: type[C], name: str = "config") -> C:
     """Returns a config of a kind, the defaults for None; refuses any other."""
     if config is None:
         return kind()
@@ -228,7 +232,7 @@ def checked(config, kind, name="config"):
     return config
 
 
-def from_dict(kind, values):
+def from_dict(kind: type[Any], values: Mapping[str, Any]) -> Any:
     """Rebuilds a config from what `dataclasses.asdict` and JSON made of it."""
     known = {f.name for f in fields(kind)}
     unknown = sorted(set(values) - known)

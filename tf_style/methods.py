@@ -10,7 +10,7 @@ from tf_style.config import GatysConfig, HubConfig, StyleConfig, checked
 from tf_style.system.errors import InvalidInput
 
 if TYPE_CHECKING:
-    import numpy as np
+    from tf_style.images import Pixels
 
 # Where each method is, and its settings. A method is a module with a function
 # `stylize(content, style, config, *, masks)`.
@@ -28,7 +28,7 @@ def stylize(
     *,
     masks: Any = None,
     **settings: Any,
-) -> "np.ndarray":
+) -> "Pixels":
     """Repaints a photo in the style of a painting.
 
         import tf_style as ts

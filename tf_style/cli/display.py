@@ -2,6 +2,7 @@
 
 import sys
 import time
+from typing import Any
 
 from tqdm import tqdm
 
@@ -28,7 +29,7 @@ class Display:
         failed: inputs and pictures that failed.
     """
 
-    def __init__(self, quiet):
+    def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
         self._bar = None
         self._picture = None
@@ -39,7 +40,7 @@ class Display:
         self.planned = []
         self.written = self.skipped = self.failed = 0
 
-    def show(self, event):
+    def show(self, event: Any) -> None:
         """Shows one event."""
         if isinstance(event, run.Failed):
             self.failed += 1
@@ -69,7 +70,7 @@ class Display:
             elif isinstance(event, run.Framed):
                 self._frame()
 
-    def sum_up(self):
+    def sum_up(self) -> None:
         """Says how much there is, or went wrong, which scrolls out of sight."""
         if self.planned and not self._quiet:
             total, count = _duration(sum(self.planned)), len(self.planned)
@@ -79,7 +80,7 @@ class Display:
                 f"tf_style: {self.written} written, {self.failed} failed", sys.stderr
             )
 
-    def close(self):
+    def close(self) -> None:
         """Leaves the terminal as it was found."""
         if self._bar is not None:
             self._bar.close()

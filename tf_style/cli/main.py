@@ -128,7 +128,7 @@ class _Signals:
             raise KeyboardInterrupt
 
 
-def _fail(reason):
+def _fail(reason: str) -> NoReturn:
     print(f"tf_style: {reason}", file=sys.stderr)
     sys.exit(1)
 

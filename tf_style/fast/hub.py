@@ -9,16 +9,19 @@ It neither prints nor touches pictures' files.
 import dataclasses
 import functools
 import importlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tf_style import color, images
 from tf_style.config import FAST_MODELS, MAGENTA_HANDLE, HubConfig, checked
 from tf_style.fast import magenta
+from tf_style.images import PictureLike, Pictures, Pixels
 from tf_style.images import masks as masking
+from tf_style.images.masks import Masks
 from tf_style.system import arrays, fallback, files
 from tf_style.system.errors import InvalidInput
+from tf_style.system.files import StrPath
 
 # A code of the built-in stylizer takes 100 KB, one of Magenta's is a picture.
 CODE_MAX_BYTES = 1 << 30
@@ -34,7 +37,13 @@ class StyleCode(NamedTuple):
     weights: list[float]  # the share of each, all together 1
 
 
-def stylize(content, style, config=None, *, masks=None):
+def stylize(
+    content: PictureLike,
+    style: Pictures | StyleCode,
+    config: HubConfig | None = None,
+    *,
+    masks: Masks = None,
+) -> Pixels:
     """Repaints `content` in the style of `style` in one pass.
 
     Args:
@@ -64,7 +73,13 @@ def stylize(content, style, config=None, *, masks=None):
     return finish(picture, content, config, masks=masks)
 
 
-def finish(picture, content, config=None, *, masks=None):
+def finish(
+    picture: PictureLike,
+    content: PictureLike,
+    config: HubConfig | None = None,
+    *,
+    masks: Masks = None,
+) -> Pixels:
     """Returns a painted picture as `config` and masks want it.
 
     Its colours are brought to the photo's as far as those are to be kept, and it is put
@@ -84,7 +99,14 @@ def finish(picture, content, config=None, *, masks=None):
     return masking.compose(content, picture, masking.fit(masks, content, len(masks)))
 
 
-def stylize_batch(contents, code, config=None, *, masks=None, memory=None):
+def stylize_batch(
+    contents: Pictures,
+    code: StyleCode,
+    config: HubConfig | None = None,
+    *,
+    masks: Masks = None,
+    memory: dict[Any, Any] | None = None,
+) -> list[Pixels]:
     """Repaints several photos, small ones of one size at once.
 
     Args:
@@ -156,7 +178,12 @@ def _paint(photos, code, model, config, masks, memory):
     return masking.mix(each, masks, shares)
 
 
-def encode(style, config=None, *, content=None):
+def encode(
+    style: Pictures,
+    config: HubConfig | None = None,
+    *,
+    content: PictureLike | None = None,
+) -> StyleCode:
     """Returns the `StyleCode` of a painting, or of several that are blended.
 
     Args:
@@ -183,7 +210,7 @@ def encode(style, config=None, *, content=None):
     return StyleCode(model.checksum, [model.encode(s) for s in scaled], shares)
 
 
-def save_code(path, code):
+def save_code(path: StrPath, code: StyleCode) -> None:
     """Writes a `StyleCode` into a file, by custom .npz; ~ is the home folder.
 
     Raises:
@@ -192,11 +219,11 @@ def save_code(path, code):
     with files.replacing(files.local(path)) as temporary, temporary.open(
         "wb"
     ) as stream:
-        parts = {f"part{i}": part for i, part in enumerate(code.parts)}
+        parts: Any = {f"part{i}": part for i, part in enumerate(code.parts)}
         np.savez_compressed(stream, model=code.model, weights=code.weights, **parts)
 
 
-def load_code(path):
+def load_code(path: StrPath) -> StyleCode:
     """Reads what `save_code` wrote.
 
     Raises:
@@ -265,7 +292,7 @@ def _sound(code):
     return StyleCode(code.model, parts, weights.tolist())
 
 
-def choose(config):
+def choose(config: HubConfig | None) -> tuple[HubConfig, str]:
     """Settles what `auto` means on this machine.
 
     What cannot be had is asked for again after a few minutes.
@@ -298,7 +325,7 @@ def _choose():
 
 
 @functools.lru_cache(maxsize=2)
-def load_model(name_or_handle):
+def load_model(name_or_handle: str) -> Any:
     """Loads a model, once per process.
 
     Args:

@@ -49,14 +49,14 @@ class Magenta(NamedTuple):
     checksum: str  # SHA-256 over its files
 
     # Squares of 256 pixels are what it was trained on.
-    style_size, style_side = 256, staticmethod(min)
+    style_size, style_side = 256, staticmethod(min)  # type: ignore[misc]
     # Of smaller styles the network has nothing left to look at.
-    least_style_side = 43
+    least_style_side = 43  # type: ignore[misc]
     # A style is its own code.
-    code_shape = (1, None, None, 3)
+    code_shape = (1, None, None, 3)  # type: ignore[misc]
     # Four pictures of 512x512 pixels take a tenth less time than one by one, eight no
     # less than four.
-    batch_pixels = 1 << 20
+    batch_pixels = 1 << 20  # type: ignore[misc]
 
     def encode(self, style):
         """Returns what `paint` must know of a style [1, H, W, 3]: the whole of it."""

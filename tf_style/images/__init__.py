@@ -8,18 +8,21 @@ import functools
 import hashlib
 import os
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from tf_style.images import decode
 from tf_style.system import files
 from tf_style.system.errors import InvalidInput, IsFolder, NotFound
+from tf_style.system.files import StrPath
 
 # Endings that can be written, and how.
-WRITABLE = {
+WRITABLE: dict[str, tuple[str, dict[str, Any]]] = {
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
     # Paintings hardly repeat themselves: looking for that takes three times as long
@@ -54,6 +57,13 @@ WHITE = {"bool": 1, "uint8": 255, "uint16": 65535}
 TOLERANCE = 1e-3
 
 
+Pixels: TypeAlias = npt.NDArray[np.float32]
+# One picture, several, and a height and a width; see `as_picture`.
+PictureLike: TypeAlias = Any  # arrays, tensors of any library, PIL images
+Pictures: TypeAlias = PictureLike | Sequence[PictureLike]
+Size: TypeAlias = Sequence[int]
+
+
 class Picture(NamedTuple):
     """A picture as read from a file."""
 
@@ -62,12 +72,12 @@ class Picture(NamedTuple):
     sha256: str  # of the file, as hex digits
 
 
-def load_image(source, max_side=0):
+def load_image(source: StrPath, max_side: int = 0) -> Pixels:
     """Reads a picture as [1, H, W, 3] float32 in [0, 1]; see `load_picture`."""
     return load_picture(source, max_side).pixels
 
 
-def load_picture(source, max_side=0):
+def load_picture(source: StrPath, max_side: int = 0) -> Picture:
     """Reads a picture and its transparency.
 
     Applies the EXIF orientation, converts colour profiles to sRGB, keeps the range of
@@ -95,7 +105,7 @@ def load_picture(source, max_side=0):
         raise
 
 
-def fetch(source):
+def fetch(source: StrPath) -> Path:
     """Returns the path of a file, or of what was downloaded from a URL.
 
     Raises:
@@ -134,12 +144,14 @@ def _decode(source, data, max_side):
         return Picture(*_to_arrays(image), hashlib.sha256(data).hexdigest())
 
 
-def is_url(source):
+def is_url(source: StrPath) -> bool:
     """Tells web addresses from paths."""
     return str(source).lower().startswith(("http://", "https://"))
 
 
-def as_picture(value, name="picture", several=BATCH):
+def as_picture(
+    value: PictureLike, name: str = "picture", several: str = BATCH
+) -> Pixels:
     """Brings a picture, as callers have it, to the form that all modules share.
 
     Args:
@@ -159,7 +171,7 @@ def as_picture(value, name="picture", several=BATCH):
     return as_array(value, name, PICTURE, several)
 
 
-def as_pictures(value, name="pictures"):
+def as_pictures(value: Pictures, name: str = "pictures") -> list[Pixels]:
     """Returns one picture, or a list or tuple of them, as a list; see `as_picture`."""
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         if not value:
@@ -168,7 +180,14 @@ def as_pictures(value, name="pictures"):
     return [as_picture(value, name, "give them as a list")]
 
 
-def as_array(value, name, wanted, several="", channels=(3,), limited=True):
+def as_array(
+    value: Any,
+    name: str,
+    wanted: str,
+    several: str = "",
+    channels: tuple[int, ...] = (3,),
+    limited: bool = True,
+) -> Pixels:
     """Brings an array to float32 [1, H, W, C] in [0, 1]; see `as_picture`.
 
     Args:
@@ -270,7 +289,9 @@ def _from_pil(image, name):
         return _to_arrays(decode.to_srgb(image))
 
 
-def save_image(path, pixels, alpha=None):
+def save_image(
+    path: StrPath, pixels: PictureLike, alpha: PictureLike | None = None
+) -> None:
     """Writes a picture as `write_image`, all or nothing; ~ is the home folder.
 
     Raises:
@@ -283,7 +304,12 @@ def save_image(path, pixels, alpha=None):
         write_image(temporary, pixels, alpha, path)
 
 
-def write_image(path, pixels, alpha=None, name=None):
+def write_image(
+    path: StrPath,
+    pixels: PictureLike,
+    alpha: PictureLike | None = None,
+    name: StrPath | None = None,
+) -> None:
     """Writes a picture, in the format of the path's ending.
 
     Args:
@@ -318,7 +344,7 @@ def write_image(path, pixels, alpha=None, name=None):
     Image.fromarray(to_uint8(pixels)).save(path, format=kind, **options)
 
 
-def writing_format(path, size=(1, 1)):
+def writing_format(path: StrPath, size: Size = (1, 1)) -> tuple[str, dict[str, Any]]:
     """Returns Pillow's format name and options for a path's ending.
 
     Args:
@@ -342,17 +368,17 @@ def writing_format(path, size=(1, 1)):
     return name, options
 
 
-def to_uint8(pixels):
+def to_uint8(pixels: npt.ArrayLike) -> npt.NDArray[np.uint8]:
     """Rounds [0, 1] to 0..255; truncating, as tutorials do, darkens by half a level."""
     return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
 
 
-def to_float(image):
+def to_float(image: npt.ArrayLike) -> Pixels:
     """Returns uint8 [H, W, C] as float32 [1, H, W, C] in [0, 1]."""
-    return np.asarray(image, np.float32)[None] / 255
+    return np.asarray(image, np.float32)[None] / np.float32(255)
 
 
-def resize(pixels, height, width):
+def resize(pixels: PictureLike, height: int, width: int) -> Pixels:
     """Resizes [1, H, W, 3] to [1, height, width, 3] with an antialiased Lanczos filter.
 
     Returns the picture itself where it has this size already.
@@ -367,20 +393,20 @@ def resize(pixels, height, width):
         for c in range(pixels.shape[-1])
     ]
     # Lanczos overshoots at edges.
-    return np.clip(np.stack(channels, -1)[None], 0, 1)
+    return np.clip(np.stack([*map(np.asarray, channels)], -1)[None], 0, 1)
 
 
-def several(pictures):
+def several(pictures: Any) -> list[Any]:
     """Returns one picture [1, H, W, 3], or a sequence of them, as a list."""
     return [pictures] if hasattr(pictures, "shape") else list(pictures)
 
 
-def fit_longest(pixels, side):
+def fit_longest(pixels: Pixels, side: int) -> Pixels:
     """Resizes a picture so that its longest side is `side`, keeping proportions."""
     return resize(pixels, *fit(pixels.shape[1:3], side))
 
 
-def fit(size, side):
+def fit(size: Size, side: float) -> tuple[int, ...]:
     """Returns the two lengths of `size` scaled so that the longer is `side`."""
     factor = side / max(size)
     return tuple(max(1, round(length * factor)) for length in size)

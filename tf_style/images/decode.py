@@ -8,11 +8,13 @@ import contextlib
 import io
 import threading
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 from tf_style.system.errors import InvalidInput
+from tf_style.system.files import StrPath
 
 # Endings that a folder is searched for; a file itself may have any.
 READABLE = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
@@ -20,7 +22,7 @@ READABLE = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 
 
-def open_srgb(data):
+def open_srgb(data: bytes) -> Image.Image:
     """Decodes the bytes of a file, upright, to an image of mode RGB, RGBA or F.
 
     F is grey in [0, 1], of files that hold more than 8 bits. Of an animation it is the
@@ -31,7 +33,7 @@ def open_srgb(data):
         return to_srgb(image)
 
 
-def is_animated(path):
+def is_animated(path: StrPath) -> bool:
     """Tells whether a file is an animation; raises nearly anything."""
     with Image.open(path, formats=FORMATS) as image:
         return getattr(image, "is_animated", False)
@@ -86,7 +88,7 @@ _WARNINGS = threading.RLock()
 
 
 @contextlib.contextmanager
-def explained(source):
+def explained(source: StrPath) -> Iterator[None]:
     """Turns whatever a decoder raises into one line; decoders raise nearly anything."""
     try:
         with _WARNINGS, warnings.catch_warnings():
@@ -94,7 +96,7 @@ def explained(source):
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        limit = Image.MAX_IMAGE_PIXELS / 1e6
+        limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
         raise InvalidInput(
             f"{source} has more than {limit:.0f} million pixels; shrink it first"
         ) from error
@@ -107,7 +109,7 @@ def explained(source):
         raise InvalidInput(f"{source} cannot be decoded: {reason}") from error
 
 
-def to_srgb(image):
+def to_srgb(image: Image.Image) -> Image.Image:
     """Converts an image of any mode as `open_srgb` does."""
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):

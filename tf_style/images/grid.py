@@ -1,11 +1,13 @@
 """Captioned grids of pictures: contact sheets and comparison panels."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tf_style import images
+from tf_style.images import Pixels
 
 BACKGROUND = "white"
 INK = "black"
@@ -23,7 +25,7 @@ class Cell(NamedTuple):
     caption: str = ""  # above the picture; lines are cut to its width
 
 
-def draw(rows):
+def draw(rows: Sequence[Sequence[Cell]]) -> Pixels:
     """Draws rows of cells, all rows equally long, as one picture [1, H, W, 3].
 
     Pictures keep their size; a column is as wide as its widest picture, a row as high
@@ -47,10 +49,10 @@ def draw(rows):
             if cell.picture is not None:
                 picture = Image.fromarray(images.to_uint8(cell.picture[0]))
                 canvas.paste(picture, (left, top + count * LINE_HEIGHT))
-    return np.asarray(canvas, np.float32)[None] / 255
+    return images.to_float(np.asarray(canvas))
 
 
-def thumbnail(picture, side):
+def thumbnail(picture: Pixels, side: int) -> Pixels:
     """Shrinks a picture so that its longest side is at most `side` pixels."""
     if max(picture.shape[1:3]) <= side:
         return picture

@@ -3,11 +3,17 @@
 One mask is for whatever is painted; of several, each is for a style of its own.
 """
 
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
 import numpy as np
 import tensorflow as tf
 
 from tf_style import images
+from tf_style.images import PictureLike, Pixels
 from tf_style.system.errors import InvalidInput
+
+Masks: TypeAlias = PictureLike | Sequence[PictureLike] | None
 
 # What callers may pass, as errors say it.
 MASK = (
@@ -16,7 +22,7 @@ MASK = (
 )
 
 
-def as_mask(value, name="mask"):
+def as_mask(value: PictureLike, name: str = "mask") -> Pixels:
     """Brings a mask, as callers have it, to the form that all modules share.
 
     Args:
@@ -35,7 +41,7 @@ def as_mask(value, name="mask"):
     return array if array.shape[-1] == 1 else array.mean(-1, keepdims=True)
 
 
-def as_masks(value):
+def as_masks(value: Masks) -> list[Pixels]:
     """Returns None, one mask, or a list or tuple of them, as a list; see `as_mask`."""
     if value is None:
         return []
@@ -44,7 +50,7 @@ def as_masks(value):
     return [as_mask(value, "masks")]
 
 
-def fit(masks, content, styles):
+def fit(masks: Masks, content: Pixels, styles: int) -> list[Pixels]:
     """Brings masks to the size of the photo.
 
     Args:
@@ -77,18 +83,21 @@ def fit(masks, content, styles):
     return [images.resize(mask, height, width) for mask in masks]
 
 
-def mix(pictures, masks, shares):
+def mix(
+    pictures: Sequence[Pixels], masks: Sequence[Pixels], shares: Sequence[float]
+) -> Pixels:
     """Mixes pictures [1, H, W, 3] by their masks, and by their shares where they meet.
 
     Where there is no mask, it is their mean.
     """
     # Least weight; the masks have 256 levels.
     weights = [share * np.maximum(m, 1e-6) for m, share in zip(masks, shares)]
-    total = sum(weights)
-    return sum(picture * weight / total for picture, weight in zip(pictures, weights))
+    total: Any = sum(weights)
+    parts: Any = zip(pictures, weights)
+    return sum(picture * weight / total for picture, weight in parts)
 
 
-def compose(content, picture, masks):
+def compose(content: Pixels, picture: Pixels, masks: Sequence[Pixels]) -> Pixels:
     """Puts what was painted into the photo, where the masks say; no mask: everywhere.
 
     Args:
@@ -101,7 +110,7 @@ def compose(content, picture, masks):
     return content + covered * (picture - content)
 
 
-def factors(masks, shares):
+def factors(masks: Sequence[Pixels], shares: Sequence[float]) -> list[float]:
     """Returns by what each region's Gram matrix is multiplied, to weigh its loss.
 
     A loss that is a mean over positions acts on a small region as strongly as on a
@@ -116,7 +125,7 @@ def factors(masks, shares):
     return [float(np.sqrt(weight * len(masks))) for weight in weights]
 
 
-def guide(masks, scales, halvings):
+def guide(masks: Sequence[Pixels], scales: Sequence[float], halvings: int) -> tf.Tensor:
     """Returns what activations are multiplied with, so that Gram matrices are regions'.
 
     Gatys et al. (2017), "Controlling Perceptual Factors in Neural Style Transfer",

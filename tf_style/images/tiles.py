@@ -42,7 +42,7 @@ class Tile(NamedTuple):
         )
 
 
-def tiles(height, width, side, halo) -> Iterator[Tile]:
+def tiles(height: int, width: int, side: int, halo: int) -> Iterator[Tile]:
     """Cuts [B, height, width, C] into tiles of `side` positions, an even number.
 
     They see `halo` positions to each side or one more, so that pooling pairs the same

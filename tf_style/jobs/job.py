@@ -98,18 +98,18 @@ class Job:
             )
 
     @property
-    def blends(self):
+    def blends(self) -> bool:
         """Whether all styles go into one picture."""
         weights = getattr(self, self.methods[-1]).style_weights
         return self.style_blend or bool(weights) or len(self.masks) > 1
 
     @property
-    def methods(self):
+    def methods(self) -> tuple[str, ...]:
         """Names of the methods that paint, "hub" and "gatys", in their order."""
         return modes.MODES[self.mode].methods(self.gatys.init)
 
 
-def unused_settings(job, film=False):
+def unused_settings(job: Job, film: bool = False) -> list[str]:
     """Lists the settings of a job that were changed, or are swept, and do nothing.
 
     Args:

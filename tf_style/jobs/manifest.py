@@ -12,23 +12,26 @@ import importlib.metadata
 import json
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tf_style import __version__
 from tf_style.config import BACKBONES, INITS, MODELS, GatysConfig, HubConfig, from_dict
 from tf_style.jobs.job import Job
 from tf_style.system import files
+from tf_style.system.files import StrPath
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-hub", "numpy", "pillow")
 
 
-def path_of(output):
+def path_of(output: StrPath) -> Path:
     """Returns where the manifest of a picture's or film's path stands."""
     return Path(f"{output}.json")
 
 
-def find(output):
+def find(output: StrPath) -> dict[str, Any] | None:
     """Returns what the manifest of a path says, or None where there is none of ours."""
     try:
         account = json.loads(path_of(output).read_text("utf-8"))
@@ -37,7 +40,7 @@ def find(output):
     return account if isinstance(account, dict) and "tf_style" in account else None
 
 
-def check_ours(outputs):
+def check_ours(outputs: Sequence[Path]) -> None:
     """Holds files that are to be overwritten to be ours: unchanged since we wrote them.
 
     Args:
@@ -86,7 +89,7 @@ def _sha256_of(path, *_):
     return files.sha256(path)
 
 
-def numbered(name, count):
+def numbered(name: str, count: int) -> list[str]:
     """Returns the names of so many inputs of a kind: style, style_2 and so on."""
     return [name, *(f"{name}_{number}" for number in range(2, count + 1))][:count]
 
@@ -218,7 +221,7 @@ def _restored(path, outputs):
         raise
 
 
-def read(path, output=""):
+def read(path: StrPath, output: str = "") -> Job:
     """Returns the `Job` that repeats a manifest, an interrupted run to its end.
 
     Args:

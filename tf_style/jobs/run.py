@@ -20,7 +20,7 @@ from tf_style.jobs.events import (
 )
 from tf_style.jobs.executors import local, ray_cluster
 from tf_style.jobs.inputs import Paintings, attempt
-from tf_style.jobs.job import unused_settings
+from tf_style.jobs.job import Job, unused_settings
 from tf_style.optimization import gatys
 from tf_style.system.stop import StopToken
 
@@ -29,7 +29,7 @@ Noted, Kept = Info, Skipped
 
 
 def run(
-    job, began=None, stop=None
+    job: Job, began: float | None = None, stop: StopToken | None = None
 ) -> Iterator[
     Info | Started | gatys.Step | Framed | Planned | Written | Skipped | Failed
 ]:

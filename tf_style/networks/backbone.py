@@ -4,6 +4,8 @@ The only module that knows what the network wants to be shown (BGR, 0..255, Imag
 channel means taken off).
 """
 
+from collections.abc import Callable, Iterator, Sequence
+
 import keras
 import tensorflow as tf
 
@@ -27,7 +29,9 @@ class Block:
         itemsize: bytes of a number that it computes.
     """
 
-    def __init__(self, network, preprocess):
+    def __init__(
+        self, network: keras.Model, preprocess: Callable[[tf.Tensor], tf.Tensor]
+    ) -> None:
         self._network = network
         self._preprocess = preprocess
         self.layers = tuple(name for name in network.output if name != PASSED_ON)
@@ -40,7 +44,9 @@ class Block:
         self.channels = [layer.filters for layer in convolutions]
         self.itemsize = tf.as_dtype(convolutions[-1].compute_dtype).size
 
-    def __call__(self, features):
+    def __call__(
+        self, features: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor | None]:
         """Runs the block.
 
         Args:
@@ -65,7 +71,9 @@ class Backbone:
         least_size: shortest side in pixels that the deepest layer can see.
     """
 
-    def __init__(self, blocks, name, source, checksum):
+    def __init__(
+        self, blocks: list[Block], name: str, source: str, checksum: str
+    ) -> None:
         self.blocks = blocks
         self.name = name
         self.source = source
@@ -74,7 +82,7 @@ class Backbone:
         # Each block but the first halves the picture, rounding down.
         self.least_size = 2 ** (len(blocks) - 1)
 
-    def __call__(self, image):
+    def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """Measures a picture.
 
         Args:
@@ -88,14 +96,15 @@ class Backbone:
             ValueError: the picture is too small for the deepest layer.
         """
         if None not in image.shape[1:3]:  # as in graphs for pictures of any size
-            self.check_size(*image.shape[1:3], "a picture")
+            height, width = image.shape[1:3]
+            self.check_size(height, width, "a picture")
         features, found = image, {}
         for block in self.blocks:
             activations, features = block(features)
             found |= activations
         return found
 
-    def check_size(self, height, width, what):
+    def check_size(self, height: int, width: int, what: str) -> None:
         """Raises ValueError if the deepest layer cannot see pictures of this size."""
         if min(height, width) < self.least_size:
             raise InvalidInput(
@@ -104,12 +113,12 @@ class Backbone:
             )
 
 
-def block_number(layer):
+def block_number(layer: str) -> int:
     """Returns in which block a layer of Keras' name is, from 1."""
     return int(layer[len("block")])
 
 
-def cut(network, layers):
+def cut(network: keras.Model, layers: Sequence[str]) -> Iterator[Block]:
     """Cuts a network after each pooling, down to the deepest of `layers`."""
     deepest = max(layers, key=LAYERS.index)
     last = block_number(deepest)

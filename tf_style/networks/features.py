@@ -21,7 +21,7 @@ VGG19_URL = (
 VGG19_MD5 = "253f8cb515780f3b799900260a226db6"
 
 
-def layer_name(name):
+def layer_name(name: str) -> str:
     """Returns Keras' name of a layer: `block4_conv2` for `conv4_2` and `relu4_2` too.
 
     Raises:
@@ -43,7 +43,7 @@ def layer_name(name):
 
 
 @fallback.remembered
-def choose():
+def choose() -> tuple[str, str]:
     """Settles what the backbone `auto` means on this machine.
 
     What cannot be had is asked for again after a few minutes.
@@ -65,7 +65,12 @@ def choose():
 
 
 @functools.lru_cache(maxsize=2)
-def load_backbone(name_or_path, layers, pooling="max", dtype="float32"):
+def load_backbone(
+    name_or_path: str,
+    layers: tuple[str, ...],
+    pooling: str = "max",
+    dtype: str = "float32",
+) -> Backbone:
     """Loads a backbone, once per process.
 
     Args:

@@ -9,8 +9,8 @@ Networks", https://doi.org/10.1109/CVPR.2016.265, and the TensorFlow tutorial "N
 style transfer", https://www.tensorflow.org/tutorials/generative/style_transfer.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -19,7 +19,7 @@ PIXELS = "pixels"
 
 
 @tf.custom_gradient
-def gram_matrix(features):
+def gram_matrix(features: tf.Tensor) -> Any:
     """Correlates channels over all positions.
 
     Gatys et al. (2016), eq. 3, sum over positions; we divide by their number, H * W,
@@ -45,7 +45,7 @@ def gram_matrix(features):
     return tf.matmul(exact, exact, transpose_a=True) / positions, gradient
 
 
-def content_loss(features, target):
+def content_loss(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     """Mean squared difference of activations, [B, H, W, C] each, as a float32 scalar.
 
     Gatys et al. (2016), eq. 1, is half the sum: H * W * C / 2 times ours.
@@ -54,7 +54,11 @@ def content_loss(features, target):
     return tf.reduce_mean(tf.square(difference))
 
 
-def style_loss(grams, targets, weights=None):
+def style_loss(
+    grams: Sequence[tf.Tensor],
+    targets: Sequence[tf.Tensor],
+    weights: Sequence[float] | None = None,
+) -> tf.Tensor:
     """Weighted mean over layers of the mean squared difference of Gram matrices.
 
     With N channels, and Gram matrices divided by positions as above, a layer's term in
@@ -76,7 +80,7 @@ def style_loss(grams, targets, weights=None):
     return tf.add_n(terms) / sum(weights)
 
 
-def total_variation(image):
+def total_variation(image: tf.Tensor) -> tf.Tensor:
     """Mean over pixels of the absolute differences to the right and lower neighbours.
 
     The tutorial takes the sum, which grows with the picture while its other terms do
@@ -91,7 +95,7 @@ def total_variation(image):
     return _variation(with_neighbours(image))
 
 
-def with_neighbours(image):
+def with_neighbours(image: tf.Tensor) -> tf.Tensor:
     """Adds a row and a column to [B, H, W, C]: the neighbours of the last are equal."""
     image = tf.convert_to_tensor(image)
     image = tf.concat([image, image[:, -1:]], 1)
@@ -112,7 +116,7 @@ def _variation(image):
     return total / tf.cast(batch * height * width, image.dtype)
 
 
-def temporal_loss(image, prior, trust):
+def temporal_loss(image: tf.Tensor, prior: tf.Tensor, trust: tf.Tensor) -> tf.Tensor:
     """Mean squared distance of a frame to the one before, moved, where that is trusted.
 
     Ruder et al. (2016), "Artistic style transfer for videos", eq. 7,
@@ -145,7 +149,7 @@ class Loss(NamedTuple):
     combine: Callable
 
 
-def content(layers) -> Loss:
+def content(layers: tuple[str, ...]) -> Loss:
     """The photo's activations: `content_loss`, its mean over layers."""
 
     def combine(distances, _):
@@ -154,7 +158,7 @@ def content(layers) -> Loss:
     return Loss("content", layers, content_loss, combine)
 
 
-def style(layers, weights=()) -> Loss:
+def style(layers: tuple[str, ...], weights: Sequence[float] = ()) -> Loss:
     """The painting's correlations: `style_loss` of Gram matrices.
 
     Positions may have guides, [R, H, W, 1]: Gram matrices are then of R regions.

@@ -4,6 +4,8 @@ The way is the linear optimal transport between Gaussians, as in Lu et al. (2019
 closed-form solution to universal style transfer", https://arxiv.org/abs/1906.00668.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from tf_style.networks.losses import gram_matrix
@@ -16,7 +18,7 @@ CODE_SIZE = sum((channels + 1) ** 2 for channels in CHANNELS)
 RIDGES = (1e-4, 1e-2, 1e-2, 1e-2)
 
 
-def second(values):
+def second(values: tf.Tensor) -> tf.Tensor:
     """Means over positions of [B, H, W, C] and of their products, [B, C + 1, C + 1].
 
     A channel of ones at the end lets one matrix hold both.
@@ -24,14 +26,14 @@ def second(values):
     return gram_matrix(tf.concat([values, tf.ones_like(values[..., :1])], -1))
 
 
-def split(code):
+def split(code: tf.Tensor) -> list[tf.Tensor]:
     """Splits codes [B, CODE_SIZE] into second moments [B, C + 1, C + 1], a list."""
     sizes = [(channels + 1) ** 2 for channels in CHANNELS]
     parts = zip(tf.split(code, sizes, -1), CHANNELS)
     return [tf.reshape(part, [-1, c + 1, c + 1]) for part, c in parts]
 
 
-def join(seconds):
+def join(seconds: Sequence[tf.Tensor]) -> tf.Tensor:
     """Joins second moments [B, C + 1, C + 1], a list, into codes [B, CODE_SIZE]."""
     return tf.concat([tf.reshape(s, [tf.shape(s)[0], -1]) for s in seconds], -1)
 
@@ -42,7 +44,9 @@ def _gaussian(second):
     return mean, products - tf.matmul(mean, mean, transpose_a=True)
 
 
-def transport(values, target, ridge, own=None):
+def transport(
+    values: tf.Tensor, target: tf.Tensor, ridge: float, own: tf.Tensor | None = None
+) -> tf.Tensor:
     """Moves activations to the target's mean and covariance by the shortest way.
 
     Lu et al. (2019), eq. 9, with a ridge under both covariances. A picture's own
@@ -77,7 +81,7 @@ def _power(matrix, exponent):
     return tf.matmul(scaled, vectors, transpose_b=True)
 
 
-def statistics(code):
+def statistics(code: tf.Tensor) -> tf.Tensor:
     """Means and standard deviations of codes [B, CODE_SIZE], [B, 2 * channels]."""
     parts = []
     for mean, covariance in map(_gaussian, split(code)):

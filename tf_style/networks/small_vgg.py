@@ -4,6 +4,7 @@ It was distilled from VGG-19 by `training/distill.py`, so that its layers can st
 for VGG-19's of the same names, up to block5_conv1. MODEL_CARD.md says how well they do.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -16,7 +17,7 @@ WEIGHTS = Path(__file__).with_name("small_vgg.npz")
 CHANNELS = (16, 32, 64, 128, 128)  # of each block
 
 
-def layer_names(convs):
+def layer_names(convs: Sequence[int]) -> tuple[str, ...]:
     """Returns Keras' names for layers, from the numbers of convolutions in blocks."""
     return tuple(
         f"block{block}_conv{conv}"
@@ -38,7 +39,12 @@ class ReflectedConv2D(keras.layers.Conv2D):
         return super().call(tf.concat([rows[:, :, 1:2], rows, rows[:, :, -2:-1]], 2))
 
 
-def build(border="zeros", layers=LAYERS, dtype="float32", start="he_normal"):
+def build(
+    border: str = "zeros",
+    layers: Sequence[str] = LAYERS,
+    dtype: str = "float32",
+    start: str = "he_normal",
+) -> keras.Model:
     """Builds the network, with Keras' names for VGG-19's layers.
 
     Args:

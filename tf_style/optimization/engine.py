@@ -6,8 +6,8 @@ It neither prints nor touches files.
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -47,7 +47,13 @@ class Step(NamedTuple):
     progress: float = 0.0  # share of the work done; large scales take longer
 
 
-def optimize(state, scales, problem_at, optimizer, stop) -> Iterator[Step]:
+def optimize(
+    state: State,
+    scales: Sequence[Any],
+    problem_at: Callable[[tuple[int, int]], Any],
+    optimizer: Any,
+    stop: Any,
+) -> Iterator[Step]:
     """Optimises a picture at one size after the other.
 
     Args:

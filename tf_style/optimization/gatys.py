@@ -15,7 +15,7 @@ This module neither prints nor touches files.
 import collections
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,9 +23,11 @@ import tensorflow as tf
 
 from tf_style import color, images
 from tf_style.config import GatysConfig, checked
+from tf_style.images import PictureLike, Pictures, Pixels, Size
 from tf_style.images import masks as masking
+from tf_style.images.masks import Masks
 from tf_style.networks import features, losses
-from tf_style.networks.backbone import block_number
+from tf_style.networks.backbone import Backbone, block_number
 from tf_style.optimization import engine, memory, optimizers, pyramid
 from tf_style.optimization.engine import State, Step
 from tf_style.optimization.objective import Objective, Target
@@ -44,7 +46,14 @@ class Prior(NamedTuple):
     trust: np.ndarray  # [1, H, W, 1] in [0, 1], 0 where they were not to be seen
 
 
-def stylize(content, style, config=None, *, masks=None, init=None):
+def stylize(
+    content: PictureLike,
+    style: "Pictures | Style",
+    config: GatysConfig | None = None,
+    *,
+    masks: Masks = None,
+    init: PictureLike | None = None,
+) -> Pixels:
     """Repaints `content` in the style of `style`.
 
     Args:
@@ -73,7 +82,13 @@ def stylize(content, style, config=None, *, masks=None, init=None):
     return finish(step, content, config, masks=masks)
 
 
-def finish(step, content, config=None, *, masks=None):
+def finish(
+    step: Step,
+    content: PictureLike,
+    config: GatysConfig | None = None,
+    *,
+    masks: Masks = None,
+) -> Pixels:
     """Returns the best picture up to `step`, at the size of `content`.
 
     Its colours are brought to the photo's as far as `config` wants them kept, and it is
@@ -87,15 +102,15 @@ def finish(step, content, config=None, *, masks=None):
 
 
 def iterate(
-    content,
-    style,
-    config=None,
+    content: PictureLike,
+    style: "Pictures | Style",
+    config: GatysConfig | None = None,
     *,
-    masks=None,
-    init=None,
-    state=None,
-    stop=None,
-    prior=None,
+    masks: Masks = None,
+    init: PictureLike | None = None,
+    state: State | None = None,
+    stop: StopToken | None = None,
+    prior: Prior | None = None,
 ) -> Iterator[Step]:
     """Optimises step by step; see `stylize` for the other arguments and errors.
 
@@ -124,7 +139,9 @@ def iterate(
             masking.as_mask(prior.trust, "prior.trust"),
         )
     # Its budget begins here.
-    pace = StopToken(config.time_budget, watch=stop and (lambda: stop.requested))
+    pace = StopToken(
+        config.time_budget, watch=(lambda: stop.requested) if stop else None
+    )
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
 
@@ -149,7 +166,9 @@ def iterate(
     return engine.optimize(state, scales, problem_at, optimizer, pace)
 
 
-def objective_terms(config, is_frame=False):
+def objective_terms(
+    config: GatysConfig, is_frame: bool = False
+) -> list[tuple[float, losses.Loss]]:
     """Returns what is minimised, a list of (weight, loss): eq. 7 of the paper.
 
     L = alpha L_content + beta L_style, and gamma times the total variation; frames of
@@ -169,7 +188,15 @@ def objective_terms(config, is_frame=False):
     return terms
 
 
-def measure_targets(objective, content, style, size, config, masks=(), prior=None):
+def measure_targets(
+    objective: Objective | TiledObjective,
+    content: Pixels,
+    style: "Style",
+    size: Size,
+    config: GatysConfig,
+    masks: Sequence[Pixels] = (),
+    prior: Prior | None = None,
+) -> list[Target]:
     """Measures what to hold a picture to.
 
     Args:
@@ -241,18 +268,24 @@ class Style:
         config: the `GatysConfig` that they were encoded for.
     """
 
-    def __init__(self, paintings, config):
+    def __init__(self, paintings: list[Pixels], config: GatysConfig) -> None:
         self.paintings = paintings
         self.config = config
         self._measured = collections.OrderedDict()
 
-    def size_beside(self, content_size, size):
+    def size_beside(self, content_size: Size, size: Size) -> list[tuple[int, ...]]:
         """Returns height and width of each painting beside a photo scaled to `size`."""
         factor = self.config.style_scale * size[1] / content_size[1]
         longest = (self.config.style_size or max(content_size)) * factor
         return [images.fit(p.shape[1:3], longest) for p in self.paintings]
 
-    def measure(self, objective, loss, content, photo):
+    def measure(
+        self,
+        objective: Objective | TiledObjective,
+        loss: losses.Loss,
+        content: Pixels,
+        photo: Pixels,
+    ) -> list[list[tf.Tensor]]:
         """Returns the Gram matrices of each painting, one [1, C, C] per layer.
 
         Args:
@@ -281,7 +314,7 @@ class Style:
         return grams
 
 
-def encode(style, config=None):
+def encode(style: Pictures, config: GatysConfig | None = None) -> Style:
     """Prepares a painting, or several, for any number of photos; as `hub.encode`.
 
     Args:
@@ -298,7 +331,9 @@ def encode(style, config=None):
     return Style(paintings, config)
 
 
-def plan_scales(content, style, config):
+def plan_scales(
+    content: Pixels, style: Style, config: GatysConfig
+) -> list[pyramid.Scale]:
     """Returns the `pyramid.Scale`s to work at."""
     least, size = load_backbone(config).least_size, content.shape[1:3]
 
@@ -309,7 +344,7 @@ def plan_scales(content, style, config):
     return pyramid.plan(tuple(size), config, is_seen)
 
 
-def choose(config):
+def choose(config: GatysConfig | None) -> tuple[GatysConfig, str]:
     """Settles what `auto` means on this machine; as `hub.choose`."""
     config = checked(config, GatysConfig)
     if config.precision == "auto":
@@ -324,7 +359,7 @@ def choose(config):
     return config, note
 
 
-def load_backbone(config):
+def load_backbone(config: GatysConfig) -> Backbone:
     """Loads the network that `config` asks for, with all the layers it needs."""
     config, _ = choose(config)
     layers = tuple(config.content_layers) + tuple(config.style_layers)
@@ -333,14 +368,16 @@ def load_backbone(config):
     )
 
 
-def estimate_memory(content, config):
+def estimate_memory(content: Pixels, config: GatysConfig) -> float:
     """Estimates the bytes that optimising a picture like `content` takes."""
     extract, size = load_backbone(config), content.shape[1:3]
     side = config.tile or memory.choose_side(extract, size)
     return memory.estimate_memory(extract, size, side)
 
 
-def load_objective(config, size, is_frame=False):
+def load_objective(
+    config: GatysConfig, size: Size, is_frame: bool = False
+) -> Objective | TiledObjective:
     """Loads what `config` minimises; once per process for the same settings.
 
     Args:

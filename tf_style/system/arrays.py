@@ -11,12 +11,13 @@ import zipfile
 import numpy as np
 
 from tf_style.system.errors import InvalidInput
+from tf_style.system.files import StrPath
 
 # What deflating saves at the most; stored parts save nothing.
 MAX_RATIO = 1032
 
 
-def read_npz(path, max_bytes):
+def read_npz(path: StrPath, max_bytes: int) -> dict[str, np.ndarray]:
     """Returns the arrays of an .npz file, by name; pickled ones are refused.
 
     Args:

@@ -8,9 +8,10 @@ import numbers
 import os
 import sys
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from types import MappingProxyType
+from typing import Any
 
 from tf_style.system.errors import InvalidInput
 
@@ -23,10 +24,11 @@ KINDS: Mapping[type, str] = MappingProxyType(
 )
 
 
-def make_plain(config):
+def make_plain(config: Any) -> None:
     """Turns the values of a config into plain ones of their types, or refuses them."""
     for spec in fields(config):
-        kind, value = spec.type, getattr(config, spec.name)
+        kind: Any = spec.type
+        value = getattr(config, spec.name)
         several = typing.get_origin(kind) is tuple
         if several:
             kind = typing.get_args(kind)[0]
@@ -72,7 +74,7 @@ def _plain(value, kind):
     raise TypeError
 
 
-def check(config, name, valid, wanted):
+def check(config: Any, name: str, valid: bool, wanted: str) -> None:
     """Raises ValueError where a setting is not `valid`; says what is `wanted`."""
     if not valid:
         shown = " ".join(repr(getattr(config, name)).split())
@@ -80,12 +82,14 @@ def check(config, name, valid, wanted):
         raise InvalidInput(f"{name} is {shown}; it must be {wanted}")
 
 
-def choice(config, name, allowed):
+def choice(config: Any, name: str, allowed: Iterable[str]) -> None:
     """Holds a setting to one of some names."""
     check(config, name, getattr(config, name) in allowed, " or ".join(allowed))
 
 
-def number(config, name, low, high, above=False):
+def number(
+    config: Any, name: str, low: float, high: float, above: bool = False
+) -> None:
     """Holds a number to [low, high], or (low, high] with `above`; NaN never passes."""
     value = getattr(config, name)
     start = f"above {low}" if above else f"from {low}"

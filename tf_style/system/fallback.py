@@ -27,5 +27,5 @@ def remembered(choose: Callable[[], tuple[str, str]]) -> Callable[[], tuple[str,
                 answers[:] = [(found, time.monotonic() + lasts)]
             return answers[-1][0]
 
-    answer.cache_clear = answers.clear
+    answer.cache_clear = answers.clear  # type: ignore[attr-defined]
     return answer

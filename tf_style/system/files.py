@@ -17,7 +17,9 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from tf_style.system.errors import FileError
 
@@ -34,12 +36,15 @@ IMPATIENT_S = 30.0
 REACHED_WITHIN_S = 4.0
 
 
-def local(source):
+StrPath: TypeAlias = str | os.PathLike[str]
+
+
+def local(source: StrPath) -> Path:
     """Returns the path of a source, with ~ for the home folder where there is one."""
     return Path(os.path.expanduser(source))
 
 
-def cache_folder():
+def cache_folder() -> Path:
     """Returns the folder for what is downloaded, which lasts between runs.
 
     `TF_STYLE_CACHE`, else `tf_style` in `XDG_CACHE_HOME`, else `~/.cache/tf_style`.
@@ -51,7 +56,7 @@ def cache_folder():
     return local(shared) / "tf_style"
 
 
-def discard_output(number):
+def discard_output(number: int) -> None:
     """Sends what is written to a file descriptor nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, number)
@@ -65,17 +70,17 @@ _HOST = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())[:64]
 _CANNOT_REPLACE = (errno.EEXIST, errno.EPERM, errno.EACCES, errno.ENOTSUP)
 
 
-def temporary_prefix():
+def temporary_prefix() -> str:
     """Returns how the names of temporary files and folders of this process begin."""
     return f".tf_style-{_HOST}-{os.getpid()}-"
 
 
-def is_temporary(name):
+def is_temporary(name: str) -> bool:
     """Tells whether a file has the name of a temporary one of ours."""
     return name.startswith(".tf_style-")
 
 
-def remove_leftovers(folder):
+def remove_leftovers(folder: StrPath) -> None:
     """Removes what killed processes of this machine left in a folder."""
     for path in Path(folder).glob(f".tf_style-{_HOST}-*"):
         pid, _, _ = path.name.removeprefix(f".tf_style-{_HOST}-").partition("-")
@@ -88,7 +93,7 @@ def remove_leftovers(folder):
                 path.unlink()
 
 
-def is_running(pid):
+def is_running(pid: int) -> bool:
     """Tells whether a process of this machine runs, or may run."""
     if os.name != "posix":  # Elsewhere there is no harmless signal to ask with.
         return True
@@ -102,7 +107,7 @@ def is_running(pid):
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path: StrPath) -> Iterator[Path]:
     """Gives a temporary path beside `path` that takes its place if all goes well.
 
     A crash, a full disk or Ctrl-C leaves the old file as it was. The temporary name
@@ -166,7 +171,7 @@ def _mode_for(path):
     return 0o666 & ~umask
 
 
-def sha256(path):
+def sha256(path: StrPath) -> str:
     """Returns the SHA-256 of a file, or of all files of a folder, as hex digits.
 
     A folder's is that of its list of paths and checksums.
@@ -184,7 +189,7 @@ def sha256(path):
 
 
 @contextlib.contextmanager
-def bounded_network(seconds=NETWORK_TIMEOUT_S):
+def bounded_network(seconds: float = NETWORK_TIMEOUT_S) -> Iterator[None]:
     """Bounds each wait on the network of libraries that set no bound themselves.
 
     Sets the process-wide default of new sockets, so keep to short stretches of code.
@@ -197,7 +202,9 @@ def bounded_network(seconds=NETWORK_TIMEOUT_S):
         socket.setdefaulttimeout(before)
 
 
-def call_within(work, seconds, folder=None):
+def call_within(
+    work: Callable[[], Any], seconds: float, folder: StrPath | None = None
+) -> Any:
     """Calls `work` in a thread of its own, and waits for it only so long.
 
     Time-outs of sockets bound no download as a whole: a server that sends a byte now
@@ -244,7 +251,7 @@ def _size_of(folder):
     return size
 
 
-def explain_network(error):
+def explain_network(error: BaseException | None) -> str | None:
     """Says in plain words why a download failed, or returns None for other errors."""
     seen = set()
     while error is not None and error not in seen:
@@ -274,7 +281,7 @@ def explain_network(error):
     return None
 
 
-def reach(url):
+def reach(url: str) -> None:
     """Returns if a server answers at an http(s) URL, whatever it says.
 
     Raises:
@@ -294,7 +301,7 @@ def reach(url):
         raise FileError(f"{host}: {explain_network(error) or error}") from error
 
 
-def find_or_fetch(found, url, fetch):
+def find_or_fetch(found: bool, url: str, fetch: Callable[[float], Any]) -> str:
     """Gets what there is something to fall back from, with little patience.
 
     Args:
@@ -315,7 +322,7 @@ def find_or_fetch(found, url, fetch):
     return "downloaded"
 
 
-def download(url, path, max_bytes, max_seconds):
+def download(url: str, path: StrPath, max_bytes: int, max_seconds: float) -> None:
     """Fetches an http(s) URL into a file, within bounds.
 
     Raises:

@@ -18,7 +18,7 @@ BFLOAT16_SINCE = (8, 0)
 
 
 @functools.lru_cache(maxsize=1)
-def fastest_dtype():
+def fastest_dtype() -> str:
     """Returns the fastest dtype with float32's range here, once per process.
 
     "bfloat16" if the graphics card, or else the processor, has matrix units for it;
@@ -36,7 +36,7 @@ def fastest_dtype():
     return "bfloat16" if found else "float32"
 
 
-def free_memory():
+def free_memory() -> int | None:
     """Returns bytes that a computation may take here, or None if nothing says so."""
     if tf.config.list_physical_devices("GPU"):
         card = next(d for d in device_lib.list_local_devices() if "GPU" in d.name)
@@ -57,7 +57,7 @@ def free_memory():
     return min(free, limit - used + at_hand)
 
 
-def peak_memory():
+def peak_memory() -> int | None:
     """Returns the most bytes that the process has had at once, or None if unknown."""
     kibibytes = _number(PROCESS_STATUS, r"VmHWM:\s+(\d+) kB")
     return None if kibibytes is None else 1024 * kibibytes

@@ -3,11 +3,13 @@
 import contextlib
 import os
 import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from tf_style.system import files
 
 
-def import_quietly(load, verbose=False):
+def import_quietly(load: Callable[[], Any], verbose: bool = False) -> Any:
     """Returns what `load` returns, which imports modules that need TensorFlow.
 
     Args:
@@ -29,7 +31,7 @@ def import_quietly(load, verbose=False):
 
 
 @contextlib.contextmanager
-def silenced():
+def silenced() -> Iterator[None]:
     """Closes stderr even for C++ code, which knows nothing of `sys.stderr`."""
     sys.stderr.flush()
     saved = os.dup(2)

@@ -8,6 +8,7 @@ import importlib.util
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 # Of 4x4x4 colours, the share that changes from one frame to the next at a cut.
 CUT = 0.5
@@ -26,7 +27,7 @@ class Motion(NamedTuple):
     trust: np.ndarray  # [H, W, 1] in [0, 1], 0 where it was not to be seen there
 
 
-def check():
+def check() -> None:
     """Tells early if there is no OpenCV.
 
     Raises:
@@ -39,7 +40,7 @@ def check():
         )
 
 
-def is_cut(before, now):
+def is_cut(before: npt.NDArray[np.uint8], now: npt.NDArray[np.uint8]) -> bool:
     """Tells whether a scene ends between two frames, uint8 [H, W, 3]."""
     counts = [_count_colours(image) for image in (before, now)]
     return np.abs(counts[0] - counts[1]).sum() / 2 > CUT
@@ -52,7 +53,7 @@ def _count_colours(image):
     return np.bincount(index.ravel(), minlength=64) / index.size
 
 
-def measure(before, now):
+def measure(before: npt.NDArray[np.uint8], now: npt.NDArray[np.uint8]) -> Motion:
     """Returns the `Motion` between two frames, uint8 [H, W, 3] of one size.
 
     It is trusted where the displacements there and back come to the same place, as in
@@ -93,7 +94,7 @@ def _search(one, other):
     return search.calc(*greys, None)[:height, :width]
 
 
-def warp(picture, motion):
+def warp(picture: npt.NDArray[np.float32], motion: Motion) -> npt.NDArray[np.float32]:
     """Moves a picture [1, H, W, 3] of the frame before to where things are now."""
     import cv2
 
@@ -107,7 +108,7 @@ def warp(picture, motion):
     return np.clip(moved, 0, 1)[None]
 
 
-def carry(picture, motion):
+def carry(picture: npt.NDArray[np.float32], motion: Motion) -> npt.NDArray[np.float32]:
     """Moves a picture as `warp`, and makes up for the interpolation, which blurs."""
     return _sharpen(warp(picture, motion), _details(picture))
 
@@ -130,7 +131,9 @@ class Blend:
     def __init__(self, before=None):
         self.before = before
 
-    def add(self, picture, motion):
+    def add(
+        self, picture: npt.NDArray[np.float32], motion: Motion | None
+    ) -> npt.NDArray[np.float32]:
         """Returns the picture to show for a stylized frame [1, H, W, 3] in [0, 1].
 
         Args:
