@@ -13,6 +13,7 @@ from tf_style import __version__
 from tf_style.jobs import manifest
 from tf_style.optimization import gatys
 from tf_style.system import arrays, files
+from tf_style.system.errors import InvalidInput
 
 # Fields of `gatys.State` that are arrays; the others go into the account as JSON.
 ARRAYS = ("image", "best")
@@ -33,7 +34,7 @@ def check_ours(path):
         with zipfile.ZipFile(path) as archive:
             if "facts.npy" in archive.namelist():
                 return
-    raise ValueError(
+    raise InvalidInput(
         f"{path} is not a checkpoint of tf_style and would be overwritten; "
         "move it, or choose another --output"
     )
@@ -90,11 +91,11 @@ def read(path, account):
     except OSError:
         raise
     except Exception as error:  # There may be anything in it.
-        raise ValueError(
+        raise InvalidInput(
             f"{path} is not a checkpoint of tf_style; delete it, or leave out --resume"
         ) from error
     if other:
-        raise ValueError(
+        raise InvalidInput(
             f"{path} is of a run with {other}; leave out --resume to start anew"
         )
     return state
@@ -113,4 +114,4 @@ def _check(state):
     ]
     losses = [float(loss) for loss in state.best_losses.values()]
     if not (all(whole) and all(pictures) and losses and 0 < state.rate <= 1):
-        raise ValueError("it holds no state of a run")
+        raise InvalidInput("it holds no state of a run")

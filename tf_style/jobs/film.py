@@ -11,6 +11,7 @@ from tf_style.images import masks
 from tf_style.jobs import manifest, modes, pipeline, video_writer
 from tf_style.jobs.events import Failed, Framed, Info, Started, Written
 from tf_style.optimization import gatys
+from tf_style.system.errors import InvalidInput
 from tf_style.video import reader, stylize
 
 GOES_ON = "the same command goes on from there"
@@ -131,7 +132,7 @@ def _masks(task):
 def _write(video, stylized):
     for index, frame, picture in stylized.frames:
         if not np.isfinite(picture).all():
-            raise ValueError(f"frame {index} has values that are not finite")
+            raise InvalidInput(f"frame {index} has values that are not finite")
         image = images.to_uint8(picture[0])
         video.add(index, image, frame.time, frame.duration)
     if stylized.state is not None:

@@ -14,6 +14,7 @@ from tf_style.config import (
 )
 from tf_style.jobs import modes
 from tf_style.system import checks
+from tf_style.system.errors import InvalidInput
 
 # Who does a job: this process, or workers of Ray.
 EXECUTORS = ("local", "ray")
@@ -86,10 +87,10 @@ class Job:
         for name in ("save_every", "timelapse"):
             if getattr(self, name) and not mode.HAS_STEPS:
                 able = [n for n, m in modes.MODES.items() if m.HAS_STEPS]
-                raise ValueError(f"{name} is for modes {' and '.join(able)}")
+                raise InvalidInput(f"{name} is for modes {' and '.join(able)}")
         budget = "gatys" in self.methods and self.gatys.time_budget
         if self.executor == "ray" and budget:
-            raise ValueError(
+            raise InvalidInput(
                 "time_budget is for executor local; workers of ray begin one by one"
             )
         for name in ("contents", "styles"):

@@ -21,6 +21,7 @@ from tf_style import __version__
 from tf_style.config import BACKBONES, INITS, MODELS, GatysConfig, HubConfig, from_dict
 from tf_style.jobs.job import Job
 from tf_style.system import files
+from tf_style.system.errors import InvalidInput, NotFound
 from tf_style.system.files import StrPath
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-hub", "numpy", "pillow")
@@ -50,19 +51,19 @@ def check_ours(outputs: Sequence[Path]) -> None:
         ValueError: something else stands there.
     """
     if os.path.lexists(path_of(outputs[0])) and find(outputs[0]) is None:
-        raise ValueError(
+        raise InvalidInput(
             f"{path_of(outputs[0])} is not a manifest of tf_style and would be "
             "overwritten; move it, or choose another --output"
         )
     for path in filter(os.path.lexists, outputs):
         sums = [*_sums(outputs[0], path), *_sums(path, path)]
         if not sums:
-            raise ValueError(
+            raise InvalidInput(
                 f"{path} was not made by tf_style and would be overwritten; "
                 "move it, or choose another --output"
             )
         if not path.is_file() or _sha256(path) not in sums:
-            raise ValueError(
+            raise InvalidInput(
                 f"{path} has changed since tf_style wrote it and would be overwritten; "
                 "move it, or choose another --output"
             )
@@ -234,9 +235,9 @@ def read(path: StrPath, output: str = "") -> Job:
     """
     path = files.local(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
+        raise NotFound(f"{path} does not exist")
     if not path.is_file():
-        raise ValueError(f"{path} is not a manifest of tf_style: it is no file")
+        raise InvalidInput(f"{path} is not a manifest of tf_style: it is no file")
     try:
         account = json.loads(path.read_text("utf-8"))
         settings, inputs = account["settings"], account["inputs"]
@@ -263,12 +264,12 @@ def read(path: StrPath, output: str = "") -> Job:
         checksums = {name: entries[name]["sha256"] for name in required}
         return dataclasses.replace(job, checksums=checksums)
     except KeyError as error:
-        raise ValueError(
+        raise InvalidInput(
             f"{path} is not a manifest of tf_style: it lacks {error}"
         ) from error
     except (ValueError, TypeError, IndexError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ValueError(f"{path} is not a manifest of tf_style: {reason}") from error
+        raise InvalidInput(f"{path} is not a manifest of tf_style: {reason}") from error
 
 
 def check(job, name, source, checksum):
@@ -284,7 +285,7 @@ def check(job, name, source, checksum):
         ValueError: it has changed since.
     """
     if job.checksums.get(name, checksum) != checksum:
-        raise ValueError(
+        raise InvalidInput(
             f"{source} has changed since the manifest was written, so the picture "
             "would not be the same"
         )

@@ -14,6 +14,7 @@ from tf_style.config import BACKBONES, INITS, MODELS
 from tf_style.images import decode
 from tf_style.jobs import manifest, modes, snapshots, sweep, video_writer
 from tf_style.system import files
+from tf_style.system.errors import FileError, InvalidInput
 from tf_style.video import flow, reader
 
 # Name of what is written, a picture or film, or of the folder of several.
@@ -76,7 +77,7 @@ def expand(sources):
         elif glob.has_magic(source):
             matches = sorted(glob.glob(str(path), recursive=True))
             if not (matches := [match for match in matches if Path(match).is_file()]):
-                raise ValueError(f"no file matches {source}")
+                raise InvalidInput(f"no file matches {source}")
             found += matches
         else:  # It does not exist; reading it will say so.
             found.append(source)
@@ -105,14 +106,14 @@ def assign(job, contents, styles):
     columns = [tuple(styles)] if job.blends else [(style,) for style in styles]
     getattr(job, job.methods[-1]).share_among(len(columns[0]))
     if len(job.masks) not in (0, 1, len(columns[0])):
-        raise ValueError(
+        raise InvalidInput(
             f"there are {len(job.masks)} masks for {len(styles)} styles; give one, or "
             "one for each"
         )
     changes = sweep.variations(job)
     sources = list(itertools.product(contents, columns, changes))
     if job.sweep and len(sources) > len(changes):
-        raise ValueError(
+        raise InvalidInput(
             f"sweep is for one picture, but there are {len(contents)} contents and "
             f"{len(columns)} styles"
         )
@@ -123,7 +124,7 @@ def assign(job, contents, styles):
     if path.is_dir() or output.endswith("/") or not path.suffix:
         folder, names = path, _names(sources, job)
     elif len(sources) > 1:
-        raise ValueError(
+        raise InvalidInput(
             f"output {output} is one file, but there are {len(sources)} pictures to "
             "write; give a folder"
         )
@@ -138,7 +139,7 @@ def assign(job, contents, styles):
     if job.timelapse:
         reader.check(job.timelapse)
         if len(pairs) > 1:
-            raise ValueError(
+            raise InvalidInput(
                 f"timelapse {job.timelapse} is one film, but there are {len(pairs)} "
                 "pictures; --save_every writes the frames of all"
             )
@@ -152,7 +153,7 @@ def assign(job, contents, styles):
         tempfile.TemporaryFile(dir=folder).close()
         files.remove_leftovers(folder)
     except OSError as error:
-        raise OSError(f"cannot write to folder {folder}: {error.strerror}") from error
+        raise FileError(f"cannot write to folder {folder}: {error.strerror}") from error
     return pairs
 
 
@@ -160,14 +161,14 @@ def _check_kind(job, pair):
     """Raises ValueError or ImportError if a film cannot be made, or not from this."""
     moves = reader.is_film(pair.content)
     if pair.is_film and not moves:
-        raise ValueError(
+        raise InvalidInput(
             f"output {pair.output} is a film, but {pair.content} is none; "
             f"give one of {', '.join(images.WRITABLE)}"
         )
     if moves and not pair.is_film:
         if reader.ending_of(pair.content) == ".gif":  # Its first frame is a picture.
             return
-        raise ValueError(
+        raise InvalidInput(
             f"{pair.content} is a film, and output {pair.output} is none; give one of "
             f"{', '.join(reader.WRITABLE)}"
         )
@@ -178,14 +179,14 @@ def _check_kind(job, pair):
     if job.flow:
         flow.check()
     if not modes.of(job).MAKES_FILMS:
-        raise ValueError(
+        raise InvalidInput(
             f"mode {job.mode} is for pictures, and {pair.content} is a film"
         )
     for name in ("sweep", "save_every", "timelapse"):
         if getattr(job, name):
-            raise ValueError(f"{name} is for pictures, and {pair.content} is a film")
+            raise InvalidInput(f"{name} is for pictures, and {pair.content} is a film")
     if job.gatys.time_budget:
-        raise ValueError(f"time_budget is for pictures, and {pair.content} is a film")
+        raise InvalidInput(f"time_budget is for pictures, and {pair.content} is a film")
 
 
 def _check_harmless(job, pairs):
@@ -200,7 +201,7 @@ def _check_harmless(job, pairs):
     if job.timelapse:
         path = files.local(job.timelapse)
         if _identity(path) in inputs | {*map(_identity, itertools.chain(*written))}:
-            raise ValueError(f"timelapse {path} would overwrite a picture")
+            raise InvalidInput(f"timelapse {path} would overwrite a picture")
         written.append([path])
     for outputs in written:
         for path in outputs:
@@ -208,7 +209,7 @@ def _check_harmless(job, pairs):
                 images.writing_format(path)
         for path in [*outputs, manifest.path_of(outputs[0])]:
             if _identity(path) in inputs:
-                raise ValueError(f"output {path} would overwrite an input")
+                raise InvalidInput(f"output {path} would overwrite an input")
         manifest.check_ours(outputs)
     for pair in pairs:
         if pair.is_film:
@@ -236,7 +237,7 @@ def _pictures_in(folder):
         and path.is_file()
     )
     if not found:
-        raise ValueError(
+        raise InvalidInput(
             f"folder {folder} holds no picture ({', '.join(decode.READABLE)})"
         )
     return found

@@ -4,6 +4,8 @@ import dataclasses
 import itertools
 import typing
 
+from tf_style.system.errors import InvalidInput
+
 
 def variations(job):
     """Returns the changes of each picture: tuples of (setting, value as text).
@@ -16,17 +18,17 @@ def variations(job):
             or a value is not allowed.
     """
     if len(job.sweep) > 2:
-        raise ValueError(f"sweep is of {len(job.sweep)} settings; it must be 1 or 2")
+        raise InvalidInput(f"sweep is of {len(job.sweep)} settings; it must be 1 or 2")
     axes = []
     for text in job.sweep:
         name, equals, values = text.partition("=")
         if not (equals and all(values.split(","))):
-            raise ValueError(
+            raise InvalidInput(
                 f"sweep is {text!r}; it must be like style_weight=1e-3,1e-2,1e-1"
             )
         axes.append([(name, value) for value in dict.fromkeys(values.split(","))])
     if len({name for name, _ in itertools.chain(*axes)}) < len(axes):
-        raise ValueError("sweep has the same setting twice")
+        raise InvalidInput("sweep has the same setting twice")
     found = list(itertools.product(*axes))
     for changes in found:
         vary(job, changes)
@@ -47,7 +49,7 @@ def vary(job, changes):
             if (kind := typing.get_type_hints(type(config)).get(name))
         }
         if not varied:
-            raise ValueError(f"sweep: mode {job.mode} has no setting {name!r}")
+            raise InvalidInput(f"sweep: mode {job.mode} has no setting {name!r}")
         job = dataclasses.replace(job, **varied)
     return job
 
@@ -63,4 +65,4 @@ def _parse(name, kind, text):
         return {str: str, int: int, float: float}[kind](text)
     except (KeyError, ValueError):
         wanted = {int: "a whole number", float: "a number", bool: "true or false"}
-        raise ValueError(f"{name} is {text!r}; it must be {wanted[kind]}") from None
+        raise InvalidInput(f"{name} is {text!r}; it must be {wanted[kind]}") from None

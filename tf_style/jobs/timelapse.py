@@ -16,6 +16,7 @@ import numpy as np
 from tf_style import __version__, images
 from tf_style.jobs import manifest
 from tf_style.system import files
+from tf_style.system.errors import InvalidInput
 from tf_style.video import reader, writer
 
 # From the first frame to the last one, which is then held.
@@ -65,7 +66,7 @@ class Frames:
         with contextlib.suppress(OSError):
             if not any(self._folder.iterdir()):
                 return
-        raise ValueError(
+        raise InvalidInput(
             f"{self._folder} is not a folder of frames by tf_style (it has no "
             f"{self._marker.name}); move it, or choose another --output"
         )
@@ -100,7 +101,7 @@ def write(path, frames):
     """
     reader.check(path)
     if not frames:
-        raise ValueError(f"cannot write {path}: a film needs at least one frame")
+        raise InvalidInput(f"cannot write {path}: a film needs at least one frame")
     rate = Fraction(len(frames), SECONDS)
     rate = min(max(rate, Fraction(MIN_RATE)), Fraction(MAX_RATE))
     with manifest.publishing({}, [Path(path)], {}) as (temporary,):

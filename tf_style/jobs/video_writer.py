@@ -16,6 +16,7 @@ import numpy as np
 from tf_style import __version__
 from tf_style.jobs import manifest
 from tf_style.system import arrays, files
+from tf_style.system.errors import FileError, InvalidInput
 from tf_style.video import reader, writer
 from tf_style.video.writer import Mp4
 
@@ -96,7 +97,7 @@ def _read_progress(folder):
             return found
     except (OSError, ValueError, RecursionError):
         pass
-    raise ValueError(
+    raise InvalidInput(
         f"{folder} is not ours, and the frames of the film would be kept there; move "
         "it away, or choose another output"
     )
@@ -197,7 +198,7 @@ class VideoWriter:
             OSError: it cannot be written.
         """
         if index != self.frames:
-            raise ValueError(f"frame {index} came where {self.frames} was due")
+            raise InvalidInput(f"frame {index} came where {self.frames} was due")
         path = self._frame_path(index)
         with _writing(path):
             writer.write_still(path, image)
@@ -300,7 +301,7 @@ class VideoWriter:
             segments = [int(begin) for begin in found["segments"]]
             stills = [[int(begin), int(length)] for begin, length in found["stills"]]
             if count != len(segments) * self._length + len(stills):
-                raise ValueError("frames do not add up")
+                raise InvalidInput("frames do not add up")
             first = count - len(stills)
             paths = map(self._segment_path, range(len(segments)))
             for path in (*paths, *map(self._frame_path, range(first, count))):
@@ -398,7 +399,7 @@ def _locked(path):
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"another run is writing to {path.parent}") from None
+            raise InvalidInput(f"another run is writing to {path.parent}") from None
         except OSError:  # Not all file systems have locks.
             return None
         stack.pop_all()
@@ -412,4 +413,4 @@ def _writing(path):
         yield
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
-        raise OSError(f"cannot write {path}: {reason}") from error
+        raise FileError(f"cannot write {path}: {reason}") from error

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_style import images
+from tf_style.system.errors import InvalidInput
 
 # How often in a row the rate is halved before a diverging run is given up. Adam moves a
 # pixel by the rate at most, so after five halvings it is nearly standing still.
@@ -142,7 +143,7 @@ class _Guard:
             self.best, self.best_losses, self._failures = image, losses, 0
         elif not np.isfinite(losses["total"]):
             if self.best is None:
-                raise ValueError(
+                raise InvalidInput(
                     f"the loss of the first picture is not finite ({losses}); "
                     "use smaller weights, or check the backbone's weights"
                 )

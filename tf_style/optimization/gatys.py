@@ -33,6 +33,7 @@ from tf_style.optimization.engine import State, Step
 from tf_style.optimization.objective import Objective, Target
 from tf_style.optimization.tiles import TiledObjective
 from tf_style.system import hardware
+from tf_style.system.errors import InvalidInput
 from tf_style.system.stop import StopToken
 
 # Sizes at which a style's measures are kept: three scales of some sizes of photos.
@@ -132,7 +133,7 @@ def iterate(
     for name, value, kind in (("state", state, State), ("prior", prior, Prior)):
         if not isinstance(value, (kind, type(None))):
             came = type(value).__name__
-            raise ValueError(f"{name} is {came}; it must be a {kind.__name__}")
+            raise InvalidInput(f"{name} is {came}; it must be a {kind.__name__}")
     if prior is not None:
         prior = Prior(
             images.as_picture(prior.picture, "prior.picture"),
@@ -159,7 +160,7 @@ def iterate(
         state = State(0, first, optimizer.rate)
     elif state.image.shape[1:3] not in [scale.size for scale in scales]:
         height, width = state.image.shape[1:3]
-        raise ValueError(
+        raise InvalidInput(
             f"state is of {width}x{height} pixels, which is no size of this run; go on "
             "with the content and the config that it is of"
         )
@@ -422,4 +423,6 @@ def _first_picture(content, config, init):
     if config.init == "noise":
         noise = np.random.default_rng(config.seed).random(content.shape)
         return noise.astype(np.float32)
-    raise ValueError(f"init is {config.init!r}: pass that picture as the argument init")
+    raise InvalidInput(
+        f"init is {config.init!r}: pass that picture as the argument init"
+    )

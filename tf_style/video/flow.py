@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tf_style.system.errors import MissingPackage
+
 # Of 4x4x4 colours, the share that changes from one frame to the next at a cut.
 CUT = 0.5
 # Levels of 255 by which a colour may differ from where it is said to come from.
@@ -34,7 +36,7 @@ def check() -> None:
         ImportError: it is not installed.
     """
     if importlib.util.find_spec("cv2") is None:
-        raise ImportError(
+        raise MissingPackage(
             "optical flow needs OpenCV; get it with pip install 'tf_style[video]', or "
             "give --noflow"
         )

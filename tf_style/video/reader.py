@@ -17,6 +17,7 @@ from PIL import Image
 from tf_style import images
 from tf_style.images import decode
 from tf_style.system import files
+from tf_style.system.errors import InvalidInput, MissingPackage
 
 # Endings by which films are known; GIF if it moves.
 READABLE = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
@@ -78,12 +79,12 @@ def check(path, verb="write"):
     endings = WRITABLE if verb == "write" else READABLE
     ending = ending_of(path)
     if ending not in endings:
-        raise ValueError(
+        raise InvalidInput(
             f"cannot {verb} {path}: the ending of a film must be one of "
             f"{', '.join(endings)}"
         )
     if ending != ".gif" and importlib.util.find_spec("av") is None:
-        raise ImportError(
+        raise MissingPackage(
             f"cannot {verb} {path}: {ending} needs PyAV; get it with "
             "pip install 'tf_style[video]', or use .gif"
         )
@@ -108,7 +109,7 @@ def opened(source, max_side=0):
     path = images.fetch(source)
     check(source, "read")
     if not path.stat().st_size:
-        raise ValueError(f"{source} is empty (0 bytes)")
+        raise InvalidInput(f"{source} is empty (0 bytes)")
     open_it = _opened_gif if ending_of(source) == ".gif" else _opened_by_ffmpeg
     with open_it(source, path, max_side) as film:
         yield film
@@ -125,7 +126,7 @@ def load_first(source, max_side=0):
     with opened(source, max_side) as film:
         first = next(film.frames, None)
     if first is None:
-        raise ValueError(f"{source} has no frames")
+        raise InvalidInput(f"{source} has no frames")
     pixels = images.to_float(first.image)
     return images.Picture(pixels, None, files.sha256(images.fetch(source)))
 
@@ -169,9 +170,9 @@ def _opened_by_ffmpeg(source, path, max_side):
         except MemoryError:
             raise
         except Exception as error:  # FFmpeg's need not be PyAV's.
-            raise ValueError(f"{source} is not a film that can be read") from error
+            raise InvalidInput(f"{source} is not a film that can be read") from error
         if not streams:
-            raise ValueError(f"{source} has no picture, only sound")
+            raise InvalidInput(f"{source} has no picture, only sound")
         yield Film(rate, count, seconds, _decoded(source, container, rate, max_side))
 
 
@@ -209,7 +210,7 @@ def _explained(source, index):
         raise
     except Exception as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise ValueError(
+        raise InvalidInput(
             f"{source}: frame {index} cannot be decoded: {reason}"
         ) from error
 

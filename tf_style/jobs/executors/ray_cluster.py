@@ -18,6 +18,7 @@ from tf_style.jobs.executors import ray_runtime
 from tf_style.jobs.executors.ray_worker import Briefing, Worker
 from tf_style.jobs.inputs import read
 from tf_style.jobs.runner import settle
+from tf_style.system.errors import FileError, NotFound
 
 # The most pictures of a part; after the last one, its worker reports. Films, and the
 # slow path's pictures, take long enough to be a part each.
@@ -173,7 +174,7 @@ def _check(report, sign):
         kind, reason = report.error
         raise kind(reason)
     if report.stopped:
-        raise FileNotFoundError(
+        raise NotFound(
             f"{report.machine} does not see {sign}; --executor=ray needs folders that "
             "all machines share"
         )
@@ -184,7 +185,7 @@ def _check_ray(ray, collected):
         collected.result()
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[-1]
-        raise OSError(f"Ray cannot run the job: {reason}") from error
+        raise FileError(f"Ray cannot run the job: {reason}") from error
 
 
 def _show(job, pairs, show):

@@ -10,6 +10,7 @@ import tempfile
 import threading
 
 from tf_style.system import files, startup
+from tf_style.system.errors import FileError, MissingPackage
 
 # What a worker computes on, where it has no graphics card.
 CORES = 1
@@ -30,7 +31,7 @@ def load():
     try:
         import ray.data
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackage(
             "--executor=ray needs Ray; get it with pip install 'tf_style[cluster]'"
         ) from error
     # It tells at length of what ends in one line here.
@@ -74,7 +75,7 @@ def joined(ray):
         except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
             reason = str(error).strip().splitlines()[0]
             where = f"at RAY_ADDRESS={address}" if address else "on this machine"
-            raise OSError(f"no Ray answers {where}: {reason}") from error
+            raise FileError(f"no Ray answers {where}: {reason}") from error
         yield
 
 
