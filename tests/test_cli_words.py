@@ -1,16 +1,12 @@
 """What may be typed, and what is said about it."""
 
 import re
-import subprocess
-import sys
 
-import numpy as np
 import pytest
 from absl import flags
 from absl.testing import flagsaver
 
 import tf_style
-from tf_style import images
 from tf_style.cli import flags as cli_flags
 from tf_style.cli import help as cli_help
 from tf_style.cli import main
@@ -122,18 +118,3 @@ def test_help_shows_every_flag_once(program, flag):
 
 def test_version_is_the_packages(program):
     assert program("--version") == (0, f"tf_style {tf_style.__version__}\n", "")
-
-
-def test_photo_and_painting_are_enough(tmp_path, content, style):
-    for name, picture in (("photo.png", content), ("painting.png", style)):
-        images.save_image(tmp_path / name, picture)
-    done = subprocess.run(
-        [sys.executable, "-m", "tf_style", "photo.png", "painting.png"]
-        + ["--model=builtin"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert images.load_image(tmp_path / "stylized.png").shape == content.shape
-    assert np.any(images.load_image(tmp_path / "stylized.png") != content)
