@@ -193,7 +193,7 @@ def test_slow_path_shows_the_fast_picture_and_the_losses(page, photo, painting):
     _says(page, "one", "Done in")
     page.locator("#slider img[src*='/slow/']").wait_for()
     assert page.locator("#one-chart polyline").count() == 2
-    assert page.locator("#one-paint").is_enabled()
+    page.locator("#one-paint:enabled").wait_for()
 
 
 def test_stop_keeps_the_best_picture(page, tmp_path):
