@@ -48,9 +48,10 @@ class Objective:
     def statistics(self, picture, loss):
         """Returns the means that a loss takes of a picture, one for each layer."""
         if loss not in self._statistics:
-            self._statistics[loss] = Traced(
+            traced = Traced(
                 lambda image: self._means(image, loss, [()] * len(loss.layers))
             )
+            self._statistics.setdefault(loss, traced)
         return self._statistics[loss](picture)
 
     def measure(self, image, targets):

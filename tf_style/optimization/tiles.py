@@ -75,6 +75,12 @@ class TiledObjective:
         losses, entries, upstream = self._forward(image, targets)
         return losses, self._backward(entries, targets, *upstream)
 
+    @property
+    def traces(self):
+        """As of `Objective`."""
+        finishing = sum(finish.count for finish in self._finish.values())
+        return finishing + sum(block.traces for block in self._blocks)
+
     def _look(self, picture, visit):
         """Visits the activations of all tiles; returns those of what runs whole."""
 
@@ -134,9 +140,8 @@ class TiledObjective:
         entries = self._walk(image, add)
         done = len(entries) - 1
         if done not in self._finish:
-            self._finish[done] = Traced(
-                lambda *arguments: self._weigh_rest(done, *arguments)
-            )
+            finish = Traced(lambda *arguments: self._weigh_rest(done, *arguments))
+            self._finish.setdefault(done, finish)
         losses, *upstream = self._finish[done](entries[-1], means, rest)
         return losses, entries, upstream
 
@@ -204,7 +209,12 @@ class _Block:
         self._named = [terms[term][1].layers[index] for term, index in self.places]
         self._run = Traced(self._measure)
         self._run_back = Traced(self._differentiate)
-        self.look_at = Traced(self._own_activations)
+        self._look = Traced(self._own_activations)
+
+    @property
+    def traces(self):
+        """How many graphs were traced."""
+        return self._look.count + self._run.count + self._run_back.count
 
     def cut(self, entry, side):
         """Cuts what the block sees into a list of tiles."""
@@ -213,7 +223,7 @@ class _Block:
 
     def look(self, entry, tile):
         """Returns a tile's own activations by layer, and what it hands on."""
-        return self.look_at(tile.seen(entry), tile.inside)
+        return self._look(tile.seen(entry), tile.inside)
 
     def measure(self, entry, tile, targets):
         """Returns the means over a tile's own positions, and what it hands on."""
