@@ -166,7 +166,12 @@ class TiledObjective:
                 for (_, loss), target, known in zip(self.terms, targets, means)
             ]
             losses = weigh(self.terms, complete, targets)
-        return losses, *tape.gradient(losses["total"], (means, entry))
+        # Losses may look at none of these blocks.
+        nothing = tf.UnconnectedGradients.ZERO
+        upstream = tape.gradient(
+            losses["total"], (means, entry), unconnected_gradients=nothing
+        )
+        return losses, *upstream
 
     def _backward(self, entries, targets, by_means, by_entry):
         """Returns the gradient of the total by the pixels, [1, H, W, 3]."""

@@ -21,9 +21,12 @@ class Traced:
         specs = tf.nest.map_structure(_of_any_size, arguments)
         key = str(specs)
         if key not in self._compiled:
+            compiled = tf.function(
+                self._function, input_signature=specs, autograph=False
+            )
             # Threads that come here together share one, which traces for them once.
-            compiled = tf.function(self._function, input_signature=specs)
-            self._compiled.setdefault(key, compiled)
+            # Tracing in a call would warn of tracing too often.
+            self._compiled.setdefault(key, compiled).get_concrete_function()
         return self._compiled[key](*arguments)
 
     @property
