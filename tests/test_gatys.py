@@ -449,8 +449,8 @@ def test_frames_share_what_was_traced_for_the_first(settings, content, style, pr
         *_, last = gatys.iterate(photo, encoded, config, prior=prior)
         traces.append(objective.traces)
         found.append(gatys.finish(last, photo, config))
-    # The style, the gradient and the last losses.
-    assert traces == [3, 3]
+    # The photo, the style, the gradient and the last losses.
+    assert traces == [4, 4]
     # And a frame has nothing of another.
     *_, last = gatys.iterate(photos[1], style, config, prior=prior)
     np.testing.assert_array_equal(gatys.finish(last, photos[1], config), found[1])
