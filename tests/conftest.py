@@ -1,11 +1,15 @@
 """What several test modules need: small pictures, small models, the real ones."""
 
 import os
+import signal
+import subprocess
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 import vgg19_weights
+from page_client import PATIENCE, PROGRAM, free_port
 
 # Nothing above imports TensorFlow, which reads these when it is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -115,3 +119,42 @@ def seen(stub_model, monkeypatch):
 
     monkeypatch.setattr(hub, "load_model", lambda _: model._replace(call=call))
     return calls
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory):
+    """The running program: its `url`, its `port`, and its `folder` of files."""
+    pytest.importorskip("gradio", reason="no Gradio: pip install '.[app]'")
+    folder = tmp_path_factory.mktemp("app")
+    nowhere = "http://127.0.0.1:9"
+    environment = os.environ | {
+        "TMPDIR": str(folder),
+        "TF_STYLE_CACHE": str(folder / "cache"),
+        "TFHUB_CACHE_DIR": str(folder / "cache"),
+        "KERAS_HOME": str(folder / "keras"),
+        # As on a machine without a network.
+        "http_proxy": nowhere,
+        "https_proxy": nowhere,
+        "no_proxy": "127.0.0.1",
+        "NO_PROXY": "127.0.0.1",
+    }
+    port = free_port()
+    with open(folder / "errors", "w") as errors:
+        process = subprocess.Popen(
+            [*PROGRAM, f"--port={port}"],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    said = process.stdout.readline()
+    url = f"http://127.0.0.1:{port}/"
+    ready = f"tf_style: the page is at {url}; Ctrl-C ends it\n"
+    assert said == ready, (folder / "errors").read_text()
+    (files,) = folder.glob("tf_style_app-*")
+    yield types.SimpleNamespace(url=url, port=port, folder=files)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE / 1000) == 130
+    assert (folder / "errors").read_text() == ""
+    assert {path.name for path in folder.iterdir()} <= {"errors", "keras"}

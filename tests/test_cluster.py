@@ -21,6 +21,7 @@ from tf_style.config import GatysConfig, HubConfig, Job
 from tf_style.jobs import plan, run
 from tf_style.jobs.executors import local, ray_cluster, ray_runtime, ray_worker
 from tf_style.jobs.inputs import Paintings
+from tf_style.system.stop import StopToken
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKERS = 2
@@ -131,7 +132,7 @@ def accounts_in(folder):
     for path in folder.glob("*.json"):
         accounts[path.name] = json.loads(path.read_text())
         for name in ("seconds", "finished"):
-            del accounts[path.name][name]
+            accounts[path.name].pop(name, None)
     return accounts
 
 
@@ -186,6 +187,7 @@ def test_two_workers_make_what_the_local_engine_makes_though_one_is_killed(
 def test_an_interrupt_writes_the_best_picture_so_far(
     ray, slow_job, tmp_path, monkeypatch
 ):
+    stop = StopToken()
     (tmp_path / "out").mkdir()
     os.mkfifo(tmp_path / "out" / "pipe")
     monkeypatch.setattr(ray_cluster, "Worker", Watched)
@@ -194,12 +196,11 @@ def test_an_interrupt_writes_the_best_picture_so_far(
 
     def interrupt():
         (tmp_path / "out" / "pipe").read_bytes()
-        os.kill(os.getpid(), signal.SIGINT)
+        stop.set()
 
     waiting = threading.Thread(target=interrupt)
     waiting.start()
-    with pytest.raises(KeyboardInterrupt):
-        list(run.run(job))
+    list(run.run(job, stop=stop))
     waiting.join()
     [account] = (tmp_path / "out").glob("*.json")
     assert json.loads(account.read_text())["interrupted"] is True
@@ -244,7 +245,7 @@ def test_a_dry_run_needs_no_workers(elsewhere, monkeypatch):
 def test_a_time_budget_is_refused():
     slow = GatysConfig(time_budget=5.0)
     job = Job(contents=("a",), styles=("b",), mode="gatys", gatys=slow)
-    with pytest.raises(ValueError, match="time_budget is for engine local"):
+    with pytest.raises(ValueError, match="time_budget is for executor local"):
         dataclasses.replace(job, executor="ray")
     # On the fast path it says nothing.
     dataclasses.replace(job, executor="ray", mode="hub")
@@ -277,7 +278,7 @@ def test_parts_are_large_first_and_small_at_the_end(
     assert [pair for part in parts for pair in part] == pairs
     assert [len(part) for part in parts] == sizes
     for part in parts:
-        # As `studio.Studio.make` wants them.
+        # As `runner.Runner.make` wants them.
         counts = {sum(p.content == pair.content for p in part) for pair in part}
         assert len(counts) == 1
 
@@ -324,7 +325,9 @@ def test_a_worker_reports_what_the_local_engine_tells(job, briefing, tmp_path):
     assert len(report.written) == 2
     paintings = Paintings(job, job.styles)
     paintings.readable = set(job.styles)
-    events = list(local.paint(job, pairs, paintings, 17, 0.0, lambda *_: None))
+    events = list(
+        local.paint(job, pairs, paintings, 17, 0.0, lambda *_: None, StopToken())
+    )
     assert names_of(events, run.Kept) == names_of(report.events, run.Written)
 
 
@@ -361,7 +364,10 @@ def test_what_ends_a_job_comes_back_as_it_was(job, briefing, monkeypatch, kind):
 
 
 def test_importing_a_worker_does_not_load_tensorflow():
-    code = "import sys, tf_style.worker; print('tensorflow' in sys.modules)"
+    code = (
+        "import sys, tf_style.jobs.executors.ray_worker; "
+        "print('tensorflow' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True)
     assert done.stdout.strip() == b"False"
 
@@ -370,5 +376,7 @@ def test_the_flag_reaches_the_job():
     with flagsaver.flagsaver():
         flags.FLAGS(["tf_style", "--content=a", "--style=b", "--executor=ray"])
         assert cli._make_job().executor == "ray"
-    with pytest.raises(ValueError, match="engine is 'spark'; it must be local or ray"):
+    with pytest.raises(
+        ValueError, match="executor is 'spark'; it must be local or ray"
+    ):
         Job(contents=("a",), styles=("b",), executor="spark")

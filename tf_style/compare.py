@@ -15,6 +15,7 @@ from tf_style.images import grid
 from tf_style.images import masks as masking
 from tf_style.optimization import gatys
 from tf_style.system import files, hardware
+from tf_style.system.errors import InvalidInput
 
 
 class Result(NamedTuple):
@@ -238,7 +239,7 @@ def measurer(content, style, config=None, *, masks=None):
         picture = images.as_picture(picture, "picture")
         if picture.shape != content.shape:
             sizes = [f"{x.shape[2]}x{x.shape[1]}" for x in (picture, content)]
-            raise ValueError("picture is of {} pixels, not {}".format(*sizes))
+            raise InvalidInput("picture is of {} pixels, not {}".format(*sizes))
         losses = objective.measure(picture, targets)
         return {name: float(loss) for name, loss in losses.items()}
 

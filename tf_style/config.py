@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, fields
 
 from tf_style.system import checks
+from tf_style.system.errors import InvalidInput
 
 MAGENTA_HANDLE = "https://tfhub.dev/google/magenta/arbitrary-image-stylization-v1-256/2"
 
@@ -78,7 +79,7 @@ class StyleConfig:
         """
         weights = self.style_weights or [1.0] * styles
         if len(weights) != styles:
-            raise ValueError(
+            raise InvalidInput(
                 f"style_weights are {len(weights)} numbers for {styles} styles; "
                 "give one for each"
             )
@@ -223,7 +224,7 @@ def checked(config, kind, name="config"):
         return kind()
     if not isinstance(config, kind):
         given = type(config).__name__
-        raise ValueError(f"{name} is a {given}; it must be a {kind.__name__}")
+        raise InvalidInput(f"{name} is a {given}; it must be a {kind.__name__}")
     return config
 
 
@@ -232,7 +233,7 @@ def from_dict(kind, values):
     known = {f.name for f in fields(kind)}
     unknown = sorted(set(values) - known)
     if unknown:
-        raise ValueError(
+        raise InvalidInput(
             f"{kind.__name__} has no setting {unknown[0]!r}; "
             f"it has {', '.join(sorted(known))}"
         )

@@ -1,5 +1,6 @@
 """The page in the browser: `python -m tf_style.app`.
 
-`page` lays it out, `work` paints, `server` starts and ends it. Only `page` and `server`
-know Gradio, and only `work` needs TensorFlow, which is imported while the page is up.
+`page` lays it out, `work` makes the pictures, `server` starts and ends it. Only `page`,
+`choices`, `results`, `handlers` and `server` know Gradio. Only `work` needs TensorFlow,
+which is imported while the page is up.
 """

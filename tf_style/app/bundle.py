@@ -1,4 +1,4 @@
-"""A picture to take away, with all that it takes to make it again."""
+"""A picture to download, with everything needed to make it again."""
 
 import json
 import zipfile
@@ -17,9 +17,9 @@ def write(path, pictures):
         path: of the ZIP.
         pictures: paths; the first has the manifest.
     """
-    account = manifest.path_of(pictures[0])
-    facts = json.loads(account.read_text("utf-8"))
-    # Pictures do not get smaller.
+    manifest_path = manifest.path_of(pictures[0])
+    facts = json.loads(manifest_path.read_text("utf-8"))
+    # Pictures are compressed already.
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for picture in pictures:
             archive.write(picture, picture.name)
@@ -27,4 +27,4 @@ def write(path, pictures):
             source = entry["source"]
             entry["source"] = name + Path(source).suffix.lower()
             archive.write(source, entry["source"])
-        archive.writestr(account.name, json.dumps(facts, indent=2) + "\n")
+        archive.writestr(manifest_path.name, json.dumps(facts, indent=2) + "\n")

@@ -4,15 +4,15 @@ import html
 import math
 from typing import NamedTuple
 
-# Of the drawing, in units that a phone shows as pixels.
+# Of the drawing, in CSS pixels.
 WIDTH, HEIGHT = 420, 190
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 26, 26
-# Powers of ten that are shown below the greatest loss: who starts from the photo itself
-# has next to no content loss.
+# Powers of ten shown below the greatest loss: a run that starts from the photo itself
+# has next to no content loss at first.
 DECADES = 4
-# More points nobody could tell apart.
-MOST_POINTS = 150
-# The terms that are drawn, in colours that can be told apart on white and on black.
+# More points could not be told apart.
+MAX_POINTS = 150
+# The terms that are drawn, in colours that are legible on white and on black.
 COLOURS = {"style": "#e8710a", "content": "#3b82d6"}
 
 
@@ -32,7 +32,7 @@ def draw(points, steps):
         steps: how many there will be.
 
     Returns:
-        SVG; empty as long as there is no line to draw.
+        SVG; empty as long as there is nothing to draw.
     """
     values = [point.losses[name] for point in points for name in COLOURS]
     values = [value for value in values if 0 < value < math.inf]
@@ -68,8 +68,8 @@ def draw(points, steps):
 
 
 def _curve(points, name, colour, x, y):
-    """Yields a polyline for each size, whose losses cannot be compared."""
-    every = math.ceil(len(points) / MOST_POINTS)
+    """Yields a polyline per size, as losses of different sizes do not compare."""
+    every = math.ceil(len(points) / MAX_POINTS)
     shown = [*points[::every], *points[-1:]]
     for size in dict.fromkeys(point.size for point in shown):
         places = " ".join(

@@ -4,17 +4,17 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from tf_style.app.wish import (
-    LEAST_SIDE,
-    MOST_SIDE,
-    MOST_STEPS,
-    MOST_STYLES,
-    SIDE,
-    STEPS,
+from tf_style.app.request import (
+    DEFAULT_SIDE,
+    DEFAULT_STEPS,
+    MAX_SIDE,
+    MAX_STEPS,
+    MAX_STYLES,
+    MIN_SIDE,
 )
 from tf_style.config import GatysConfig, HubConfig
 
-# Of those that ship with the package; the first of each is there when the page opens.
+# Examples in the package; the first of each is chosen when the page opens.
 PHOTOS = ("harbor.webp", "still_life.webp")
 PAINTINGS = (
     "swirls.webp",
@@ -32,12 +32,12 @@ COLORS = [
 ]
 INITS = [("The photo", "content"), ("The fast picture", "hub"), ("Noise", "noise")]
 
-# Our own status line says more than Gradio's veil; and this page is no API.
+# Our status line says more than Gradio's overlay; and this page is no API.
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 class Choices(NamedTuple):
-    """What a click reads, in the order of `wish.Wish`."""
+    """The components that a click reads, in the order of `StylizeRequest`."""
 
     photo: gr.Image
     styles: gr.Gallery
@@ -65,8 +65,8 @@ def _photo(handlers):
         elem_id="photo",
     )
 
-    def adopt(request: gr.Request, file):
-        return handlers.adopt_photo(file, request.session_hash)
+    def add(request: gr.Request, file):
+        return handlers.add_photo(file, request.session_hash)
 
     def pick(request: gr.Request, event: gr.SelectData):
         return handlers.pick_photo(event.index, request.session_hash)
@@ -74,38 +74,38 @@ def _photo(handlers):
     def clear(request: gr.Request):
         handlers.clear_photo(request.session_hash)
 
-    photo.upload(adopt, photo, photo, **QUIET)
+    photo.upload(add, photo, photo, **QUIET)
     photo.clear(clear, None, None, queue=False, **QUIET)
-    ours = _thumbnails(handlers.photos, "Or one of ours", "photos")
-    ours.select(pick, None, photo, queue=False, **QUIET)
+    examples = _thumbnails(handlers.photos, "Or one of ours", "photos")
+    examples.select(pick, None, photo, queue=False, **QUIET)
     return photo
 
 
 def _styles(handlers):
     styles = gr.Gallery(
         handlers.paintings[:1],
-        label=f"Styles: one, or up to {MOST_STYLES} to mix",
+        label=f"Styles: one, or up to {MAX_STYLES} to mix",
         type="filepath",
         file_types=["image"],
         interactive=True,
         allow_preview=False,
         object_fit="cover",
-        columns=MOST_STYLES,
+        columns=MAX_STYLES,
         buttons=[],
         elem_id="styles",
     )
 
-    def adopt(request: gr.Request, files):
-        return handlers.adopt_styles(files, request.session_hash)
+    def add(request: gr.Request, files):
+        return handlers.add_styles(files, request.session_hash)
 
     def toggle(request: gr.Request, event: gr.SelectData, files):
         return handlers.toggle_style(files, event.index, request.session_hash)
 
-    styles.upload(adopt, styles, styles, **QUIET)
-    ours = _thumbnails(
+    styles.upload(add, styles, styles, **QUIET)
+    examples = _thumbnails(
         handlers.paintings, "Or ours: a click adds one, or takes it out", "paintings"
     )
-    ours.select(toggle, styles, styles, **QUIET)
+    examples.select(toggle, styles, styles, **QUIET)
     return styles
 
 
@@ -128,22 +128,27 @@ def _thumbnails(paths, label, elem_id):
 
 def _settings():
     """Returns the components of the settings, in the order of `Choices`."""
-    fast, slow = MOST_SIDE["hub"], MOST_SIDE["gatys"]
+    fast, slow = MAX_SIDE["hub"], MAX_SIDE["gatys"]
     with gr.Accordion("Settings", open=False):
         return (
             gr.Slider(0, 1, HubConfig.strength, step=0.05, label="Strength"),
             gr.Dropdown(COLORS, value=HubConfig.preserve_color, label="Colours"),
             gr.Slider(
-                LEAST_SIDE,
+                MIN_SIDE,
                 fast,
-                SIDE,
+                DEFAULT_SIDE,
                 step=32,
                 label="Longest side, in pixels",
                 info=f"At most {fast}; on the slow path {slow}.",
                 elem_id="side",
             ),
             gr.Slider(
-                1, MOST_STEPS, STEPS, step=1, label="Slow: steps", elem_id="steps"
+                1,
+                MAX_STEPS,
+                DEFAULT_STEPS,
+                step=1,
+                label="Slow: steps",
+                elem_id="steps",
             ),
             gr.Dropdown(INITS, value=GatysConfig.init, label="Slow: begin with"),
             gr.Number(GatysConfig.seed, label="Slow: seed of the noise", precision=0),

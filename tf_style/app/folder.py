@@ -1,4 +1,4 @@
-"""The page's own folder: how it is made and known, and what may be deleted."""
+"""The page's own folder: how it is made and recognised, and what may be deleted."""
 
 import contextlib
 import os
@@ -13,8 +13,8 @@ except ImportError:  # Windows: what a killed page left stays.
     fcntl = None
 
 PREFIX = "tf_style_app-"
-# Lies in each such folder, and is locked as long as its process lives: process numbers
-# are used again, locks are not.
+# In each such folder, locked as long as its process lives. A process number could be
+# reused by another program; a lock cannot.
 MARKER = "tf_style_app.lock"
 
 _locks = []  # open as long as the process lives
@@ -24,10 +24,10 @@ def create():
     """Returns a new folder for all files of this process, with a locked marker.
 
     Raises:
-        OSError: there is no room for it.
+        OSError: it cannot be made.
     """
     root = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
-    # Another page that starts right now shall not see a marker without a lock.
+    # Another page that starts just now must not see a marker without a lock.
     marker = open(root / f"{MARKER}.new", "w")
     if fcntl:
         with contextlib.suppress(OSError):
@@ -39,15 +39,15 @@ def create():
 
 def remove_leftovers():
     """Removes the folders of pages that were killed, from where `create` makes them."""
-    there = Path(tempfile.gettempdir()).resolve()
-    for folder in there.glob(f"{PREFIX}*"):
+    parent = Path(tempfile.gettempdir()).resolve()
+    for folder in parent.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
             if _is_left_over(folder):
-                remove(there, folder)
+                remove(parent, folder)
 
 
 def _is_left_over(folder):
-    """Tells whether a page of this user made a folder, and lives no more."""
+    """Tells whether a page of this user, which has ended, made a folder."""
     if not fcntl:
         return False
     found = folder.lstat()
@@ -65,7 +65,7 @@ def _is_left_over(folder):
 def remove(folder, child):
     """Deletes a file or folder that lies directly in one of ours.
 
-    All deleting of the page goes through here. Links are removed, not followed.
+    All deletions by the page go through here. Links are removed, not followed.
 
     Args:
         folder: one that this process made, as a resolved path.

@@ -1,15 +1,15 @@
 """What the clicks on the page do; knows the page by its session's name only.
 
-Values come as a request has them: anything may be anything.
+Values come straight from a request: none can be trusted to be what it should be.
 """
 
 import gradio as gr
 
-from tf_style.app.wish import MOST_STYLES, Wish
+from tf_style.app.request import MAX_STYLES, StylizeRequest
 
 
 class Handlers:
-    """Answers to clicks.
+    """The handlers of clicks.
 
     Args:
         sessions: the `sessions.Sessions` of the open pages.
@@ -26,12 +26,12 @@ class Handlers:
         self.photos = photos
         self.paintings = paintings
 
-    def paint(self, kind, values, name):
-        """Paints, and yields what is to be seen of it.
+    def stylize(self, kind, values, name):
+        """Makes a picture, and yields what the page shows meanwhile.
 
         Args:
             kind: of task; each page has one of each.
-            values: those of `wish.Wish`, in its order.
+            values: those of a `StylizeRequest`, in its order.
             name: of the session.
 
         Yields:
@@ -39,88 +39,88 @@ class Handlers:
         """
         try:
             photo, styles, *settings = values
-            photo = photo and self._sessions.admit(name, photo)
+            photo = photo and self._sessions.resolve(name, photo)
             styles = _files(styles)
-            if len(styles) <= MOST_STYLES:  # else it is refused in the next line
-                styles = [self._sessions.admit(name, s, "style") for s in styles]
-            wish = Wish(photo, tuple(styles), *settings)
-            task = self._sessions.find(name).begin(kind)
+            if len(styles) <= MAX_STYLES:  # else the request is refused below
+                styles = [self._sessions.resolve(name, s, "style") for s in styles]
+            request = StylizeRequest(photo, tuple(styles), *settings)
+            task = self._sessions.get(name).start(kind)
             self._warmup.hurry()
             if not self._warmup.notes.done():
                 yield "Loading the models; only the first picture waits for them"
             self._warmup.notes.result()
-            yield from self._warmup.work.result().paint(wish, task)
+            yield from self._warmup.work.result().stylize(request, task)
         except Exception as error:
-            reason = self._sessions.plain(error)
+            reason = self._sessions.describe(error)
             gr.Warning(reason)
             yield reason
 
     def stop(self, kind, name):
-        """Has a running task end with what it has."""
-        self._sessions.find(name).stop(kind)
+        """Asks a running task to end with its best picture so far."""
+        self._sessions.get(name).stop(kind)
 
     def close(self, name):
-        """Ends what a page that was closed has left running, and removes its files."""
+        """Ends the tasks of a page that was closed, and removes its files."""
         self._sessions.close(name)
 
-    def adopt_photo(self, photo, name):
-        """Returns where an uploaded photo is from now on.
+    def add_photo(self, photo, name):
+        """Returns the page's own path of an uploaded photo.
 
-        If it is no picture, it is the photo from before.
+        If it is no picture, the photo stays the one before.
         """
-        session = self._sessions.find(name)
-        session.photo = next(self._adopt([photo], name, "photo"), session.photo)
+        session = self._sessions.get(name)
+        session.photo = next(self._resolve([photo], name, "photo"), session.photo)
         return session.photo
 
     def pick_photo(self, index, name):
-        """Returns one of our photos."""
-        photo = _one_of(self.photos, index)
-        self._sessions.find(name).photo = photo
+        """Returns one of the example photos."""
+        photo = _example(self.photos, index)
+        self._sessions.get(name).photo = photo
         return photo
 
     def clear_photo(self, name):
-        """Notes that there is no photo."""
-        self._sessions.find(name).photo = None
+        """Remembers that there is no photo."""
+        self._sessions.get(name).photo = None
 
-    def adopt_styles(self, styles, name):
-        """Returns the styles with those that were just uploaded, as far as they go."""
+    def add_styles(self, styles, name):
+        """Returns the styles with those that were just uploaded, up to the limit."""
         files = _files(styles)
-        if len(files) > MOST_STYLES:
+        if len(files) > MAX_STYLES:
             gr.Warning(
-                f"At most {MOST_STYLES} styles can be mixed; the first {MOST_STYLES} "
+                f"At most {MAX_STYLES} styles can be mixed; the first {MAX_STYLES} "
                 f"of {len(files)} are kept"
             )
-        return [*self._adopt(files[:MOST_STYLES], name, "style")]
+        return [*self._resolve(files[:MAX_STYLES], name, "style")]
 
     def toggle_style(self, styles, index, name):
-        """Returns the styles with one of ours more, or less."""
-        ours = _one_of(self.paintings, index)
-        paths = [*self._adopt(_files(styles)[:MOST_STYLES], name, "style")]
-        chosen = [path for path in paths if path != ours]
+        """Returns the styles with one of the examples added, or removed."""
+        example = _example(self.paintings, index)
+        paths = [*self._resolve(_files(styles)[:MAX_STYLES], name, "style")]
+        chosen = [path for path in paths if path != example]
         if len(chosen) < len(paths):
             return chosen
-        if len(chosen) == MOST_STYLES:
-            gr.Warning(f"At most {MOST_STYLES} styles can be mixed; take one out first")
+        if len(chosen) == MAX_STYLES:
+            gr.Warning(f"At most {MAX_STYLES} styles can be mixed; take one out first")
             return chosen
-        return [*chosen, ours]
+        return [*chosen, example]
 
     def name_models(self):
-        """Waits for the models, and says which they are and why; a list of lines."""
+        """Waits for the models; returns lines that say which they are, and why."""
         self._warmup.hurry()
         try:
-            # What follows would be flags of the command line.
+            # The rest names flags of the command line.
             notes = [note.partition("; --")[0] for note in self._warmup.notes.result()]
         except (ValueError, OSError, ImportError) as error:
-            notes = [f"no picture can be painted: {self._sessions.plain(error)}"]
+            notes = [f"no picture can be painted: {self._sessions.describe(error)}"]
         return [note[:1].upper() + note[1:] + "." for note in notes]
 
-    def _adopt(self, files, name, kind):
-        """Yields the paths of pictures, and warns of what is none."""
+    def _resolve(self, files, name, kind):
+        """Yields the paths of pictures, and warns of files that are none."""
         for file in files:
             try:
-                yield self._sessions.admit(name, file, kind)
+                yield self._sessions.resolve(name, file, kind)
             except Exception as error:
-                gr.Warning(self._sessions.plain(error))
+                gr.Warning(self._sessions.describe(error))
 
 
 def _files(styles):
@@ -130,7 +130,7 @@ def _files(styles):
         ValueError: it is none.
     """
     try:
-        # By the ending, Gradio takes some pictures for films.
+        # Going by the ending, Gradio takes some pictures for videos.
         return [style.get("image") or style.get("video") for style in styles or ()]
     except (TypeError, AttributeError) as error:
         raise ValueError(
@@ -138,7 +138,7 @@ def _files(styles):
         ) from error
 
 
-def _one_of(ours, index):
-    if type(index) is not int or not 0 <= index < len(ours):
-        raise ValueError(f"There are {len(ours)} pictures of ours to choose from")
-    return ours[index]
+def _example(examples, index):
+    if type(index) is not int or not 0 <= index < len(examples):
+        raise ValueError(f"There are {len(examples)} examples to choose from")
+    return examples[index]

@@ -1,31 +1,31 @@
-"""The page: what stands where, and what a click leads to."""
+"""The page: its layout, and which handler each event calls."""
 
 import html
 
 import gradio as gr
 
-from tf_style.app import choices, stage
+from tf_style.app import choices, results
 from tf_style.app.choices import QUIET
 
-# Pages that work or wait on the server's side at a time, and more that queue for that.
-MOST_AT_ONCE = 8
-MOST_QUEUED = 8
+# Requests for pictures that are handled at a time, and more that Gradio queues.
+MAX_CONCURRENT = 8
+MAX_QUEUED = 8
 
 
 class Page(gr.Blocks):
-    """Blocks that believe nothing of what a browser sends."""
+    """Blocks that trust nothing that a browser sends."""
 
     async def preprocess_data(self, block_fn, inputs, *_, **__):
-        """Hands inputs to the handlers as they came.
+        """Passes inputs to the handlers as they came.
 
-        Gradio would fetch what is called a URL, and read what is called a file.
+        Gradio would fetch what claims to be a URL, and read what claims to be a file.
         """
         if len(inputs) != len(block_fn.inputs):
-            raise ValueError("This page is an old one; reload it")
+            raise ValueError("This page is out of date; reload it")
         return inputs
 
     async def process_api(self, *args, **kwargs):
-        """Turns whatever goes wrong into one line, without a traceback here."""
+        """Turns any error into one line for the page, with no traceback in the log."""
         try:
             return await super().process_api(*args, **kwargs)
         except Exception as error:
@@ -34,7 +34,7 @@ class Page(gr.Blocks):
 
 
 def build(handlers):
-    """Returns the page, a `gr.Blocks`, whose clicks a `handlers.Handlers` answers."""
+    """Returns the page, a `gr.Blocks`, whose events a `handlers.Handlers` handles."""
     with Page(title="tf_style", analytics_enabled=False) as page:
         gr.HTML(
             "<h1>tf_style</h1><p>Repaints a photo in the style of a painting.</p>",
@@ -48,13 +48,13 @@ def build(handlers):
                     mode = gr.Radio(
                         choices.MODES, value="hub", label="Path", elem_id="mode"
                     )
-                    single = stage.single()
+                    single = results.single()
                 with gr.Tab("Side by side"):
-                    pair = stage.pair()
+                    pair = results.pair()
         models = gr.HTML("<p>Loading the models.</p>", elem_id="models")
-        read = choices.Choices(photo, styles, mode, *settings)
-        _connect("one", None, handlers, read, single)
-        _connect("pair", "compare", handlers, read, pair)
+        inputs = choices.Choices(photo, styles, mode, *settings)
+        _connect("one", None, handlers, inputs, single)
+        _connect("pair", "compare", handlers, inputs, pair)
 
         def name_models():
             lines = map(html.escape, handlers.name_models())
@@ -68,13 +68,13 @@ def build(handlers):
     return page
 
 
-def _connect(kind, mode, handlers, read, shown):
-    """Has a stage's buttons do what they say."""
+def _connect(kind, mode, handlers, inputs, panel):
+    """Connects the buttons of a `results.ResultPanel` to the handlers."""
 
-    def paint(request: gr.Request, photo, styles, chosen, *settings):
+    def stylize(request: gr.Request, photo, styles, chosen, *settings):
         values = photo, styles, mode or chosen, *settings
-        for found in handlers.paint(kind, values, request.session_hash):
-            yield shown.show(found)
+        for view in handlers.stylize(kind, values, request.session_hash):
+            yield panel.render(view)
 
     def stop(request: gr.Request):
         handlers.stop(kind, request.session_hash)
@@ -87,16 +87,16 @@ def _connect(kind, mode, handlers, read, shown):
     def end():
         return gr.update(interactive=True), gr.update(visible=False)
 
-    buttons = [shown.paint, shown.stop]
-    shown.paint.click(begin, read.mode, buttons, queue=False, **QUIET)
-    painted = shown.paint.click(
-        paint,
-        [*read],
-        shown.outputs(),
+    buttons = [panel.start, panel.stop]
+    panel.start.click(begin, inputs.mode, buttons, queue=False, **QUIET)
+    finished = panel.start.click(
+        stylize,
+        [*inputs],
+        panel.outputs(),
         **QUIET,
-        concurrency_id="paint",
-        concurrency_limit=MOST_AT_ONCE,
+        concurrency_id="stylize",
+        concurrency_limit=MAX_CONCURRENT,
     )
-    # Whatever happened: a button that stays grey is the end of a page.
-    painted.then(end, None, buttons, queue=False, **QUIET)
-    shown.stop.click(stop, None, shown.stop, queue=False, **QUIET)
+    # After errors too: with a button that stays grey the page would be of no use.
+    finished.then(end, None, buttons, queue=False, **QUIET)
+    panel.stop.click(stop, None, panel.stop, queue=False, **QUIET)

@@ -1,4 +1,4 @@
-"""Starts the page on this machine, and ends it without a trace."""
+"""Serves the page on this machine, and removes all its files at the end."""
 
 import contextlib
 import ctypes
@@ -16,18 +16,18 @@ from pathlib import Path
 
 from PIL import Image
 
-from tf_style.app import folder, guard, sessions, warmup
-from tf_style.app.wish import MOST_STYLES
+from tf_style.app import folder, security, sessions, warmup
+from tf_style.app.request import MAX_STYLES
 
 HERE = Path(__file__).parent
 HOST = "127.0.0.1"
 PORTS = range(7860, 7960)
-# Of an uploaded file; and of the picture in it, as large as telephones make them.
-MOST_BYTES = 32 << 20
-MOST_PIXELS = 64_000_000
-# Seconds from one search for what nobody needs any more to the next.
+# Of an uploaded file, and of the picture in it: what phones' cameras need.
+MAX_BYTES = 32 << 20
+MAX_PIXELS = 64_000_000
+# Seconds between two searches for files that are no longer needed.
 SWEEP_EVERY = 10.0
-# Fonts of the reader's own machine; Gradio's would come from elsewhere.
+# Fonts of the user's machine; Gradio's would come from another host.
 FONTS = {
     "font": ["system-ui", "-apple-system", "Segoe UI", "sans-serif"],
     "font_mono": ["ui-monospace", "Consolas", "monospace"],
@@ -46,7 +46,7 @@ def serve(port=None, browser=True):
 
     Raises:
         ModuleNotFoundError: Gradio is not installed.
-        OSError: the port is taken, or there is no room for temporary files.
+        OSError: the port is taken, or temporary files cannot be written.
     """
     _spare_memory()
     ended = threading.Event()
@@ -69,24 +69,24 @@ def serve(port=None, browser=True):
         opened.close_all()
     finally:
         shutil.rmtree(root, ignore_errors=True)
-    # Python would wait for the step that is being computed, and for open pages.
+    # Python would wait for the current step, and for open pages.
     os._exit(130)
 
 
 def _listen(port):
-    """Returns a socket at a port of this machine.
+    """Returns a socket that listens at a port of this machine.
 
     Raises:
         OSError: none is free; one line.
     """
     for number in [port] if port else PORTS:
         listening = socket.socket()
-        # Elsewhere it would take a port that another program listens at.
+        # On Windows it would take a port that another program listens at.
         if os.name == "posix":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((HOST, number))
-            listening.listen()  # or the next one could have it too
+            listening.listen()  # else another program could bind it too
             return listening
         except OSError as error:
             listening.close()
@@ -99,29 +99,29 @@ def _launch(root, listening):
     """Starts the page.
 
     Returns:
-        Its `sessions.Sessions`, and a function that begins to load the models.
+        Its `sessions.Sessions`, and a function that starts loading the models.
     """
     _prepare_environment(root)
-    # Reads the environment, and takes a second.
+    # Gradio reads the environment when it is imported, which takes a second.
     import gradio as gr
     import uvicorn
     from fastapi import FastAPI
 
     from tf_style.app import choices, handlers, page
 
-    # Decoders refuse more before they decode.
-    Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+    # Larger pictures are refused before they are decoded.
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     examples = root / "examples"
     shutil.copytree(HERE / "pictures", examples)
     photos = [str(examples / name) for name in choices.PHOTOS]
     paintings = [str(examples / name) for name in choices.PAINTINGS]
     opened = sessions.Sessions(root, photos + paintings)
     ready = warmup.Warmup()
-    shown = page.build(handlers.Handlers(opened, ready, photos, paintings))
-    shown.queue(max_size=page.MOST_QUEUED, api_open=False)
+    blocks = page.build(handlers.Handlers(opened, ready, photos, paintings))
+    blocks.queue(max_size=page.MAX_QUEUED, api_open=False)
     app = gr.mount_gradio_app(
         FastAPI(openapi_url=None),
-        shown,
+        blocks,
         path="",
         server_name=HOST,
         ssr_mode=False,
@@ -129,17 +129,17 @@ def _launch(root, listening):
         enable_monitoring=False,
         pwa=False,
         footer_links=[],
-        max_file_size=MOST_BYTES,
+        max_file_size=MAX_BYTES,
         theme=gr.themes.Default(**FONTS),
         css_paths=HERE / "page.css",
     )
-    # Gradio lets anything out before.
-    shown.has_launched = True
+    # Before that, Gradio would serve any file.
+    blocks.has_launched = True
     port = listening.getsockname()[1]
-    most_bytes = MOST_STYLES * MOST_BYTES + (1 << 20)  # and what stands between files
+    max_upload = MAX_STYLES * MAX_BYTES + (1 << 20)  # with the parts' headers
     server = uvicorn.Server(
         uvicorn.Config(
-            guard.Guard(app, port, opened, most_bytes),
+            security.Middleware(app, port, opened, max_upload),
             log_level="critical",
             access_log=False,
             proxy_headers=False,
@@ -161,13 +161,13 @@ def _launch(root, listening):
 
 
 def _prepare_environment(root):
-    """Keeps all temporary files in one folder, and Gradio to itself."""
+    """Keeps all temporary files in one folder, and Gradio from reporting."""
     temporary = root / "tmp"
     temporary.mkdir()
     tempfile.tempdir = str(temporary)
     os.environ |= {
         "TMPDIR": str(temporary),
-        # All that Gradio may read for a browser.
+        # The only folder that Gradio serves files from.
         "GRADIO_TEMP_DIR": str(root),
         "GRADIO_EXAMPLES_CACHE": str(root / "cache"),
         "GRADIO_ANALYTICS_ENABLED": "False",
@@ -178,10 +178,10 @@ def _prepare_environment(root):
 
 @contextlib.contextmanager
 def _without_network_settings():
-    """Hides the environment's proxies and certificates for a while.
+    """Hides the environment's proxies and certificates while Gradio starts.
 
-    Gradio's HTTP client, which the page has no use for, does not start with some that
-    are wrong. The models are fetched by what they say.
+    Its HTTP client, which the page does not use, fails to start with some that are
+    wrong. Downloads of models go by these settings later.
     """
     hidden = {
         name: os.environ.pop(name)
@@ -197,8 +197,8 @@ def _without_network_settings():
 def _spare_memory():
     """Has threads share their heaps, where the C library is GNU's.
 
-    Every click is served by other threads, each of which would keep some megabytes for
-    itself, up to eight for each core.
+    Clicks are served by many threads, each of which would keep some megabytes in a heap
+    of its own, up to eight heaps a core.
     """
     m_arena_max = -8  # of malloc.h
     with contextlib.suppress(AttributeError, OSError, TypeError):

@@ -1,6 +1,6 @@
-"""What belongs to one open page: a folder for its pictures, and what it is painting.
+"""What belongs to one open page: a folder for its pictures, and its running tasks.
 
-All of it lies below one folder of this process, and goes when the page is closed.
+All files are below one folder of this process, and are removed with the page.
 """
 
 import contextlib
@@ -17,19 +17,20 @@ from PIL import Image
 
 from tf_style import images
 from tf_style.app.folder import remove
-from tf_style.app.wish import MOST_SIDE
+from tf_style.app.request import MAX_SIDE
 from tf_style.images import decode
 from tf_style.system.stop import StopToken
+from tf_style.video import reader
 
-# Pages that may be open at a time; a page that was left counts no more.
-MOST_PAGES = 32
+# Pages that may be open at a time; one without a browser makes room for another.
+MAX_PAGES = 32
 # Longest side in pixels of a style that is kept as it is.
-MOST_STYLE_SIDE = 4096
+MAX_STYLE_SIDE = 4096
 # Files that one page may upload.
-MOST_UPLOADS = 50
-# Seconds after which an upload goes that no page has taken over, and a page whose
+MAX_UPLOADS = 50
+# Seconds after which an upload that no page claimed is removed, and a page whose
 # browser is not connected.
-PATIENCE = 60.0
+IDLE_TIMEOUT = 60.0
 
 
 class Task:
@@ -37,7 +38,7 @@ class Task:
 
     Attributes:
         folder: for its files.
-        stop: a `StopToken`, set when the picture is wanted as it is.
+        stop: a `StopToken`; once set, the best picture so far is the result.
     """
 
     def __init__(self, session, folder):
@@ -47,11 +48,11 @@ class Task:
 
     @property
     def abandoned(self):
-        """Whether nobody waits for it any more."""
+        """Whether its page was closed."""
         return self._session.closed
 
-    def end(self):
-        """Removes what an abandoned task wrote after its page was closed."""
+    def clean_up(self):
+        """Removes what the task wrote after its page was closed."""
         if self.abandoned:
             remove(self._session.folder.parent, self._session.folder)
 
@@ -61,9 +62,9 @@ class Session:
 
     Attributes:
         folder: for its files.
-        photo: path of what is shown as the photo; None if nothing is.
-        closed: whether the page was left.
-        used: when it last asked for something, in seconds of `time.monotonic`.
+        photo: path of the photo that is shown; None: none.
+        closed: whether the page was closed.
+        used: when it was last used, in seconds of `time.monotonic`.
     """
 
     def __init__(self, folder, photo):
@@ -74,18 +75,18 @@ class Session:
         self._tasks = {}
         self._uploads = 0
 
-    def begin(self, kind):
-        """Returns a new `Task`, in place of the last one of its kind."""
+    def start(self, kind):
+        """Returns a new `Task`, which replaces the last one of its kind."""
         if kind in self._tasks:
             self._tasks[kind].stop.set()
             remove(self.folder, self._tasks[kind].folder)
-        # Each has another name, or the browser would show what it has seen before.
+        # A new name each time, or the browser would show its cached copy.
         folder = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=self.folder))
         self._tasks[kind] = Task(self, folder)
         return self._tasks[kind]
 
     def stop(self, kind):
-        """Has a running task end with what it has."""
+        """Asks a running task to end with its best picture so far."""
         if kind in self._tasks:
             self._tasks[kind].stop.set()
 
@@ -96,33 +97,32 @@ class Session:
             self.stop(kind)
         remove(self.folder.parent, self.folder)
 
-    def adopt(self, upload, kind):
-        """Copies an uploaded picture into the page's folder; returns its path there.
+    def import_picture(self, source, kind):
+        """Copies a picture into a folder of its own; returns the path of the copy.
 
-        Gradio keeps one of equal files for all pages, so it is not moved. Of a "style"
-        that is large, a smaller copy is kept, since styles are decoded at full size.
+        An upload is not moved, as Gradio keeps one of equal files for all pages. The
+        copy of a large "style" is smaller, since styles are decoded at full size. That
+        of an animation is its first frame: the page makes pictures, not films.
 
         Raises:
             ValueError: it is no picture, or too large, or there are too many.
         """
-        if self._uploads == MOST_UPLOADS:
+        if self._uploads == MAX_UPLOADS:
             raise ValueError(
-                f"{MOST_UPLOADS} files were uploaded on this page; reload it for more"
+                f"{MAX_UPLOADS} files were uploaded on this page; reload it for more"
             )
         self._uploads += 1
         folder = Path(tempfile.mkdtemp(prefix="upload-", dir=self.folder))
-        name = upload.name
-        if upload.suffix.lower() not in decode.READABLE:
-            # It tells Gradio what to show and us what to call it; the bytes are kept.
+        name = source.name
+        if source.suffix.lower() not in decode.READABLE:
+            # The ending is for Gradio, which shows it, and for us; the bytes are kept.
             name += ".png"
         path = folder / name
         try:
-            shutil.copyfile(upload, path)
-            # The header alone says whether it is too large.
-            picture = images.load_picture(path, MOST_SIDE["hub"])
-            with Image.open(path, formats=decode.FORMATS) as image:
-                large = max(image.size) > MOST_STYLE_SIDE
-            if kind == "style" and large:
+            shutil.copyfile(source, path)
+            # What is too large is refused by its header, before it is decoded.
+            picture = images.load_picture(path, MAX_SIDE["hub"])
+            if not is_usable(path, kind):
                 remove(folder, path)
                 path = path.with_suffix(".png")
                 images.save_image(path, picture.pixels, picture.alpha)
@@ -135,8 +135,8 @@ class Session:
 class Sessions:
     """All open pages.
 
-    A page's name is "OWNER.HASH": `guard.Guard` has checked that the request came from
-    the browser OWNER, and Gradio's page made up the HASH.
+    A page's name is "OWNER.HASH": `security.Middleware` has checked that the request
+    came from the browser OWNER; Gradio's page made up the HASH.
 
     Args:
         root: the folder of this process.
@@ -151,85 +151,88 @@ class Sessions:
         self._connected = Counter()
         self._lock = threading.Lock()
 
-    def find(self, name):
-        """Returns the `Session` of a page.
+    def get(self, name):
+        """Returns the `Session` of a page; a new one at its first request.
 
         Raises:
             ValueError: too many pages are open.
         """
         with self._lock:
             if name not in self._open:
-                self._make_place()
-                # Names come from outside: none becomes a path.
+                self._make_room()
+                # Names come from outside, so none becomes a path.
                 folder = tempfile.mkdtemp(prefix="page-", dir=self.root)
                 photo = next(iter(self._examples), None)
                 self._open[name] = Session(Path(folder), photo)
             self._open[name].used = time.monotonic()
             return self._open[name]
 
-    def admit(self, name, given, kind="photo"):
+    def resolve(self, name, value, kind="photo"):
         """Returns the path of a picture that a page may use.
 
-        Whatever a request calls a file becomes one here, and nowhere else. An upload is
-        taken over into the page's folder.
+        This is the only place where what a request calls a file becomes a path. An
+        upload is copied into the page's folder.
 
         Args:
             name: of the page.
-            given: what the request says: Gradio's file object, a path, or anything.
+            value: from the request: Gradio's file object, a path, or anything else.
             kind: "photo" or "style".
 
         Raises:
             ValueError: it is none of our examples, no file in the page's folder and no
                 picture that this browser has just uploaded.
         """
-        if isinstance(given, dict):
-            given = given.get("path")
-        session = self.find(name)
-        path = self._real(given, _owner(name), [session])
+        if isinstance(value, dict):
+            value = value.get("path")
+        session = self.get(name)
+        path = self._allowed(value, _owner(name), [session])
         if not path:
             raise ValueError("There is no such picture on this page; upload it again")
-        if str(path) in self._examples or path.is_relative_to(session.folder):
+        if str(path) in self._examples:
             return str(path)
-        return session.adopt(path, kind)
+        # A request may name as a style what was uploaded as a photo.
+        if path.is_relative_to(session.folder) and is_usable(path, kind):
+            return str(path)
+        return session.import_picture(path, kind)
 
     def may_read(self, owner, path):
         """Tells whether a browser may be shown a file, of any of its pages."""
         with self._lock:
-            opened = [s for name, s in self._open.items() if _owner(name) == owner]
-        return self._real(path, owner, opened) is not None
+            sessions = [s for name, s in self._open.items() if _owner(name) == owner]
+        return self._allowed(path, owner, sessions) is not None
 
-    def _real(self, path, owner, opened):
-        """Returns a path without links; None if it is not of the examples or these."""
+    def _allowed(self, path, owner, sessions):
+        """Returns the real path of a file that these may use; None for any other."""
         if not isinstance(path, str) or "\0" in path:
             return None
-        # What lies elsewhere is not even looked at.
+        # Nothing elsewhere is even looked at.
         if not Path(os.path.abspath(path)).is_relative_to(self.root):
             return None
         try:
             real = Path(path).resolve(strict=True)
-            known = (
+            allowed = (
                 str(real) in self._examples
                 or owner in self._uploads.get(str(real), ())
-                or any(real.is_relative_to(session.folder) for session in opened)
+                or any(real.is_relative_to(session.folder) for session in sessions)
             )
-            return real if known and real.is_file() else None
+            return real if allowed and real.is_file() else None
         except (OSError, RuntimeError):
             return None
 
-    def note_upload(self, owner, path):
-        """Remembers which browser uploaded a file, if it lies where uploads do."""
+    def record_upload(self, owner, path):
+        """Remembers which browser uploaded a file, if it is in a folder of uploads."""
         path = Path(path).resolve()
         if _is_upload_folder(path.parent) and path.parent.parent == self.root:
             with self._lock:
                 self._uploads.setdefault(str(path), set()).add(owner)
 
     def connect(self, name):
-        """Counts a connection that a browser keeps as long as its page is open."""
+        """Counts a connection, which a browser keeps as long as its page is open."""
         with self._lock:
             self._connected[name] += 1
 
     def disconnect(self, name):
-        """Counts one less."""
+        """Counts a connection that has ended."""
         with self._lock:
             self._connected[name] -= 1
             if not self._connected[name]:
@@ -244,48 +247,63 @@ class Sessions:
                 unfinished = path.name.startswith("tmp") and path.is_file()
                 if not (unfinished or _is_upload_folder(path)):
                     continue
-                if time.time() - path.lstat().st_mtime > PATIENCE:
+                if time.time() - path.lstat().st_mtime > IDLE_TIMEOUT:
                     remove(self.root, path)
         with self._lock:
             for path in list(self._uploads):
                 if not os.path.exists(path):
                     del self._uploads[path]
             now = time.monotonic()
-            left = [n for n in self._left() if now - self._open[n].used > PATIENCE]
-        for name in left:
+            idle = [
+                name
+                for name in self._disconnected()
+                if now - self._open[name].used > IDLE_TIMEOUT
+            ]
+        for name in idle:
             self.close(name)
 
     def close(self, name):
-        """Forgets a page that was closed."""
+        """Ends the tasks of a page and removes its files."""
         with self._lock:
             session = self._open.pop(name, None)
         if session:
             session.close()
 
     def close_all(self):
-        """Forgets all pages."""
+        """Closes all pages."""
         for name in list(self._open):
             self.close(name)
 
-    def plain(self, error):
-        """Returns an error as one line that names files as the user knows them."""
+    def describe(self, error):
+        """Returns an error as one line that names files as the user does."""
         folder = re.escape(str(self.root)) + r"/(?:[^/\s]+/)*"
         return re.sub(folder, "", " ".join(str(error).split()))
 
-    def _left(self):
-        """Returns the names of pages without a browser, the first one left first."""
+    def _disconnected(self):
+        """Returns the names of pages without a browser, the longest unused first."""
         names = [name for name in self._open if name not in self._connected]
         return sorted(names, key=lambda name: self._open[name].used)
 
-    def _make_place(self):
-        if len(self._open) < MOST_PAGES:
+    def _make_room(self):
+        if len(self._open) < MAX_PAGES:
             return
-        left = self._left()
-        if not left:
+        disconnected = self._disconnected()
+        if not disconnected:
             raise ValueError(
-                f"{MOST_PAGES} pages are open already; close one and try again"
+                f"{MAX_PAGES} pages are open already; close one and try again"
             )
-        self._open.pop(left[0]).close()
+        self._open.pop(disconnected[0]).close()
+
+
+def is_usable(path, kind):
+    """Tells whether a picture of a page can be used as it is, or a copy is needed.
+
+    Raises:
+        ValueError: it is no picture; one line.
+    """
+    with decode.explained(path.name), Image.open(path, formats=decode.FORMATS) as image:
+        large = max(image.size) > MAX_STYLE_SIDE
+    return not (kind == "style" and large or reader.is_film(path))
 
 
 def _owner(name):
@@ -293,5 +311,5 @@ def _owner(name):
 
 
 def _is_upload_folder(path):
-    """Tells whether a name is one that Gradio gives: a hash of the content."""
+    """Tells whether a name is of the kind that Gradio gives: a hash of the content."""
     return re.fullmatch(r"[0-9a-f]{64}", path.name) is not None

@@ -1,6 +1,6 @@
-"""Paints what the page wishes, and tells how far it is.
+"""Makes the pictures that the page requests, and reports their progress.
 
-Needs TensorFlow: `warmup` imports it while the page is up already.
+Needs TensorFlow: `warmup` imports it while the page is already up.
 """
 
 import contextlib
@@ -12,89 +12,88 @@ from typing import NamedTuple
 
 from tf_style import images
 from tf_style.app import bundle, chart
-from tf_style.app.line import Line
-from tf_style.app.wish import SIDE, Wish
+from tf_style.app.request import DEFAULT_SIDE, StylizeRequest
+from tf_style.app.waiting_queue import WaitingQueue
 from tf_style.jobs import manifest, modes, run, runner
-from tf_style.jobs.plan import parts
+from tf_style.jobs.progress import TimeLeft
 from tf_style.optimization import gatys
 
-# Slow pictures that may wait for the one that is painted.
-MOST_WAITING = 4
+# Slow pictures that may wait for the one that is being made.
+MAX_WAITING = 4
 # Seconds from one preview to the next, and its longest side in pixels.
 PREVIEW_EVERY = 1.0
 PREVIEW_SIDE = 640
 
-_SLOW = Line(MOST_WAITING)
-# Single passes take a second at most: who comes second can stand in the door.
-_FAST = threading.Lock()
+_SLOW_QUEUE = WaitingQueue(MAX_WAITING)
+# A single pass takes a second at most, so a lock is queue enough.
+_FAST_LOCK = threading.Lock()
 
 
 class View(NamedTuple):
-    """What there is to see of a task."""
+    """What the page shows of a task."""
 
     status: str
-    progress: float | None = None  # share of the work done; None: nobody knows
-    before: Path | None = None  # the photo at the size of the picture
+    progress: float | None = None  # share of the work done; None: unknown
+    before: Path | None = None  # the photo at the size of the result
     fast: Path | None = None
     slow: Path | None = None
     points: tuple[chart.Point, ...] = ()
-    steps: int = 0  # that there will be
-    # Of both paths, if they are compared: "seconds" and "losses", as in the manifest.
+    steps: int = 0  # in total
+    # For each path, if they are compared: "seconds" and "losses", as in the manifest.
     numbers: dict[str, dict] = {}
-    picture: Path | None = None  # to take away
-    bundle: Path | None = None  # the same, as of `bundle.write`
+    picture: Path | None = None  # to download
+    bundle: Path | None = None  # the same, as written by `bundle.write`
 
 
-def warm(photo, style, folder):
-    """Loads all models, and paints once, since the first picture takes longer.
+def warm_up(photo, style, folder):
+    """Loads all models and makes one picture, since the first takes longer.
 
     Returns:
-        Lines that say which they are, and why.
+        Lines that say which models were chosen, and why.
     """
-    job, notes = runner.settle(
-        Wish(photo, (style,), "compare").to_job("compare", folder)
-    )
+    request = StylizeRequest(photo, (style,), "compare", side=DEFAULT_SIDE)
+    job, notes = runner.settle(request.to_job("compare", folder))
     gatys.load_backbone(job.gatys)
-    for _ in run.run(Wish(photo, (style,), "hub", side=SIDE).to_job("hub", folder)):
+    for _ in run.run(request.to_job("hub", folder)):
         pass
     return notes
 
 
-def paint(wish, task):
-    """Paints a `Wish` by the fast path, and then by the slow one if it is wanted.
+def stylize(request, task):
+    """Makes a picture by the fast path, and then by the slow one if requested.
 
     Args:
-        wish: what to paint.
-        task: a `sessions.Task`.
+        request: a `StylizeRequest`.
+        task: the `sessions.Task` that it belongs to.
 
     Yields:
-        A `View` whenever there is something new to see.
+        A `View` whenever there is something new to show.
 
     Raises:
-        ValueError, OSError: nothing, or no more, can be painted.
+        ValueError, OSError: no picture, or no further one, can be made.
     """
     view = View("Painting the fast picture")
     yield view
     try:
-        with _FAST:
-            fast, seconds = _paint_fast(wish, task.folder)
+        with _FAST_LOCK:
+            fast, seconds = _run_fast(request, task.folder)
         before = task.folder / "before.jpg"
-        images.save_image(before, images.load_image(wish.photo, int(wish.side)))
+        images.save_image(before, images.load_image(request.photo, request.side))
         view = view._replace(before=before, fast=fast)
         view = _with_bundle(view, task.folder, [fast])
-        if not modes.MODES[wish.mode].HAS_STEPS:
+        if not modes.MODES[request.mode].HAS_STEPS:
             yield view._replace(status=f"Done in {seconds:.1f} s")
         else:
             yield view._replace(status="Preparing the slow picture")
-            with contextlib.closing(_paint_slow(wish, task, view)) as views:
+            with contextlib.closing(_run_slow(request, task, view)) as views:
                 yield from views
     finally:
-        task.end()
+        task.clean_up()
 
 
-def _paint_fast(wish, folder):
+def _run_fast(request, folder):
     """Returns the path of the picture, and the seconds it took."""
-    for event in run.run(wish.to_job("hub", folder / "fast")):
+    for event in run.run(request.to_job("hub", folder / "fast")):
         if isinstance(event, run.Failed):
             raise ValueError(event.reason)
         if isinstance(event, run.Written) and event.seconds is not None:
@@ -102,14 +101,14 @@ def _paint_fast(wish, folder):
     return written
 
 
-def _paint_slow(wish, task, view):
-    """Yields views, each `view` with more on it."""
-    with _SLOW.place(task) as before:
+def _run_slow(request, task, view):
+    """Yields views, each `view` with more added."""
+    with _SLOW_QUEUE.enter(task) as count_ahead:
         shown = None
-        while (ahead := before()) and not (task.stop.requested or task.abandoned):
+        while (ahead := count_ahead()) and not (task.stop.requested or task.abandoned):
             if ahead != shown:
-                line = "1 other picture" if ahead == 1 else f"{ahead} other pictures"
-                yield view._replace(status=f"Waiting for {line}")
+                others = "1 other picture" if ahead == 1 else f"{ahead} other pictures"
+                yield view._replace(status=f"Waiting for {others}")
                 shown = ahead
             task.stop.wait(0.2)
         if task.stop.requested:
@@ -117,14 +116,14 @@ def _paint_slow(wish, task, view):
         elif not task.abandoned:
             if shown:
                 yield view._replace(status="Preparing the slow picture")
-            job = wish.to_job(wish.mode, task.folder / "slow")
+            job = request.to_job(request.mode, task.folder / "slow")
             with contextlib.closing(run.run(job, stop=task.stop)) as events:
-                yield from _follow(events, task, view, job.gatys.steps)
+                yield from _views_of(events, task, view, job.gatys.steps)
 
 
-def _follow(events, task, view, steps):
+def _views_of(events, task, view, steps):
     """Yields views of a job on the slow path, until it is done or stopped."""
-    points, written, began, shown, number = [], [], None, 0.0, 0
+    points, written, shown, number, time_left = [], [], 0.0, 0, TimeLeft()
     for event in events:
         if task.abandoned:
             return
@@ -135,13 +134,13 @@ def _follow(events, task, view, steps):
         if not isinstance(event, gatys.Step):
             continue
         now = time.monotonic()
-        began = began or (now, event.progress)
+        left = time_left.update(event.index, event.progress, now)
         points.append(chart.Point(event.index, event.size, event.losses))
         if task.stop.requested or now - shown < PREVIEW_EVERY:
             continue
         shown, number = now, number + 1
         view = view._replace(
-            status=f"Step {event.index} of {steps}{_time_left(began, event, now)}",
+            status=f"Step {event.index} of {steps}{_in_words(left)}",
             progress=event.progress,
             slow=_preview(event, task.folder, number),
             points=tuple(points),
@@ -154,7 +153,7 @@ def _follow(events, task, view, steps):
 
 
 def _preview(step, folder, number):
-    """Writes the best picture so far, and removes the last but one."""
+    """Writes the best picture so far, and removes the one before the last."""
     path = folder / f"preview_{number}.jpg"
     picture = step.best.numpy()
     if max(picture.shape[1:3]) > PREVIEW_SIDE:
@@ -164,15 +163,13 @@ def _preview(step, folder, number):
     return path
 
 
-def _time_left(began, step, now):
-    """Says about how long it takes, counted from the first step, which compiles."""
-    start, progress = began
-    if step.progress <= progress:
+def _in_words(seconds_left):
+    """Formats the time left; empty as long as it is unknown."""
+    if seconds_left is None:
         return ""
-    left = (now - start) * (1 - step.progress) / (step.progress - progress)
-    if left < 90:
-        return f", about {left:.0f} s left"
-    return f", about {left / 60:.0f} min left"
+    if seconds_left < 90:
+        return f", about {seconds_left:.0f} s left"
+    return f", about {seconds_left / 60:.0f} min left"
 
 
 def _finished(view, folder, written):
@@ -184,7 +181,7 @@ def _finished(view, folder, written):
         status = f"Stopped at step {last}; this is the best picture up to there"
     view = view._replace(status=status, slow=paths[0])
     if len(paths) > 1:
-        pair = parts(paths[0])
+        pair = modes.compare.parts(paths[0])
         numbers = {name: facts[name] for name in ("fast", "slow")}
         view = view._replace(fast=pair.fast, slow=pair.slow, numbers=numbers)
     return _with_bundle(view, folder, paths)

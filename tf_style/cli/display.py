@@ -6,6 +6,7 @@ import time
 from tqdm import tqdm
 
 from tf_style.jobs import run
+from tf_style.jobs.progress import TimeLeft
 from tf_style.optimization import gatys
 from tf_style.system import files
 
@@ -33,7 +34,7 @@ class Display:
         self._picture = None
         self._frames = 0  # of a film, painted so far
         self._last_line = time.monotonic()
-        self._first_step = None  # its index, its progress, and when it was there
+        self._time_left = TimeLeft()
         self._told = False  # that the picture will take long
         self.planned = []
         self.written = self.kept = self.failed = 0
@@ -85,7 +86,7 @@ class Display:
             self._bar = None
 
     def _start(self, event):
-        self._picture, self._first_step, self._frames = event, None, 0
+        self._picture, self._time_left, self._frames = event, TimeLeft(), 0
         self._told = False
         if sys.stderr.isatty():
             self.close()
@@ -121,7 +122,8 @@ class Display:
 
     def _advance(self, index, progress, numbers):
         """Shows how far the steps of a picture, or the frames of a film, have come."""
-        left = self._time_left(index, progress)
+        left = self._time_left.update(index, progress, time.monotonic())
+        self._warn_if_long(left)
         said = [numbers] if numbers else []
         if left is not None:
             said.append(f"about {left:.0f} s left")
@@ -138,22 +140,16 @@ class Display:
             return "frame"
         return "picture" if self._picture.steps == 0 else "step"
 
-    def _time_left(self, index_now, progress_now):
-        """Estimates from the steps after the first, which compiles the program."""
-        now = time.monotonic()
-        if self._first_step is None:
-            self._first_step = (index_now, progress_now, now)
-        index, progress, began = self._first_step
-        if progress_now == progress:
-            return None
-        left = (now - began) * (1 - progress_now) / (progress_now - progress)
+    def _warn_if_long(self, seconds):
+        """Says once how long it will take, if that is known and long."""
         # Frames come several at once, and the first of them late.
-        enough = not self._picture.film or now - began >= FORECAST_S
-        if not self._told and enough and index_now - index >= FORECAST_STEPS:
+        enough = not self._picture.film or self._time_left.seconds >= FORECAST_S
+        if seconds is None or self._told or not enough:
+            return
+        if self._time_left.steps >= FORECAST_STEPS:
             self._told = True
-            if left > LONG_S:
-                self._forecast(left)
-        return left
+            if seconds > LONG_S:
+                self._forecast(seconds)
 
     def _forecast(self, seconds):
         need = f", and {self._picture.memory / 2**30:.1f} GiB of memory"

@@ -18,6 +18,7 @@ from tf_style.config import FAST_MODELS, MAGENTA_HANDLE, HubConfig, checked
 from tf_style.fast import magenta
 from tf_style.images import masks as masking
 from tf_style.system import arrays, files
+from tf_style.system.errors import InvalidInput
 
 # A code of the built-in stylizer takes 100 KB, one of Magenta's is a picture.
 CODE_MAX_BYTES = 1 << 30
@@ -77,7 +78,7 @@ def finish(picture, content, config=None, *, masks=None):
             f"{width}x{height}"
             for _, height, width, _ in (picture.shape, content.shape)
         ]
-        raise ValueError("picture is of {} pixels, and content of {}".format(*sizes))
+        raise InvalidInput("picture is of {} pixels, and content of {}".format(*sizes))
     masks = masking.as_masks(masks)
     picture = color.restore(picture, content, config)
     return masking.compose(content, picture, masking.fit(masks, content, len(masks)))
@@ -112,7 +113,7 @@ def stylize_batch(contents, code, config=None, *, masks=None, memory=None):
     for place, photo in enumerate(photos):
         places.setdefault(photo.shape, []).append(place)
     if memory is not None and len(places) > 1:
-        raise ValueError("contents are of several sizes; frames must be of one")
+        raise InvalidInput("contents are of several sizes; frames must be of one")
     painted = {}
     for alike in places.values():
         batch = np.concatenate([photos[place] for place in alike])
@@ -193,7 +194,7 @@ def load_code(path):
         parts = [held[f"part{i}"] for i in range(len(weights))]
         return _sound(StyleCode(str(held["model"]), parts, weights))
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a style code of tf_style") from error
+        raise InvalidInput(f"{path} is not a style code of tf_style") from error
 
 
 def _checked_code(code, model, config):
@@ -204,9 +205,13 @@ def _checked_code(code, model, config):
     """
     if not isinstance(code, StyleCode):
         came = type(code).__name__
-        raise ValueError(f"code is {came}; it must be a StyleCode, as encode gives it")
+        raise InvalidInput(
+            f"code is {came}; it must be a StyleCode, as encode gives it"
+        )
     if code.model != model.checksum:
-        raise ValueError(f"the style code is not of model {config.model}; encode again")
+        raise InvalidInput(
+            f"the style code is not of model {config.model}; encode again"
+        )
     code = _sound(code)
     for part in code.parts:
         fits = len(part.shape) == len(model.code_shape) and all(
@@ -214,7 +219,7 @@ def _checked_code(code, model, config):
             for side, size in zip(part.shape, model.code_shape)
         )
         if not fits:
-            raise ValueError(
+            raise InvalidInput(
                 f"the style code has a part {list(part.shape)}, which is not of model "
                 f"{config.model}; encode again"
             )
@@ -229,14 +234,14 @@ def _sound(code):
     """
     parts, weights = [np.asarray(part) for part in code.parts], np.asarray(code.weights)
     if not all(p.dtype.kind == "f" and p.size and np.isfinite(p).all() for p in parts):
-        raise ValueError("the style code has parts that are no finite floats")
+        raise InvalidInput("the style code has parts that are no finite floats")
     if not (
         weights.shape == (len(parts),)
         and weights.dtype.kind in "fiu"
         and (weights >= 0).all()
         and abs(weights.sum() - 1) < 1e-3
     ):
-        raise ValueError(
+        raise InvalidInput(
             f"the style code has weights {code.weights} for {len(parts)} styles; they "
             "must be one for each, all together 1"
         )
@@ -299,7 +304,7 @@ def load_model(name_or_handle):
 def _scale_style(style, config, model):
     height, width = style.shape[1:3]
     if max(height, width) > MOST_ELONGATED * min(height, width):
-        raise ValueError(
+        raise InvalidInput(
             f"a style of {width}x{height} pixels is too elongated: "
             f"at most {MOST_ELONGATED} times as long as wide"
         )

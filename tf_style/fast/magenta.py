@@ -15,6 +15,7 @@ pixels too large, downloads hang, caches break.
 import functools
 import hashlib
 import os
+import secrets
 import shutil
 import socket
 import time
@@ -27,6 +28,7 @@ import tensorflow_hub
 
 from tf_style.config import MAGENTA_HANDLE
 from tf_style.system import files, hardware
+from tf_style.system.errors import FileError, InvalidInput, NotFound
 
 # The network halves the picture twice, and its 9x9 filters reflect 4 pixels at the rim.
 MULTIPLE_OF = 4
@@ -89,7 +91,7 @@ class Magenta(NamedTuple):
         free, need = hardware.free_memory(), BYTES_PER_PIXEL * count * height * width
         if free is not None and need > free:
             fitting = int(max(height, width) * (free / need) ** 0.5) // 100 * 100
-            raise ValueError(
+            raise InvalidInput(
                 f"model {self.name} sees a picture as a whole, and {width}x{height} "
                 f"pixels need about {need / 1e9:.1f} GB of which {free / 1e9:.1f} are "
                 f"free; use --max_side={fitting}, or --model=builtin, which paints "
@@ -105,15 +107,15 @@ class Magenta(NamedTuple):
             picture = self.call(tf.constant(padded), tf.constant(styles))[0].numpy()
             alike = picture.shape == padded.shape and picture.dtype == padded.dtype
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
-            raise ValueError(_wrong_interface(self.source, error)) from error
+            raise InvalidInput(_wrong_interface(self.source, error)) from error
         if not alike:
             answer = f"it answered {picture.dtype} {picture.shape} to {padded.shape}"
-            raise ValueError(_wrong_interface(self.source, answer))
+            raise InvalidInput(_wrong_interface(self.source, answer))
         if not np.isfinite(picture).all():
-            raise ValueError(f"model {self.source} gave values that are not finite")
+            raise InvalidInput(f"model {self.source} gave values that are not finite")
         if np.abs(picture - 0.5).max() > 1:  # More than a little beyond [0, 1].
             answer = f"its values go from {picture.min():g} to {picture.max():g}"
-            raise ValueError(_wrong_interface(self.source, answer))
+            raise InvalidInput(_wrong_interface(self.source, answer))
         return np.clip(picture[:, :height, :width], 0, 1)
 
 
@@ -138,7 +140,7 @@ def load(name_or_handle):
     if "://" not in handle:
         folder = files.local(handle)
         if not (folder / "saved_model.pb").is_file():
-            raise FileNotFoundError(
+            raise NotFound(
                 f"model {name_or_handle} is not the folder of a SavedModel; give auto, "
                 "magenta, builtin, a URL, or a folder with saved_model.pb"
             )
@@ -175,7 +177,7 @@ def fetch(handle, stalled_after=files.STALLED_AFTER_S):
         reason = files.explain_network(error) or " ".join(str(error).split())
         if lock.exists() and not _is_our_own(lock):
             reason += f"; if no other download is under way, remove {lock}"
-        raise OSError(
+        raise FileError(
             f"cannot download {handle}: {reason.rstrip('.')}. Fetch it on another "
             "machine and pass its unpacked folder as --model=FOLDER, or copy that "
             "machine's TFHUB_CACHE_DIR, or use --model=builtin"
@@ -189,14 +191,14 @@ def _load(folder):
     # NotFoundError.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise OSError(f"model in {folder} is damaged: {reason}") from error
+        raise FileError(f"model in {folder} is damaged: {reason}") from error
 
 
 def _folder_of(handle):
     """Returns where tensorflow_hub keeps a handle."""
     # Its own default is the temporary folder, which cleaners empty.
     cache = os.environ.get("TFHUB_CACHE_DIR") or str(files.cache_folder() / "hub")
-    return Path(cache, hashlib.sha1(handle.encode()).hexdigest())
+    return files.local(cache) / hashlib.sha1(handle.encode()).hexdigest()
 
 
 def _remove_if_abandoned(lock):
@@ -208,7 +210,7 @@ def _remove_if_abandoned(lock):
     try:
         host, pid, unique = _owner_of(lock)
         if host != socket.gethostname():
-            raise ValueError("of another machine")
+            raise InvalidInput("of another machine")
         os.kill(pid, 0)
         return
     except ProcessLookupError:
@@ -235,20 +237,20 @@ def _owner_of(lock):
     """Reads what tensorflow_hub writes into a lock: host, process and a unique name."""
     host, pid, unique = lock.read_text().rsplit(".", 2)
     if int(pid) >= 1 << 31:
-        raise ValueError(f"{pid} is no process")
+        raise InvalidInput(f"{pid} is no process")
     return host, int(pid), unique
 
 
 def _replace_broken(handle, folder):
     """Downloads a handle anew; without a network the old copy stays where it was."""
-    aside = folder.with_name(folder.name + ".broken")
-    shutil.rmtree(aside, ignore_errors=True)
+    # A name that nobody else can have given to a folder of theirs.
+    aside = folder.with_name(f"{folder.name}.broken-{secrets.token_hex(4)}")
     folder.rename(aside)
     try:
         fresh = fetch(handle)
     except OSError as error:
         aside.rename(folder)
-        raise OSError(
+        raise FileError(
             f"the cached model in {folder} is damaged, and {error}"
         ) from error
     shutil.rmtree(aside, ignore_errors=True)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from tf_style.images import decode
 from tf_style.system import files
+from tf_style.system.errors import InvalidInput, IsFolder, NotFound
 
 # Endings that can be written, and how.
 WRITABLE = {
@@ -85,7 +86,7 @@ def load_picture(source, max_side=0):
     """
     path = fetch(source)
     if path.stat().st_size > FILE_MAX_BYTES:
-        raise ValueError(f"{source} is larger than {FILE_MAX_BYTES >> 20} MiB")
+        raise InvalidInput(f"{source} is larger than {FILE_MAX_BYTES >> 20} MiB")
     try:
         return _decode(source, path.read_bytes(), max_side)
     except ValueError:
@@ -115,17 +116,17 @@ def _download(url):
 def _existing_file(source):
     path = files.local(source)
     if path.is_dir():
-        raise IsADirectoryError(f"{source} is a folder; a picture file is needed here")
+        raise IsFolder(f"{source} is a folder; a picture file is needed here")
     if not path.exists():
-        raise FileNotFoundError(f"{source} does not exist")
+        raise NotFound(f"{source} does not exist")
     if not path.is_file():
-        raise ValueError(f"{source} is a device; a picture file is needed here")
+        raise InvalidInput(f"{source} is a device; a picture file is needed here")
     return path
 
 
 def _decode(source, data, max_side):
     if not data:
-        raise ValueError(f"{source} is empty (0 bytes)")
+        raise InvalidInput(f"{source} is empty (0 bytes)")
     with decode.explained(source):
         image = decode.open_srgb(data)
         if max_side and max(image.size) > max_side:
@@ -162,7 +163,7 @@ def as_pictures(value, name="pictures"):
     """Returns one picture, or a list or tuple of them, as a list; see `as_picture`."""
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         if not value:
-            raise ValueError(f"{name} is empty; give at least one picture")
+            raise InvalidInput(f"{name} is empty; give at least one picture")
         return [as_picture(item, f"{name}[{i}]") for i, item in enumerate(value)]
     return [as_picture(value, name, "give them as a list")]
 
@@ -231,7 +232,9 @@ def _refusal(name, wanted, several, channels, value, array=None):
             finite = np.isfinite([low, high]).all()
             came += f" from {low:g} to {high:g}" if finite else " that is not finite"
         advice = _advice(array, channels, several)
-    return ValueError(f"{name} is {came}; it must be {wanted}{advice and '; '}{advice}")
+    return InvalidInput(
+        f"{name} is {came}; it must be {wanted}{advice and '; '}{advice}"
+    )
 
 
 def _advice(array, channels, several):
@@ -262,7 +265,7 @@ def _advice(array, channels, several):
 def _from_pil(image, name):
     """Returns the pixels and the alpha of a PIL image, as `Picture` has them."""
     if 0 in image.size:
-        raise ValueError(f"{name} is an image of {image.width}x{image.height} pixels")
+        raise InvalidInput(f"{name} is an image of {image.width}x{image.height} pixels")
     with decode.explained(name):
         return _to_arrays(decode.to_srgb(image))
 
@@ -296,7 +299,7 @@ def write_image(path, pixels, alpha=None, name=None):
             `alpha` is of another size, or the format holds none so large.
         OSError: the file cannot be written.
     """
-    path, name = Path(path), name or path
+    path, name = files.local(path), name or path
     if isinstance(pixels, Image.Image):
         pixels, own = _from_pil(pixels, "pixels")
         alpha = own if alpha is None else alpha
@@ -306,7 +309,7 @@ def write_image(path, pixels, alpha=None, name=None):
         alpha = as_array(alpha, "alpha", ALPHA, channels=(1,))[0]
         if alpha.shape[:2] != pixels.shape[:2]:
             sizes = [f"{x.shape[1]}x{x.shape[0]}" for x in (alpha, pixels)]
-            raise ValueError("alpha is of {} pixels, and pixels of {}".format(*sizes))
+            raise InvalidInput("alpha is of {} pixels, and pixels of {}".format(*sizes))
         pixels = _off_white(pixels, alpha)
         if path.suffix.lower() in HOLDS_ALPHA:
             pixels = np.concatenate([pixels, alpha], -1)
@@ -328,11 +331,11 @@ def writing_format(path, size=(1, 1)):
     try:
         name, options = WRITABLE[Path(path).suffix.lower()]
     except KeyError:
-        raise ValueError(
+        raise InvalidInput(
             f"cannot write {path}: its ending must be one of {', '.join(WRITABLE)}"
         ) from None
     if max(size) > LARGEST_SIDE.get(name, max(size)):
-        raise ValueError(
+        raise InvalidInput(
             f"{name} holds at most {LARGEST_SIDE[name]} pixels a side and {path} would "
             f"have {size[1]}x{size[0]}; write .png"
         )

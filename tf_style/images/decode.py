@@ -12,6 +12,8 @@ import warnings
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
+from tf_style.system.errors import InvalidInput
+
 # Endings that a folder is searched for; a file itself may have any.
 READABLE = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 # Pillow's names of what is read; it knows more, and some of these start programs.
@@ -93,16 +95,16 @@ def explained(source):
             yield
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         limit = Image.MAX_IMAGE_PIXELS / 1e6
-        raise ValueError(
+        raise InvalidInput(
             f"{source} has more than {limit:.0f} million pixels; shrink it first"
         ) from error
     except Image.UnidentifiedImageError as error:
-        raise ValueError(
+        raise InvalidInput(
             f"{source} is not a picture that can be read ({', '.join(READABLE)})"
         ) from error
     except (Exception, MemoryError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{source} cannot be decoded: {reason}") from error
+        raise InvalidInput(f"{source} cannot be decoded: {reason}") from error
 
 
 def to_srgb(image):
@@ -147,7 +149,7 @@ def _grey_in_unit_range(image):
     """Scales 16-bit, 32-bit and float grey to [0, 1]; Pillow's convert would clip."""
     grey = np.asarray(image, np.float32)
     if not np.isfinite(grey).all():
-        raise ValueError("it has values that are not finite")
+        raise InvalidInput("it has values that are not finite")
     if image.mode.startswith("I;16"):
         white = 65535.0
     else:  # Files do not say what white is: take the least usual one that fits.

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_style import images
+from tf_style.system.errors import InvalidInput
 
 # What callers may pass, as errors say it.
 MASK = (
@@ -61,7 +62,7 @@ def fit(masks, content, styles):
     """
     masks = as_masks(masks)
     if len(masks) not in (0, 1, styles):
-        raise ValueError(
+        raise InvalidInput(
             f"{len(masks)} masks for {styles} styles; give one mask, or one for each"
         )
     height, width = content.shape[1:3]
@@ -69,7 +70,7 @@ def fit(masks, content, styles):
         rows, columns = mask.shape[1:3]
         # Sides are whole numbers, so that proportions hold to half a pixel.
         if 2 * abs(rows * width - columns * height) > rows + columns + height + width:
-            raise ValueError(
+            raise InvalidInput(
                 f"a mask of {columns}x{rows} pixels has other proportions than the "
                 f"content's {width}x{height}"
             )

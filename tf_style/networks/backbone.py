@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tf_style.networks import small_vgg
+from tf_style.system.errors import InvalidInput
 
 # Simonyan and Zisserman (2015), configuration E.
 LAYERS = small_vgg.layer_names((2, 2, 4, 4, 4))
@@ -97,7 +98,7 @@ class Backbone:
     def check_size(self, height, width, what):
         """Raises ValueError if the deepest layer cannot see pictures of this size."""
         if min(height, width) < self.least_size:
-            raise ValueError(
+            raise InvalidInput(
                 f"{what} of {width}x{height} pixels is too small for {self._deepest}: "
                 f"each side must be at least {self.least_size} pixels"
             )
@@ -127,4 +128,5 @@ def cut(network, layers):
 
 def _show(image):
     """Turns RGB in [0, 1] into what the network was trained on."""
-    return keras.applications.vgg19.preprocess_input(tf.cast(image, tf.float32) * 255)
+    values = tf.cast(image, tf.float32) * 255
+    return keras.applications.vgg19.preprocess_input(values, "channels_last")

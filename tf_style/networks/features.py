@@ -9,9 +9,10 @@ from pathlib import Path
 
 import keras
 
-from tf_style.networks import small_vgg
+from tf_style.networks import keras_settings, small_vgg
 from tf_style.networks.backbone import LAYERS, Backbone, cut
 from tf_style.system import files
+from tf_style.system.errors import FileError, InvalidInput, NotFound
 
 VGG19_URL = (
     "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/"
@@ -35,7 +36,7 @@ def layer_name(name):
         close, key=lambda c: len(os.path.commonprefix([c, keras_name])), default=""
     )
     meant = f"; did you mean {guess!r}?" if guess else "."
-    raise ValueError(
+    raise InvalidInput(
         f"VGG-19 has no layer {name!r}{meant} It has {', '.join(LAYERS)}; "
         "conv4_2 and relu4_2 also name block4_conv2"
     )
@@ -80,27 +81,29 @@ def load_backbone(name_or_path, layers, pooling="max", dtype="float32"):
         OSError: the file does not exist, or the download failed.
     """
     layers = tuple(dict.fromkeys(layer_name(layer) for layer in layers))
-    # Whatever the user's keras.json says; pictures here are float32 [B, H, W, C].
-    keras.config.set_floatx("float32")
-    keras.config.set_image_data_format("channels_last")
     if name_or_path == "builtin":
-        whole, path = small_vgg.load(), small_vgg.WEIGHTS
+        path = small_vgg.WEIGHTS
         if missing := [layer for layer in layers if layer not in small_vgg.LAYERS]:
-            raise ValueError(
+            raise InvalidInput(
                 f"the built-in backbone has no layer {missing[0]!r}; "
                 f"it has {', '.join(small_vgg.LAYERS)}"
             )
     else:
         path = _vgg19_file(name_or_path)
-        whole = _load_vgg19(path)
+    with keras_settings.defaults():
+        blocks = _build(name_or_path, path, layers, pooling, dtype)
+    return Backbone(blocks, name_or_path, str(path), files.sha256(path))
+
+
+def _build(name, path, layers, pooling, dtype):
+    """Returns the `Block`s of a network."""
+    whole = small_vgg.load() if name == "builtin" else _load_vgg19(path)
     outputs = {layer: whole.get_layer(layer).output for layer in layers}
     network = keras.Model(whole.input, outputs)
     if (pooling, dtype) != ("max", "float32"):
         network = _rebuilt(network, pooling, dtype)
     network.trainable = False
-    return Backbone(
-        list(cut(network, layers)), name_or_path, str(path), files.sha256(path)
-    )
+    return list(cut(network, layers))
 
 
 def _vgg19_file(name_or_path):
@@ -108,7 +111,7 @@ def _vgg19_file(name_or_path):
         return _download_vgg19()
     path = files.local(name_or_path)
     if not path.is_file():
-        raise FileNotFoundError(
+        raise NotFound(
             f"backbone {name_or_path} does not exist; give vgg19, builtin, or the path "
             "of a Keras weights file (.weights.h5 or .h5)"
         )
@@ -121,7 +124,7 @@ def _load_vgg19(path):
             warnings.simplefilter("ignore")  # Keras names each layer that it misses.
             return keras.applications.VGG19(include_top=False, weights=str(path))
     except Exception as error:
-        raise ValueError(
+        raise InvalidInput(
             f"{path} does not hold Keras weights of VGG-19 without its top: "
             f"{' '.join(str(error).split())[:200]}"
         ) from error
@@ -153,7 +156,7 @@ def _download_vgg19(stalled_after=files.STALLED_AFTER_S):
     # Keras raises a bare Exception for whatever the network did.
     except Exception as error:
         reason = files.explain_network(error) or " ".join(str(error).split())
-        raise OSError(
+        raise FileError(
             f"cannot download VGG-19 from {VGG19_URL}: {reason}. Fetch that file on "
             "another machine and pass it as --backbone=FILE, or use --backbone=builtin"
         ) from error

@@ -10,6 +10,8 @@ import zipfile
 
 import numpy as np
 
+from tf_style.system.errors import InvalidInput
+
 # What deflating saves at the most; stored parts save nothing.
 MAX_RATIO = 1032
 
@@ -30,19 +32,19 @@ def read_npz(path, max_bytes):
             return _read(stream, max_bytes)
         except (Exception, MemoryError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise ValueError(reason[:200]) from error
+            raise InvalidInput(reason[:200]) from error
 
 
 def _read(stream, max_bytes):
     with zipfile.ZipFile(stream) as archive:
         members, there = archive.infolist(), os.fstat(stream.fileno()).st_size
         if sum(member.file_size for member in members) > max_bytes:
-            raise ValueError(f"it holds more than {max_bytes >> 20} MiB")
+            raise InvalidInput(f"it holds more than {max_bytes >> 20} MiB")
         # zipfile asks for the memory of all that a member says it has.
         if sum(member.compress_size for member in members) > there or any(
             member.file_size > MAX_RATIO * member.compress_size for member in members
         ):
-            raise ValueError("a part is shorter than it says")
+            raise InvalidInput("a part is shorter than it says")
         return {
             member.filename.removesuffix(".npy"): _read_npy(archive.read(member))
             for member in members
@@ -58,6 +60,6 @@ def _read_npy(data):
     }[version]
     shape, _, dtype = read_header(stream)
     if math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
-        raise ValueError("an array is not as long as it says")
+        raise InvalidInput("an array is not as long as it says")
     stream.seek(0)
     return np.lib.format.read_array(stream, allow_pickle=False)

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from types import MappingProxyType
 
+from tf_style.system.errors import InvalidInput
+
 LARGEST = sys.float_info.max
 # Letters of a bad value that an error shows.
 MAX_SHOWN = 100
@@ -75,7 +77,7 @@ def check(config, name, valid, wanted):
     if not valid:
         shown = " ".join(repr(getattr(config, name)).split())
         shown = shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}..."
-        raise ValueError(f"{name} is {shown}; it must be {wanted}")
+        raise InvalidInput(f"{name} is {shown}; it must be {wanted}")
 
 
 def choice(config, name, allowed):

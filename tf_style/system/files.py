@@ -19,6 +19,8 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+from tf_style.system.errors import FileError
+
 # Some hosts, Wikimedia's among them, refuse the default agent of urllib.
 USER_AGENT = "tf_style/0.1"
 # One wait on the network: for a connection, or for the next bytes of a download.
@@ -115,7 +117,7 @@ def replacing(path):
             yield temporary
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
-        raise OSError(f"cannot write {path}: {reason}") from error
+        raise FileError(f"cannot write {path}: {reason}") from error
 
 
 @contextlib.contextmanager
@@ -289,7 +291,7 @@ def reach(url):
         call_within(ask, REACHED_WITHIN_S)
     except (OSError, ValueError, http.client.HTTPException) as error:
         host = urllib.parse.urlparse(url).netloc
-        raise OSError(f"{host}: {explain_network(error) or error}") from error
+        raise FileError(f"{host}: {explain_network(error) or error}") from error
 
 
 def find_or_fetch(found, url, fetch):
@@ -331,17 +333,17 @@ def download(url, path, max_bytes, max_seconds):
             while block := answer.read1(1 << 16):
                 data.extend(block)
                 if len(data) > max_bytes:
-                    raise OSError(f"it is larger than {max_bytes >> 20} MiB")
+                    raise FileError(f"it is larger than {max_bytes >> 20} MiB")
             expected = answer.headers.get("Content-Length", "")
         if expected.isdigit() and len(data) < int(expected):
             raise ConnectionError(f"after {len(data)} of {expected} bytes")
         if not data:
-            raise OSError("the answer is empty")
+            raise FileError("the answer is empty")
 
     try:
         call_within(work, max_seconds)
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = explain_network(error) or str(error)
-        raise OSError(f"cannot download {url}: {reason}") from error
+        raise FileError(f"cannot download {url}: {reason}") from error
     with replacing(path) as temporary:
         temporary.write_bytes(data)

@@ -5,7 +5,7 @@ real-time, arbitrary neural artistic stylization network",
 https://arxiv.org/abs/1705.06830, by the means and deviations in a style's code.
 """
 
-import functools
+import contextvars
 
 import keras
 import numpy as np
@@ -17,6 +17,11 @@ from tf_style.networks.second_moments import CHANNELS
 # Least variance of the decoder's channels, of about 1, and of its colours.
 EPSILON = 1e-3
 
+# What replaces pictures' own statistics while a network is traced, in this thread only:
+# a function (layer, [B, H, W, C]) -> mean and variance, float32 [B, 1, 1, C] or
+# [1, 1, 1, C]; None: nothing.
+_statistics = contextvars.ContextVar("statistics", default=None)
+
 
 class Modulate(keras.layers.Layer):
     """Conditional instance normalisation, and a leaky unit.
@@ -24,10 +29,6 @@ class Modulate(keras.layers.Layer):
     Dumoulin et al. (2017), https://arxiv.org/abs/1610.07629, eq. 5, with scale and
     shift from what is known of the style.
     """
-
-    # Replaces the picture's own statistics: from [B, H, W, C] to mean and variance,
-    # float32 [B, 1, 1, C] or [1, 1, 1, C].
-    statistics = None
 
     def build(self, x_shape, known_shape):
         """Makes the map to scales and shifts, which starts as no modulation."""
@@ -37,7 +38,8 @@ class Modulate(keras.layers.Layer):
     def call(self, x, known):
         """Maps x [B, H, W, C] and known [B, K] to [B, H, W, C]."""
         scale, shift = tf.split(self.affine(known), 2, -1)
-        if x.shape[0] == 1 and not self.statistics:
+        replaced = _statistics.get()
+        if x.shape[0] == 1 and not replaced:
             # Batch normalisation is the same, and has a fast kernel.
             picture = tf.raw_ops.FusedBatchNormV3(
                 x=x,
@@ -49,7 +51,7 @@ class Modulate(keras.layers.Layer):
                 is_training=True,
             )
             return tf.nn.leaky_relu(picture.y)
-        mean, variance = (self.statistics or measure_moments)(x)
+        mean, variance = replaced(self, x) if replaced else measure_moments(x)
         scale = (1 + scale[:, None, None]) * tf.math.rsqrt(variance + EPSILON)
         shift = shift[:, None, None] - mean * scale
         return tf.nn.leaky_relu(x * tf.cast(scale, x.dtype) + tf.cast(shift, x.dtype))
@@ -87,13 +89,13 @@ class SharedStatistics:
 
     def run(self, inputs, statistics):
         """Runs the network with what `statistics(index of the layer, x)` returns."""
-        for index, layer in enumerate(self._layers):
-            layer.statistics = functools.partial(statistics, index)
+        token = _statistics.set(
+            lambda layer, x: statistics(self._layers.index(layer), x)
+        )
         try:
             return self._network(inputs)
         finally:
-            for layer in self._layers:
-                layer.statistics = None
+            _statistics.reset(token)
 
 
 def build(dtype="float32", start="he_normal"):

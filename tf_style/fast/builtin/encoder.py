@@ -36,7 +36,8 @@ def build(dtype="float32"):
 
 def measure(encoder, image):
     """Returns colours and activations of [B, H, W, 3], of about unit size."""
-    activations = encoder(keras.applications.vgg19.preprocess_input(image * 255))
+    show = keras.applications.vgg19.preprocess_input
+    activations = encoder(show(image * 255, "channels_last"))
     values = [image, *(tf.cast(a, tf.float32) for a in activations)]
     return [value / scale for value, scale in zip(values, SCALES)]
 

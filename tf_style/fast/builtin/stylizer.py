@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_style.fast.builtin import decoder, encoder, large, steady
-from tf_style.networks import second_moments, small_vgg
+from tf_style.networks import keras_settings, second_moments, small_vgg
 from tf_style.system import files
 
 # Weights as float16, in the order of the decoder's.
@@ -44,16 +44,19 @@ class Stylizer:
     batch_pixels = 1 << 18
 
     def __init__(self):
-        dtype = encoder.fastest_policy()
+        sums = [files.sha256(path) for path in (small_vgg.WEIGHTS, WEIGHTS)]
+        self.checksum = hashlib.sha256("".join(sums).encode()).hexdigest()
+        with keras_settings.defaults():
+            self._build(encoder.fastest_policy())
+        # Of one picture, the network knows a faster way.
+        self._one, self._several = self._compile(1), self._compile(None)
+
+    def _build(self, dtype):
         self._encoder = encoder.build(dtype)
         self._decoder = decoder.build(dtype, start="zeros")
         decoder.read(self._decoder, WEIGHTS)
-        sums = [files.sha256(path) for path in (small_vgg.WEIGHTS, WEIGHTS)]
-        self.checksum = hashlib.sha256("".join(sums).encode()).hexdigest()
         self._large = large.Large(self._encoder, self._decoder)
         self._steady = steady.Steady(self._encoder, self._decoder)
-        # Of one picture, the network knows a faster way.
-        self._one, self._several = self._compile(1), self._compile(None)
 
     def _compile(self, count):
         """Returns the functions that encode, and that paint, so many pictures."""

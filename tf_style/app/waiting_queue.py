@@ -1,46 +1,46 @@
-"""A line of tasks that have their turn one after the other."""
+"""A queue of tasks that run one after the other."""
 
 import contextlib
 import threading
 
 
-class Line:
+class WaitingQueue:
     """First come, first served.
 
     Args:
-        most_waiting: tasks that may stand behind the one whose turn it is.
+        max_waiting: tasks that may wait behind the one that is running.
     """
 
-    def __init__(self, most_waiting):
-        self._most_waiting = most_waiting
+    def __init__(self, max_waiting):
+        self._max_waiting = max_waiting
         self._tasks = []
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def place(self, task):
-        """Gives a function that returns how many tasks are still before this one.
+    def enter(self, task):
+        """Queues a task; gives a function that returns how many are ahead of it.
 
         Raises:
             ValueError: too many are waiting.
         """
         with self._lock:
-            self._forget_abandoned()
-            if len(self._tasks) > self._most_waiting:
+            self._drop_abandoned()
+            if len(self._tasks) > self._max_waiting:
                 raise ValueError(
-                    f"{self._most_waiting} pictures are waiting already, and no more "
+                    f"{self._max_waiting} pictures are waiting already, and no more "
                     "may; try again in a minute"
                 )
             self._tasks.append(task)
         try:
-            yield lambda: self._before(task)
+            yield lambda: self._count_ahead(task)
         finally:
             with self._lock, contextlib.suppress(ValueError):
                 self._tasks.remove(task)
 
-    def _before(self, task):
+    def _count_ahead(self, task):
         with self._lock:
-            self._forget_abandoned()
+            self._drop_abandoned()
             return self._tasks.index(task) if task in self._tasks else 0
 
-    def _forget_abandoned(self):
+    def _drop_abandoned(self):
         self._tasks = [task for task in self._tasks if not task.abandoned]

@@ -1,4 +1,4 @@
-"""Keeps the page to itself: nothing of elsewhere in it, nobody of elsewhere at it."""
+"""Keeps other sites and other programs out of the page."""
 
 import hashlib
 import hmac
@@ -7,14 +7,14 @@ import re
 import secrets
 from urllib.parse import parse_qs, urlencode
 
-# What the browser may load: only what this server gives. Gradio's page has scripts in
-# it, and compiles some.
+# The browser may load from this server only. Gradio's page has inline scripts, and
+# compiles some.
 POLICY = (
     "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; "
     "frame-ancestors 'none'; form-action 'self'"
 )
-# All that Gradio's page asks for, by kind; Gradio knows more, some of which fetches
-# from elsewhere. "open" holds nothing of anybody's.
+# All that Gradio's page needs, by kind. Gradio has more routes, some of which fetch
+# other addresses. "open" ones serve nothing private.
 ROUTES = (
     ("home", ("GET", "HEAD"), r"/"),
     ("open", ("GET", "HEAD"), r"/(assets|static)(/[\w@+-][\w.@+-]*)+"),
@@ -27,40 +27,41 @@ ROUTES = (
     ("upload", ("POST",), r"/gradio_api/upload"),
     ("progress", ("GET",), r"/gradio_api/upload_progress"),
 )
-# What an event may say; Gradio knows more.
-EVENT = ("data", "fn_index", "event_id", "event_data", "trigger_id")
-# How Gradio's page calls itself.
+# The fields of an event that are passed on; Gradio knows more.
+EVENT_FIELDS = ("data", "fn_index", "event_id", "event_data", "trigger_id")
+# A page's name, as Gradio's script makes it up.
 HASH = r"[a-z0-9]{1,40}"
-# In bytes: of an event, and of what Gradio answers to an upload.
-MOST_TEXT = 1 << 20
-# By which a request claims to be one to another address.
+# In bytes: of an event, and of Gradio's response to an upload.
+MAX_BODY = 1 << 20
+# Headers by which a request claims to be for another address.
 FORWARDING = re.compile(rb"forwarded|x-forwarded\b.*|x-original\b.*|x-rewrite-url")
 
+# Has the browser ask again, now as a request of the page's own.
+RELOAD = (
+    b'<!doctype html><title>tf_style</title><meta http-equiv="refresh" content="0">'
+)
 
-# Asks once more, now from here.
-AGAIN = b'<!doctype html><title>tf_style</title><meta http-equiv="refresh" content="0">'
 
-
-class Guard:
+class Middleware:
     """ASGI application around Gradio's.
 
-    Lets through what the page itself asks for: under this machine's name, from this
-    origin, on the routes that it needs, and with a cookie that it got here. The names
-    of pages become "OWNER.HASH" on the way, where OWNER is a browser and HASH what
-    Gradio's page calls itself: who learns another browser's HASH gets nothing for it.
+    Lets through what the page itself requests: to this machine's name, from this
+    origin, on the routes that it needs, and with a cookie of this server. On the way,
+    the names of pages become "OWNER.HASH", where OWNER is the browser and HASH the name
+    that Gradio's page made up: another browser's HASH is of no use to anybody.
 
     Args:
         app: Gradio's ASGI application.
-        port: that it is served at.
+        port: where it is served.
         sessions: a `sessions.Sessions`.
-        most_bytes: of an upload.
+        max_upload: bytes of an upload.
     """
 
-    def __init__(self, app, port, sessions, most_bytes):
+    def __init__(self, app, port, sessions, max_upload):
         self._app = app
         self._port = port
         self._sessions = sessions
-        self._most_bytes = most_bytes
+        self._max_upload = max_upload
         self._secret = secrets.token_bytes(32)
 
     async def __call__(self, scope, receive, send):
@@ -69,27 +70,27 @@ class Guard:
         elif scope["type"] == "websocket":  # the page needs none
             await send({"type": "websocket.close"})
         else:
-            answer = _Answer(send)
+            response = _Response(send)
             try:
-                await self._pass_on(scope, receive, answer)
+                await self._forward(scope, receive, response)
             except _Refused as refused:
-                await answer.say(refused.status, b"refused")
-            except Exception:  # of Gradio's; the server would print a traceback
-                await answer.say(500, b"failed")
+                await response.send_text(refused.status, b"refused")
+            except Exception:  # in Gradio; the server would print a traceback
+                await response.send_text(500, b"failed")
 
-    async def _pass_on(self, scope, receive, answer):
+    async def _forward(self, scope, receive, response):
         kind, part = route(scope["method"], scope["path"])
-        if not kind or not is_welcome(scope, self._port):
+        if not kind or not is_allowed(scope, self._port):
             raise _Refused(403)
         owner = self._owner(scope)
         if kind == "home" and not owner:
             if {b"cross-site", b"same-site"} & {*_values(scope, b"sec-fetch-site")}:
-                # After a link of elsewhere the browser keeps a cookie back that it has.
-                return await answer.say(200, AGAIN, b"text/html")
-            answer.headers.append((b"set-cookie", self._new_cookie()))
+                # Following a link from another site, the browser withholds its cookie.
+                return await response.send_text(200, RELOAD, b"text/html")
+            response.headers.append((b"set-cookie", self._new_cookie()))
         elif not owner and kind != "open":
             raise _Refused(403)
-        # Gradio would read more files for some that the page does not ask.
+        # For some queries, which the page never sends, Gradio would read more files.
         query, scope = scope["query_string"], {**scope, "query_string": b""}
         if kind == "file" and not self._sessions.may_read(owner, part):
             raise _Refused(403)
@@ -98,36 +99,36 @@ class Guard:
         elif kind == "messages":
             scope["query_string"] = _query(query, "session_hash", HASH, f"{owner}.")
         elif kind == "event":
-            event = _event(await _read(receive, MOST_TEXT), owner)
-            # Gradio reads what was read here, and as it was.
-            kind_of_text = (b"content-type", b"application/json")
+            event = _event(await _read_body(receive, MAX_BODY), owner)
+            # Gradio is given what was parsed here, as the type that it was parsed as.
+            content_type = (b"content-type", b"application/json")
             others = _without(scope, b"content-length", b"content-type")
-            scope["headers"] = [*others, kind_of_text]
-            receive = _again(event, receive)
+            scope["headers"] = [*others, content_type]
+            receive = _replay(event, receive)
         elif kind == "upload":
-            receive = _bounded(scope, receive, answer, self._most_bytes)
-            answer.watch(lambda body: self._note_uploads(owner, body))
-            # Else the answer would be packed.
+            receive = _bounded(scope, receive, response, self._max_upload)
+            response.on_success(lambda body: self._record_uploads(owner, body))
+            # Else the response would be compressed.
             scope["headers"] = _without(scope, b"accept-encoding")
         if kind != "heartbeat":
-            return await self._app(scope, receive, answer)
+            return await self._app(scope, receive, response)
         name = f"{owner}.{part}"
         path = scope["path"].removesuffix(part) + name
         self._sessions.connect(name)
         try:
             scope = {**scope, "path": path, "raw_path": path.encode()}
-            await self._app(scope, receive, answer)
+            await self._app(scope, receive, response)
         finally:
             self._sessions.disconnect(name)
 
-    def _note_uploads(self, owner, body):
+    def _record_uploads(self, owner, body):
         for path in json.loads(body):
-            self._sessions.note_upload(owner, path)
+            self._sessions.record_upload(owner, path)
 
     def _owner(self, scope):
-        """Returns which browser asks; None if it has no cookie of this server."""
+        """Returns which browser sent a request; None if it has no cookie of ours."""
         cookies = b";".join(_values(scope, b"cookie")).decode("latin-1")
-        # Other servers of this machine can set more of this name.
+        # Other servers on this machine can set further cookies of this name.
         form = (
             rf"(?:^|;) *tf_style_{self._port}=([0-9a-f]{{32}})\.([0-9a-f]{{64}})(?=;|$)"
         )
@@ -146,9 +147,9 @@ class Guard:
 
 
 def route(method, path):
-    """Returns the kind of a route, and the part of its path that matters.
+    """Returns the kind of a route, and its path parameter if it has one.
 
-    Both are None where the page asks for no such thing.
+    Both are None for a route that the page does not need.
     """
     for kind, methods, form in ROUTES:
         found = re.fullmatch(form, path)
@@ -157,13 +158,13 @@ def route(method, path):
     return None, None
 
 
-def is_welcome(scope, port):
+def is_allowed(scope, port):
     """Tells whether a request comes from the page itself, or opens it."""
     hosts, origins, sites, modes = (
         _values(scope, name)
         for name in (b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode")
     )
-    # Browsers leave out the port that HTTP has by itself.
+    # Browsers leave out HTTP's default port.
     form = rf"(127\.0\.0\.1|localhost){'(:80)?' if port == 80 else f':{port}'}"
     if len(hosts) != 1 or not re.fullmatch(form.encode(), hosts[0]):
         return False
@@ -181,41 +182,41 @@ class _Refused(Exception):
         self.status = status
 
 
-class _Answer:
-    """What is sent, with more headers."""
+class _Response:
+    """An ASGI `send` that adds headers, and may watch the body or cut it off."""
 
     def __init__(self, send):
         self.headers = [(b"content-security-policy", POLICY.encode())]
         self.refused = None
         self._send = send
         self._started = False
-        self._watch = None
+        self._on_success = None
         self._body = b""
 
     async def __call__(self, message):
-        if self.refused:  # nobody shall hear what Gradio makes of it
+        if self.refused:  # Gradio's response to what was cut off is not sent
             return
         if message["type"] == "http.response.start":
             self._started = True
             if message["status"] != 200:
-                self._watch = None
+                self._on_success = None
             message = {**message, "headers": [*message["headers"], *self.headers]}
-        elif self._watch and len(self._body) <= MOST_TEXT:
+        elif self._on_success and len(self._body) <= MAX_BODY:
             self._body += message.get("body", b"")
             if not message.get("more_body"):
-                self._watch(self._body)
+                self._on_success(self._body)
         await self._send(message)
 
-    def watch(self, done):
-        """Has a function called with the body of a good answer, just before its end."""
-        self._watch = done
+    def on_success(self, callback):
+        """Has the body of a response of status 200 passed to a function."""
+        self._on_success = callback
 
-    async def say(self, status, body, kind=b"text/plain"):
-        """Answers, if nothing was answered yet."""
+    async def send_text(self, status, body, content_type=b"text/plain"):
+        """Sends a whole response, unless one was begun."""
         if self._started:
             return
         self._started, status = True, self.refused or status
-        headers = [(b"content-type", kind), *self.headers]
+        headers = [(b"content-type", content_type), *self.headers]
         start = {"type": "http.response.start", "status": status, "headers": headers}
         await self._send(start)
         await self._send({"type": "http.response.body", "body": body})
@@ -230,7 +231,7 @@ def _without(scope, *names):
 
 
 def _query(query, name, form, prefix=""):
-    """Returns a query string of one value, if that is as it should be."""
+    """Returns a query string with one parameter, if its value is well formed."""
     values = parse_qs(query.decode("latin-1")).get(name, ())
     if len(values) != 1 or not re.fullmatch(form, values[0]):
         raise _Refused(400)
@@ -238,21 +239,21 @@ def _query(query, name, form, prefix=""):
 
 
 def _event(data, owner):
-    """Returns an event as JSON for Gradio, with the owner in the page's name."""
+    """Rebuilds an event as JSON for Gradio, with the owner in the page's name."""
     try:
-        said = json.loads(data)
-        name = said["session_hash"]
+        sent = json.loads(data)
+        name = sent["session_hash"]
         if not re.fullmatch(HASH, name):
             raise _Refused(400)
-        event = {key: said[key] for key in EVENT if key in said}
-        # NaN and infinity are no JSON, but Python reads them.
+        event = {key: sent[key] for key in EVENT_FIELDS if key in sent}
+        # Python reads NaN and infinity, which are not JSON.
         event = json.dumps(event | {"session_hash": f"{owner}.{name}"}, allow_nan=False)
         return event.encode()
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _Refused(400) from error
 
 
-async def _read(receive, most):
+async def _read_body(receive, max_bytes):
     data, more = b"", True
     while more:
         message = await receive()
@@ -260,13 +261,13 @@ async def _read(receive, most):
             raise _Refused(400)
         data += message.get("body", b"")
         more = message.get("more_body", False)
-        if len(data) > most:
+        if len(data) > max_bytes:
             raise _Refused(413)
     return data
 
 
-def _again(body, receive):
-    """Returns a function that gives a body, and then whatever else comes."""
+def _replay(body, receive):
+    """Returns a `receive` that gives a body first, then whatever else comes."""
     messages = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def give():
@@ -275,19 +276,19 @@ def _again(body, receive):
     return give
 
 
-def _bounded(scope, receive, answer, most):
-    """Returns a function that receives no more than so many bytes."""
+def _bounded(scope, receive, response, max_bytes):
+    """Returns a `receive` that refuses a body of more bytes."""
     lengths = _values(scope, b"content-length")
-    if any(not length.isdigit() or int(length) > most for length in lengths):
+    if any(not length.isdigit() or int(length) > max_bytes for length in lengths):
         raise _Refused(413)
-    left = most
+    left = max_bytes
 
     async def give():
         nonlocal left
         message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            answer.refused = 413
+            response.refused = 413
             raise _Refused(413)
         return message
 

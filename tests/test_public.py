@@ -1,0 +1,85 @@
+"""The package as its users see it: `import tf_style as ts`."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tf_style as ts
+
+
+def test_all_public_names_are_there():
+    assert sorted(ts.__all__) == ts.__all__
+    assert all(hasattr(ts, name) for name in ts.__all__)
+    assert {*ts.__all__} <= {*dir(ts)}
+    with pytest.raises(AttributeError, match="has no attribute 'stylise'"):
+        ts.stylise
+
+
+def test_stylize_is_the_method_with_settings_by_keyword(content, style):
+    settings = {"model": "builtin", "strength": 0.5}
+    expected = ts.hub.stylize(content, style, ts.HubConfig(**settings))
+    painted = ts.stylize(content, style, **settings)
+    np.testing.assert_array_equal(painted, expected)
+    painted = ts.stylize(content, style, config=ts.HubConfig(**settings))
+    np.testing.assert_array_equal(painted, expected)
+
+
+def test_stylize_of_the_slow_method_takes_masks_and_a_first_picture(
+    content, style, shallow
+):
+    mask = np.zeros(content.shape[1:3], np.float32)
+    mask[:20] = 1
+    start = np.full_like(content, 0.5)
+    config = ts.GatysConfig(steps=2, **shallow)
+    expected = ts.gatys.stylize(content, style, config, masks=mask, init=start)
+    painted = ts.stylize(
+        content, style, "gatys", masks=mask, init=start, steps=2, **shallow
+    )
+    np.testing.assert_array_equal(painted, expected)
+    assert (painted[:, 20:] == content[:, 20:]).all()
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"method": "Gatys"}, "method is 'Gatys'; it must be hub or gatys; did you"),
+        ({"method": 3}, "method is 3; it must be hub or gatys"),
+        ({"strenght": 1}, "no setting 'strenght'; did you mean 'strength'?"),
+        ({"steps": 9}, "method hub has no setting 'steps'; method gatys has"),
+        ({"xyz": 9}, "no setting 'xyz'; it has color_strength, model, "),
+        ({"strength": 9}, "strength is 9; it must be from 0 to 1"),
+        ({"config": ts.HubConfig(), "strength": 1}, "strength are both given"),
+        ({"config": {"strength": 1}}, "config is a dict; give its items by keyword"),
+        ({"config": ts.GatysConfig()}, "config is a GatysConfig; it must be a HubC"),
+    ],
+)
+def test_stylize_says_what_is_wrong_in_one_line(content, style, arguments, words):
+    with pytest.raises(ts.Error) as raised:
+        ts.stylize(content, style, **arguments)
+    assert words in str(raised.value)
+    assert isinstance(raised.value, ValueError)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("method", ["hub", "gatys"])
+def test_paths_in_place_of_pictures_are_told_of_load_image(content, method):
+    for pair in (("photo.jpg", content), (content, ["painting.jpg"])):
+        with pytest.raises(ts.Error, match=r".jpg'; .*load_image"):
+            ts.stylize(*pair, method)
+
+
+def test_home_folder_is_known_in_all_paths(tmp_path, monkeypatch, content):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    ts.save_image("~/out.png", Image.new("RGB", (3, 2)))
+    assert ts.load_image("~/out.png").shape == (1, 2, 3, 3)
+    code = ts.hub.encode(content, ts.HubConfig(model="builtin"))
+    ts.hub.save_code("~/code.npz", code)
+    assert ts.hub.load_code("~/code.npz").model == code.model
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["code.npz", "out.png"]
+    for wrong in (
+        {"method": "hub", "model": "~/none"},
+        {"method": "gatys", "backbone": "~/none.h5"},
+    ):
+        with pytest.raises(FileNotFoundError, match="~/none"):
+            ts.stylize(content, content, **wrong)

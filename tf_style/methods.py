@@ -1,0 +1,104 @@
+"""All methods of painting one photo, behind one function: `stylize`."""
+
+import difflib
+import importlib
+import os
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from tf_style.config import GatysConfig, HubConfig, StyleConfig, checked
+from tf_style.system.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Where each method is, and its settings. A method is a module with a function
+# `stylize(content, style, config, *, masks)`.
+METHODS: dict[str, tuple[str, type[StyleConfig]]] = {
+    "hub": ("tf_style.fast.hub", HubConfig),
+    "gatys": ("tf_style.optimization.gatys", GatysConfig),
+}
+
+
+def stylize(
+    content: Any,
+    style: Any,
+    method: str = "hub",
+    config: StyleConfig | None = None,
+    *,
+    masks: Any = None,
+    **settings: Any,
+) -> "np.ndarray":
+    """Repaints a photo in the style of a painting.
+
+        import tf_style as ts
+
+        photo, painting = ts.load_image("photo.jpg"), ts.load_image("painting.jpg")
+        ts.save_image("out.png", ts.stylize(photo, painting))
+        slow = ts.stylize(photo, painting, method="gatys", steps=200)
+
+    Args:
+        content: photo, [1, H, W, 3] or [H, W, 3], of floats in [0, 1] or uint8: an
+            array, a tensor or a PIL image.
+        style: painting, likewise, of any size; or a list of paintings to blend; or what
+            `encode` of the method's module made of them, for many photos.
+        method: "hub", one pass of a network, which takes a fraction of a second; or
+            "gatys", pixels optimised step by step, which takes minutes.
+        config: settings of the method, a `HubConfig` or `GatysConfig`; None: the
+            defaults.
+        masks: where to paint, everywhere if None: one mask, or a list of one for each
+            style; [H, W] of the content's proportions, from 0, the photo, to 1.
+        **settings: fields of the config, in place of one: `strength=0.5`. The `init` of
+            gatys may be a picture as well.
+
+    Returns:
+        float32 [1, H, W, 3] in [0, 1], exactly of the photo's height and width.
+
+    Raises:
+        Error: an argument is not what it should be, which is a ValueError too; or a
+            model cannot be had, which is an OSError.
+    """
+    if method not in METHODS:
+        raise InvalidInput(
+            f"method is {method!r}; it must be {' or '.join(METHODS)}"
+            + _did_you_mean(method, METHODS)
+        )
+    place, kind = METHODS[method]
+    arguments = {}
+    if isinstance(config, dict):
+        raise InvalidInput("config is a dict; give its items by keyword, as **config")
+    if settings:
+        if config is not None:
+            raise InvalidInput(
+                f"config and the setting {next(iter(settings))} are both given; put "
+                "it into the config, or give all settings by keyword"
+            )
+        _check_names(settings, method)
+        if not isinstance(settings.get("init", ""), (str, os.PathLike)):
+            arguments["init"] = settings.pop("init")
+        config = kind(**settings)
+    config = checked(config, kind)
+    module = importlib.import_module(place)
+    return module.stylize(content, style, config, masks=masks, **arguments)
+
+
+def _check_names(settings, method):
+    """Raises InvalidInput for the first setting that the method does not have."""
+    names = {
+        name: [f.name for f in fields(kind)] for name, (_, kind) in METHODS.items()
+    }
+    for setting in settings:
+        if setting in names[method]:
+            continue
+        hint = _did_you_mean(setting, names[method])
+        if owners := [name for name in names if setting in names[name]]:
+            hint = f"; method {' or '.join(owners)} has"
+        raise InvalidInput(
+            f"method {method} has no setting {setting!r}"
+            + (hint or f"; it has {', '.join(sorted(names[method]))}")
+        )
+
+
+def _did_you_mean(name, names):
+    close = difflib.get_close_matches(str(name).lower(), names, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
