@@ -24,8 +24,8 @@ from folder import EXAMPLES, call
 
 from tf_style import images
 from tf_style.config import GatysConfig, HubConfig, Job
-from tf_style.jobs import run, video_writer
-from tf_style.video import reader
+from tf_style.jobs import run
+from tf_style.video import reader, writer
 
 RATE = Fraction(25)
 NOISE = 2  # levels
@@ -184,7 +184,7 @@ def _compare_flicker(options, source, folder, frames):
 
 
 def _write(path, pictures):
-    mp4 = video_writer.Mp4(path, RATE, video_writer.FROM_THE_START)
+    mp4 = writer.Mp4(path, RATE, writer.FROM_THE_START)
     for index, picture in enumerate(pictures):
         mp4.add(picture, index / RATE, 1 / RATE)
     mp4.close()

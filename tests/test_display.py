@@ -189,7 +189,7 @@ def test_a_run_with_a_time_budget_counts_steps_without_end(clock, capsys):
 
 def test_a_picture_that_was_there_is_told_and_not_counted(capsys):
     shown = display.Display(quiet=False)
-    shown.show(run.Kept(Path("a.png")))
+    shown.show(run.Skipped(Path("a.png")))
     assert capsys.readouterr().out == "kept a.png\n"
     assert (shown.written, shown.failed) == (0, 0)
 

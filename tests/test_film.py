@@ -1,459 +1,780 @@
-"""Films read: every frame upright, in its time and colours, whatever the file is."""
+"""Films painted from file to file: frame for frame, in time, without flicker."""
 
-import importlib.util
-import struct
+import contextlib
+import dataclasses
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
 from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
 
 import films
 import numpy as np
 import pytest
-from PIL import Image
 
 from tf_style import images
-from tf_style.images import decode
-from tf_style.system import files
-from tf_style.video import reader
+from tf_style.cli import display
+from tf_style.config import GatysConfig, HubConfig, Job
+from tf_style.fast import hub
+from tf_style.jobs import forecast, manifest, run, video_writer
+from tf_style.optimization import gatys
+from tf_style.system.stop import StopToken
+from tf_style.video import flow, stylize, writer
 
-H264 = {"codec": "libx264", "pix_fmt": "yuv420p"}
-UNEVEN = [Fraction(n, 1000) for n in (0, 40, 80, 250, 290, 1000)]
+pytest.importorskip("av")
+cv2 = pytest.importorskip("cv2")
+
+SIZE = 48, 64
+# What the light scene becomes at night, which is a cut to any viewer.
+NIGHT = np.array([0.2, 0.25, 0.4])
+
+
+def two_scenes(first, second):
+    """Frames of a scene by day, and then of another by night."""
+    night = films.pan(second, *SIZE, seed=1)
+    return films.pan(first, *SIZE) + [(f * NIGHT).astype(np.uint8) for f in night]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A film of two scenes of 3 and 2 frames, unevenly timed, with sound."""
+    path = tmp_path_factory.mktemp("film") / "walk.mkv"
+    films.write(path, two_scenes(3, 2), TIMES, sound=("aac", 48000, 1.0))
+    return path
+
+
+TIMES = [Fraction(n, 100) for n in (0, 4, 8, 20, 36)]
+
+
+@pytest.fixture(scope="module")
+def style_path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("style") / "blots.png"
+    images.save_image(path, films.scene(72, 64, seed=2, contrast=90)[None] / 255)
+    return path
+
+
+SLOW = GatysConfig(
+    backbone="builtin",
+    content_layers=("block1_conv2",),
+    style_layers=("block1_conv1", "block2_conv1"),
+    style_weight=0.01,
+    scales=1,
+    steps=10,
+)
+
+
+def job_of(source, style_path, output, **settings):
+    """Returns the job of a film, by custom on the fast path."""
+    job = Job(
+        contents=(str(source),),
+        styles=(str(style_path),),
+        output=str(output),
+        hub=HubConfig(model="builtin", style_size=64),
+        gatys=SLOW,
+    )
+    return dataclasses.replace(job, **settings)
 
 
 @pytest.fixture
-def av():
-    return pytest.importorskip("av")
+def make_job(style_path, tmp_path):
+    def make(source, **settings):
+        output = settings.pop("output", tmp_path / "out.mp4")
+        return job_of(source, style_path, output, **settings)
+
+    return make
 
 
-def read(path, max_side=0):
-    """Returns the `reader.Film` of a path, and all of its frames."""
-    with reader.opened(path, max_side) as found:
-        return found, list(found.frames)
+@contextlib.contextmanager
+def taking():
+    """Gives the frames that are written, as they are before they are encoded."""
+    frames, add = [], video_writer.VideoWriter.add
+
+    def keep(self, index, image, time, duration):
+        add(self, index, image, time, duration)
+        frames.append(image)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(video_writer.VideoWriter, "add", keep)
+        yield frames
 
 
-def one_line(error):
-    text = str(error.value)
-    assert "\n" not in text
-    return text
+@pytest.fixture
+def taken():
+    with taking() as frames:
+        yield frames
 
 
-@pytest.mark.parametrize(
-    "name, options",
-    [
-        ("a.mkv", {}),
-        ("a.MKV", {}),
-        ("a.avi", {"codec": "ffv1", "times": None}),
-        ("a.mp4", H264),
-        ("a.m4v", H264),
-        ("a.mov", {"codec": "prores_ks", "pix_fmt": "yuv422p10le"}),
-        ("a.webm", {"codec": "libvpx-vp9", "pix_fmt": "yuv420p"}),
-    ],
-)
-def test_every_kind_of_film_is_read_frame_by_frame(av, tmp_path, name, options):
-    frames = films.pan(5, 48, 64)
-    path = tmp_path / name
-    # AVI has no times of its own.
-    times = films.even_times(5) if name != "a.avi" else None
-    films.write(path, frames, **{"times": times} | options)
-    assert reader.is_film(path)
-    _, found = read(path)
-    assert len(found) == 5
-    for index, (image, time, _) in enumerate(found):
-        assert (image.shape, image.dtype) == ((48, 64, 3), np.uint8)
-        off = [np.abs(image.astype(float) - frame).mean() for frame in frames]
-        assert np.argmin(off) == index and off[index] < 8
-        assert float(time) == pytest.approx(index / 25, abs=1e-3)
+class Done(NamedTuple):
+    """A film that was painted: its job, what happened, and its frames."""
+
+    job: Job
+    events: list
+    frames: list
 
 
-def test_frames_without_loss_are_read_without_loss(av, tmp_path):
-    frames = films.pan(6, 37, 51)
-    films.write(tmp_path / "a.mkv", frames, UNEVEN)
-    found, read_frames = read(tmp_path / "a.mkv")
-    np.testing.assert_array_equal([frame.image for frame in read_frames], frames)
-    assert [frame.time for frame in read_frames] == UNEVEN
-    assert all(frame.duration > 0 for frame in read_frames)
+@pytest.fixture(scope="module", params=["hub", "gatys"])
+def painted(request, source, style_path, tmp_path_factory):
+    """The film of the source, on either path."""
+    output = tmp_path_factory.mktemp(request.param) / "out.mp4"
+    job = job_of(source, style_path, output, mode=request.param)
+    with taking() as frames:
+        return Done(job, done(job), frames)
 
 
-def test_time_begins_with_the_first_frame(av, tmp_path):
-    late = [time + 2 for time in UNEVEN]
-    films.write(tmp_path / "a.mkv", films.pan(6, 48, 64), late)
-    _, found = read(tmp_path / "a.mkv")
-    assert [frame.time for frame in found] == UNEVEN
+def of_kind(events, kind):
+    return [event for event in events if isinstance(event, kind)]
 
 
-def test_a_film_tells_its_rate_and_how_many_frames_it_has(av, tmp_path):
-    times = films.even_times(12, 10)
-    films.write(tmp_path / "a.mp4", films.pan(12, 48, 64), times, **H264)
-    found, _ = read(tmp_path / "a.mp4")
-    assert found.count == 12
-    assert float(found.rate) == pytest.approx(10, rel=0.1)
-    films.write(tmp_path / "a.mkv", films.pan(3, 48, 64))
-    found, _ = read(tmp_path / "a.mkv")
-    assert (found.rate, found.count) == (25, 0)  # Matroska does not say.
+def done(job):
+    """Does a job, in which nothing may fail, and returns its events."""
+    events = list(run.run(job))
+    assert not of_kind(events, run.Failed)
+    return events
 
 
-@pytest.mark.parametrize(
-    "size, max_side, expected",
-    [
-        ((48, 64), 0, (48, 64)),
-        ((48, 64), 64, (48, 64)),
-        ((48, 64), 100, (48, 64)),
-        ((48, 64), 32, (24, 32)),
-        ((64, 48), 32, (32, 24)),
-        ((37, 51), 20, (15, 20)),
-    ],
-)
-@pytest.mark.parametrize("name", ["a.mkv", "a.gif"])
-def test_max_side_shrinks_in_proportion_and_never_enlarges(
-    av, tmp_path, name, size, max_side, expected
+GOES_ON = "the same command goes on from there"
+
+
+def account_of(job):
+    return json.loads(manifest.path_of(job.output).read_text())
+
+
+def test_a_film_has_the_frames_times_and_sound_of_its_source(painted, source):
+    job, events, _ = painted
+    output = Path(job.output)
+    started = run.Started(0, 1, "out.mp4", None, film=True)
+    assert of_kind(events, run.Started) == [started]
+    assert len(of_kind(events, run.Framed)) == 5
+    [written] = of_kind(events, run.Written)
+    assert written.path == output and written.seconds > 0
+    assert events[-1] == written
+    found, times = films.read(output)
+    assert {image.shape for image in found} == {(*SIZE, 3)}
+    assert times == TIMES
+    sound, when = films.packets_of(output)
+    wanted, _ = films.packets_of(source)
+    # The tone goes on longer than the picture.
+    first = wanted.index(sound[0])
+    assert first < 2 and sound == wanted[first : first + len(sound)]
+    assert 0.3 < when[-1] < 0.4
+    assert {path.name for path in output.parent.iterdir()} == {
+        "out.mp4",
+        "out.mp4.json",
+    }
+
+
+def test_what_is_written_is_what_was_painted(painted):
+    found, _ = films.read(painted.job.output)
+    assert np.abs(np.float32(found) - np.float32(painted.frames)).mean() < 12
+    away = np.float32(painted.frames) - two_scenes(3, 2)
+    assert np.abs(away).mean() > 5
+
+
+def test_the_manifest_tells_of_the_film_and_keeps_it(make_job, source, tmp_path):
+    job = make_job(source, flow=False)
+    done(job)
+    account = account_of(job)
+    assert account["frames"] == 5 and account["size"] == [64, 48]
+    assert account["settings"]["flow"] is False
+    assert account["interrupted"] is False
+    before = (tmp_path / "out.mp4").read_bytes()
+    assert list(run.run(job))[-1:] == [run.Skipped(tmp_path / "out.mp4")]
+    # Whether strokes are carried along is a setting as others are.
+    again = done(dataclasses.replace(job, flow=True))
+    assert len(of_kind(again, run.Framed)) == 5
+    assert (tmp_path / "out.mp4").read_bytes() != before
+    assert account_of(job)["settings"]["flow"] is True
+
+
+@pytest.mark.parametrize("with_flow", [True, False])
+def test_a_manifest_paints_the_same_film_again(
+    make_job, source, taken, with_flow, tmp_path
 ):
-    frames = films.pan(2, *size)
-    if name == "a.gif":
-        write_gif(tmp_path / name, frames)
-    else:
-        films.write(tmp_path / name, frames)
-    _, found = read(tmp_path / name, max_side)
-    assert {frame.image.shape for frame in found} == {(*expected, 3)}
-    # As a picture would be shrunk.
-    images.save_image(tmp_path / "a.png", frames[0][None] / 255)
-    still = 255 * images.load_image(tmp_path / "a.png", max_side)[0]
-    assert np.abs(found[0].image - still).mean() < (12 if name == "a.gif" else 2)
+    done(make_job(source, flow=with_flow))
+    first = list(taken)
+    taken.clear()
+    again = manifest.read(tmp_path / "out.mp4.json", str(tmp_path / "again.mp4"))
+    assert again.flow is with_flow
+    done(again)
+    np.testing.assert_array_equal(taken, first)
 
 
-COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (13, 13, 13), (200, 100, 40)]
+def test_a_scene_after_a_cut_is_painted_as_if_it_were_alone(painted, taken, tmp_path):
+    films.write(tmp_path / "night.mkv", two_scenes(3, 2)[3:])
+    job = painted.job
+    contents, output = (str(tmp_path / "night.mkv"),), str(tmp_path / "night.mp4")
+    done(dataclasses.replace(job, contents=contents, output=output))
+    np.testing.assert_array_equal(taken, painted.frames[3:])
 
 
-def planes(colours, height, width, matrix, full=False):
-    """Returns a yuv444p frame of stripes of colours, by the numbers of a standard."""
-    red, blue = {"601": (0.299, 0.114), "709": (0.2126, 0.0722)}[matrix]
-    rgb = np.repeat(np.array(colours) / 255, width // len(colours), 0)
-    light = rgb @ [red, 1 - red - blue, blue]
-    cb, cr = ((rgb[:, c] - light) / (2 - 2 * w) for c, w in ((2, blue), (0, red)))
-    if full:
-        rows = [255 * light, 255 * cb + 128, 255 * cr + 128]
-    else:
-        rows = [219 * light + 16, 224 * cb + 128, 224 * cr + 128]
-    planes = np.round(np.stack(rows))[:, None].repeat(height, 1)
-    return np.clip(planes, 0, 255).astype(np.uint8)
-
-
-@pytest.mark.parametrize(
-    "height, matrix, tags",
-    [
-        (48, "601", {}),  # Who does not tell means this one in small films,
-        (720, "709", {}),  # and that one in large ones.
-        (48, "709", {"colorspace": "bt709"}),
-        (48, "601", {"colorspace": "smpte170m"}),
-        (48, "601", {"colorspace": "bt470bg"}),
-        (720, "601", {"colorspace": "smpte170m"}),
-        (720, "709", {"colorspace": "bt709"}),
-        (48, "709", {"colorspace": "bt709", "color_range": "pc"}),
-        (48, "601", {"color_range": "pc"}),
-    ],
-)
-@pytest.mark.parametrize("shrunk", [False, True])
-def test_colours_come_back_as_the_file_means_them(
-    av, tmp_path, height, matrix, tags, shrunk
-):
-    width = 80 if height < 100 else 400
-    pixels = planes(COLOURS, height, width, matrix, tags.get("color_range") == "pc")
-    with av.open(str(tmp_path / "a.mp4"), "w") as container:
-        stream = container.add_stream("libx264", 25, {"crf": "4", **tags})
-        stream.height, stream.width, stream.pix_fmt = height, width, "yuv444p"
-        frame = av.VideoFrame.from_ndarray(pixels, "yuv444p")
-        # What the frame says would be believed instead.
-        for name, value in FRAME_TAGS.items():
-            if tags.get(name) in value:
-                setattr(frame, name, value[tags[name]])
-        container.mux([*stream.encode(frame), *stream.encode()])
-    _, (found,) = read(tmp_path / "a.mp4", max(height, width) // 2 if shrunk else 0)
-    width = found.image.shape[1]
-    middles = found.image[found.image.shape[0] // 2, width // 10 :: width // 5]
-    np.testing.assert_allclose(middles.astype(float), COLOURS, atol=4)
-
-
-FRAME_TAGS = {
-    "colorspace": {"bt709": 1, "bt470bg": 5, "smpte170m": 6},
-    "color_range": {"pc": 2},
-}
-
-
-@pytest.mark.parametrize(
-    "turn, matrix",
-    [
-        (0, (1, 0, 0, 1)),
-        (1, (0, -1, 1, 0)),
-        (2, (-1, 0, 0, -1)),
-        (3, (0, 1, -1, 0)),
-    ],
-)
-@pytest.mark.parametrize("max_side", [0, 32])
-def test_a_film_held_upright_is_shown_upright(av, tmp_path, turn, matrix, max_side):
-    """As telephones write it: the matrix of the track says how it was held."""
-    (frame,) = films.pan(1, 48, 64)
-    path = tmp_path / "a.mp4"
-    films.write(path, [frame] * 2, **H264)
-    turn_track(path, matrix)
-    _, found = read(path, max_side)
-    shown = np.rot90(frame, turn)
-    if max_side:
-        shown = 255 * images.resize(
-            shown[None] / np.float32(255), *np.array(shown.shape[:2]) // 2
-        )
-        shown = shown[0]
-    assert found[0].image.shape == shown.shape
-    assert np.abs(found[0].image - shown.astype(float)).mean() < 8
-    # The first one is what the size of the film is taken from.
-    assert reader.load_first(path, max_side).pixels.shape[1:3] == shown.shape[:2]
-
-
-def turn_track(path, matrix):
-    """Overwrites the upper left of the matrix in the header of a film's track.
-
-    ISO/IEC 14496-12, 8.3.2: 40 bytes after the box's name, row by row, 16.16.
-    """
-    data = bytearray(path.read_bytes())
-    at = data.index(b"tkhd") + 4 + 40
-    a, b, c, d = (value * 65536 for value in matrix)
-    assert struct.unpack_from(">9i", data, at)[:5] == (65536, 0, 0, 0, 65536)
-    struct.pack_into(">2i", data, at, a, b)
-    struct.pack_into(">2i", data, at + 12, c, d)
-    path.write_bytes(data)
-
-
-def write_gif(path, frames, durations=100, **options):
-    stills = [Image.fromarray(frame) for frame in frames]
-    stills[0].save(
-        path, save_all=True, append_images=stills[1:], duration=durations, **options
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory):
+    """A film of one scene that moves by whole pixels, and the noise of a sensor."""
+    path = tmp_path_factory.mktemp("noisy") / "noisy.mkv"
+    rng = np.random.default_rng(5)
+    films.write(
+        path,
+        [
+            np.clip(frame + rng.normal(0, 2, frame.shape), 0, 255).astype(np.uint8)
+            for frame in films.pan(8, 72, 128, STEP)
+        ],
     )
+    return path
 
 
-@pytest.mark.parametrize("ending", [".gif", ".GIF"])
-def test_a_gif_has_its_frames_each_for_its_time(tmp_path, ending):
-    frames = films.pan(4, 24, 32)
-    write_gif(tmp_path / f"a{ending}", frames, [50, 80, 200, 1000])
-    found, read_frames = read(tmp_path / f"a{ending}")
-    assert [frame.time for frame in read_frames] == [
-        Fraction(n, 1000) for n in (0, 50, 130, 330)
+STEP = 1, 3
+
+
+def flicker_of(frames):
+    """Returns the mean change of what moves by `STEP` a frame, in levels of 255."""
+    down, across = STEP
+    changes = [
+        np.abs(now[:-down, :-across] - before[down:, across:]).mean()
+        for before, now in zip(frames, frames[1:])
     ]
-    assert [1000 * frame.duration for frame in read_frames] == [50, 80, 200, 1000]
-    assert (found.rate, found.count) == (Fraction(4000, 1330), 4)
-    off = np.abs(np.float32([frame.image for frame in read_frames]) - frames)
-    assert off.mean() < 8
+    return np.mean(changes)
 
 
-@pytest.mark.parametrize("durations", [0, [0, 0, 0]])
-def test_a_gif_without_times_shows_ten_frames_a_second(tmp_path, durations):
-    write_gif(tmp_path / "a.gif", films.pan(3, 24, 32), durations)
-    found, read_frames = read(tmp_path / "a.gif")
-    assert [frame.time for frame in read_frames] == films.even_times(3, 10)
-    assert {frame.duration for frame in read_frames} == {Fraction(1, 10)}
-    assert found.rate == 10
+def sharpness_of(frames):
+    return np.mean([np.abs(cv2.Laplacian(f, cv2.CV_32F)).mean() for f in frames])
 
 
-def test_transparent_parts_of_a_gif_are_white_or_what_was_there(tmp_path):
-    red = Image.new("RGBA", (32, 24), (200, 30, 30, 255))
-    red.paste((0, 0, 0, 0), (0, 0, 8, 24))
-    blue = Image.new("RGBA", (32, 24), (0, 0, 0, 0))
-    blue.paste((30, 30, 200, 255), (20, 0, 32, 24))
-    red.save(
-        tmp_path / "a.gif",
-        save_all=True,
-        append_images=[blue],
-        duration=100,
-        disposal=1,  # what was there stays
+@pytest.mark.parametrize("mode, count", [("hub", 8), ("gatys", 3)])
+def test_a_film_flickers_half_as_much_as_its_frames_and_is_as_sharp(
+    make_job, noisy, taken, style_path, mode, count, tmp_path
+):
+    frames = films.read(noisy)[0][:count]
+    films.write(tmp_path / "part.mkv", frames)
+    job = make_job(tmp_path / "part.mkv", mode=mode)
+    done(job)
+    style, config = images.load_image(style_path), getattr(job, mode)
+    if mode == "gatys":
+        style = gatys.encode(style, config)
+
+    def paint(photo):
+        if mode == "hub":
+            return hub.stylize(photo, style, config)
+        *_, last = gatys.iterate(photo, style, config)
+        return gatys.finish(last, photo, config)
+
+    photos = [frame[None] / np.float32(255) for frame in frames]
+    alone = [paint(photo)[0] * 255 for photo in photos]
+    filmed = np.float32(taken)
+    assert flicker_of(filmed) < 0.5 * flicker_of(alone)
+    assert sharpness_of(filmed) > 0.9 * sharpness_of(alone)
+    # And it still moves.
+    here, there = (np.abs(filmed[-1] - alone[n]).mean() for n in (-1, 0))
+    assert here < 0.7 * there
+
+
+def test_without_flow_a_film_still_flickers_less_than_its_frames(
+    make_job, noisy, taken, style_path
+):
+    job = make_job(noisy, flow=False)
+    done(job)
+    smooth = list(taken)
+    taken.clear()
+    done(dataclasses.replace(job, flow=True))
+    assert np.abs(np.float32(smooth) - np.float32(taken)).mean() > 1
+    assert flicker_of(np.float32(taken)) < 0.7 * flicker_of(np.float32(smooth))
+
+
+@pytest.mark.parametrize("mode", ["hub", "gatys"])
+def test_a_mask_leaves_the_pixels_of_the_film(make_job, taken, mode, tmp_path):
+    frames = films.pan(2, *SIZE)
+    films.write(tmp_path / "walk.mkv", frames)
+    mask = np.zeros((1, *SIZE, 3), np.float32)
+    mask[:, :, :30] = 1
+    images.save_image(tmp_path / "mask.png", mask)
+    masks = (str(tmp_path / "mask.png"),)
+    done(make_job(tmp_path / "walk.mkv", mode=mode, masks=masks))
+    for painted, frame in zip(taken, frames, strict=True):
+        np.testing.assert_array_equal(painted[:, 30:], frame[:, 30:])
+        assert np.abs(painted[:, :30] - frame[:, :30].astype(float)).mean() > 4
+
+
+def test_every_style_gets_a_film_of_its_own(make_job, source, tmp_path):
+    styles = []
+    for seed, name in ((7, "ink"), (8, "oil")):
+        styles.append(str(tmp_path / f"{name}.png"))
+        picture = films.scene(60, 50, seed)[None] / 255
+        images.save_image(styles[-1], picture * (0.3 if name == "ink" else 1))
+    job = make_job(source, styles=tuple(styles), output=str(tmp_path / "out"))
+    events = done(job)
+    paths = [tmp_path / "out" / f"walk_{name}.mp4" for name in ("ink", "oil")]
+    assert [event.path for event in of_kind(events, run.Written)] == paths
+    ink, oil = (np.float32(films.read(path)[0]) for path in paths)
+    assert len(ink) == len(oil) == 5
+    assert ink.mean() < 0.7 * oil.mean()
+
+
+def test_a_longest_side_shrinks_the_film(make_job, source, tmp_path):
+    done(make_job(source, max_side=32))
+    found, times = films.read(tmp_path / "out.mp4")
+    assert {image.shape for image in found} == {(24, 32, 3)} and times == TIMES
+
+
+def test_a_moving_gif_becomes_one(make_job, source, tmp_path):
+    from PIL import Image
+
+    stills = [Image.fromarray(frame) for frame in films.pan(3, *SIZE)]
+    path = tmp_path / "walk.gif"
+    stills[0].save(path, save_all=True, append_images=stills[1:], duration=[50, 80, 70])
+    job = make_job(path, output=str(tmp_path / "out.gif"))
+    done(job)
+    _, times = films.read(tmp_path / "out.gif")
+    assert times == [0, Fraction(5, 100), Fraction(13, 100)]
+    assert account_of(job)["frames"] == 3
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """A film whose frame 3 of 6 is damaged."""
+    path = tmp_path / "broken.mkv"
+    film_of = films.pan(6, *SIZE)
+    films.write(path, film_of, codec="mjpeg", pix_fmt="yuvj420p", damaged=3)
+    return path
+
+
+def test_a_damaged_frame_ends_the_film_before_it_in_one_line(make_job, broken):
+    job, shown = make_job(broken), display.Display(quiet=True)
+    events = list(run.run(job))
+    for event in events:
+        shown.show(event)
+    [failed] = of_kind(events, run.Failed)
+    assert "\n" not in failed.reason
+    assert failed.reason.startswith(f"{broken}: frame 3 cannot be decoded")
+    assert failed.reason.endswith(f"{job.output} ends after 3 frames, and {GOES_ON}")
+    found, times = films.read(job.output)
+    assert len(found) == 3 and times == films.even_times(3)
+    account = account_of(job)
+    assert account["frames"] == 3 and account["interrupted"] is True
+    # Which the program makes status 2.
+    assert (shown.written, shown.failed) == (1, 1)
+    # It may be whole the next time.
+    again = list(run.run(job))
+    assert not of_kind(again, (run.Skipped, run.Framed, run.Written))
+    [failed] = of_kind(again, run.Failed)
+    assert failed.reason.endswith(f"{job.output} keeps its 3 frames, and {GOES_ON}")
+
+
+@pytest.mark.parametrize("size", [(60, 80), (32, 40)])
+@pytest.mark.parametrize("with_flow", [True, False])
+def test_a_film_whose_frames_change_their_size_is_a_film_all_the_same(
+    make_job, size, with_flow, tmp_path
+):
+    """As of recorded calls: it may end there, or go on at the size that it began in."""
+    films.write_sizes(tmp_path / "a.mkv", films.pan(3, *SIZE) + films.pan(2, *size))
+    job = make_job(tmp_path / "a.mkv", flow=with_flow)
+    failed = of_kind(list(run.run(job)), run.Failed)
+    assert all("\n" not in event.reason for event in failed)
+    found, times = films.read(job.output)
+    assert {image.shape for image in found} == {(*SIZE, 3)}
+    assert len(found) == (3 if failed else 5)
+    assert times == films.even_times(len(found))
+
+
+def test_a_damaged_film_does_not_harm_the_next(make_job, broken, source, tmp_path):
+    job = make_job(broken, output=str(tmp_path / "out"))
+    job = dataclasses.replace(job, contents=(str(broken), str(source)))
+    events = list(run.run(job))
+    assert len(of_kind(events, run.Failed)) == 1
+    written = [event.path.name for event in of_kind(events, run.Written)]
+    assert written == ["broken_blots.mp4", "walk_blots.mp4"]
+
+
+@pytest.mark.parametrize("mode, kind", [("hub", run.Framed), ("gatys", gatys.Step)])
+def test_an_interrupted_film_is_a_film_and_goes_on(
+    make_job, source, mode, kind, tmp_path
+):
+    job = make_job(source, mode=mode)
+    stop = StopToken()
+    events, count = run.run(job, stop=stop), 0
+    while count < 2:
+        count += isinstance(next(events), run.Framed)
+    while kind is gatys.Step and not isinstance(next(events), kind):
+        pass
+    stop.set()
+    after = list(events)
+    assert [event.path for event in of_kind(after, run.Written)] == [
+        tmp_path / "out.mp4"
+    ]
+    assert not of_kind(after, run.Failed)
+    assert after[-1].note.endswith(GOES_ON)
+    found, times = films.read(job.output)
+    # Frames that were painted, but not told of yet, are in it too.
+    assert 2 <= len(found) < 5 and times == TIMES[: len(found)]
+    account = account_of(job)
+    assert account["frames"] == len(found) and account["interrupted"] is True
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"out.mp4", "out.mp4.json", "out.mp4.partial"}
+    again = done(job)
+    # Nothing that was painted is painted again.
+    assert len(of_kind(again, run.Framed)) == 5 - len(found)
+    assert len(films.read(job.output)[0]) == 5
+    assert account_of(job)["interrupted"] is False
+    assert {path.name for path in tmp_path.iterdir()} == {"out.mp4", "out.mp4.json"}
+
+
+def test_an_interrupt_before_the_first_frame_leaves_what_was_there(
+    make_job, source, tmp_path
+):
+    with manifest.publishing({}, [tmp_path / "out.mp4"], {}) as (temporary,):
+        temporary.write_bytes(b"old")
+    stop = StopToken()
+    events = run.run(make_job(source, mode="gatys"), stop=stop)
+    while not isinstance(next(events), gatys.Step):
+        pass
+    stop.set()
+    assert not of_kind(list(events), run.Written)
+    assert (tmp_path / "out.mp4").read_bytes() == b"old"
+    assert {path.name for path in tmp_path.iterdir()} == {"out.mp4", "out.mp4.json"}
+
+
+def test_a_frame_that_is_not_finite_is_not_written(make_job, source, monkeypatch):
+    finish, count = hub.finish, []
+
+    def spoiled(picture, *arguments, **more):
+        count.append(picture)
+        picture = finish(picture, *arguments, **more)
+        return picture * np.nan if len(count) == 3 else picture
+
+    monkeypatch.setattr(hub, "finish", spoiled)
+    job = make_job(source)
+    [failed] = of_kind(list(run.run(job)), run.Failed)
+    assert "frame 2 has values that are not finite" in failed.reason
+    # Nothing that comes after it is either, for it would come too early.
+    found, times = films.read(job.output)
+    assert (len(found), times) == (2, TIMES[:2])
+    assert failed.reason.endswith("ends after 2 frames")
+
+
+@pytest.fixture
+def small_steps(monkeypatch):
+    """Segments of three frames, two frames painted at once, all committed at once."""
+    monkeypatch.setattr(writer, "KEYFRAME_EVERY_S", 0.12)
+    monkeypatch.setattr(video_writer, "COMMIT_EVERY_S", 0)
+    stylizer = type(hub.load_model("builtin"))
+    monkeypatch.setattr(stylizer, "batch_pixels", 2 * SIZE[0] * SIZE[1])
+
+
+@pytest.fixture(scope="module")
+def longer(tmp_path_factory):
+    """A film of two scenes of 5 and 3 frames."""
+    path = tmp_path_factory.mktemp("longer") / "walk.mkv"
+    films.write(path, two_scenes(5, 3), sound=("aac", 48000, 0.5))
+    return path
+
+
+def interrupted(job, frames):
+    """Interrupts a job after so many frames; returns all that happened."""
+    stop = StopToken()
+    events, found = run.run(job, stop=stop), []
+    while len(of_kind(found, run.Framed)) < frames:
+        found.append(next(events))
+    stop.set()
+    return [*found, *events]
+
+
+def notes_of(events):
+    return [event.note for event in of_kind(events, run.Info)]
+
+
+KILLED = """
+import os, pickle, signal, sys
+from tf_style import hub, run
+from tf_style.jobs import video_writer
+from tf_style.video import writer
+
+job, at, pixels = pickle.loads(bytes.fromhex(sys.argv[1]))
+writer.KEYFRAME_EVERY_S, video_writer.COMMIT_EVERY_S = 0.12, 0
+type(hub.load_model("builtin")).batch_pixels = pixels
+add = video_writer.VideoWriter.add
+
+def kill(self, index, *arguments):
+    add(self, index, *arguments)
+    if index == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+video_writer.VideoWriter.add = kill
+list(run.run(job))
+"""
+
+
+@pytest.mark.parametrize(
+    "mode, scenes, at, committed", [("hub", (5, 3), 6, 5), ("gatys", (3, 0), 2, 2)]
+)
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="nothing kills so here")
+def test_a_killed_film_goes_on_to_that_of_one_that_never_stopped(
+    make_job, shallow, small_steps, mode, scenes, at, committed, tmp_path
+):
+    source, count = tmp_path / "source" / "walk.mkv", sum(scenes)
+    source.parent.mkdir()
+    films.write(source, two_scenes(*scenes), sound=("aac", 48000, 0.5))
+    output = tmp_path / "out" / "out.mp4"
+    config = GatysConfig(**shallow, steps=2)
+    job = make_job(source, mode=mode, gatys=config, output=output)
+    # A segment is full by then that is not committed.
+    told = pickle.dumps((job, at, 2 * SIZE[0] * SIZE[1])).hex()
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, told],
+        env=os.environ | {"PYTHONPATH": str(Path(run.__file__).parents[1])},
+        timeout=120,
     )
-    _, (first, second) = read(tmp_path / "a.gif")
-    for image, right in ((first.image, (200, 30, 30)), (second.image, (30, 30, 200))):
-        np.testing.assert_allclose(image[12, 4], (255, 255, 255))
-        np.testing.assert_allclose(image[12, 14], (200, 30, 30), atol=6)
-        np.testing.assert_allclose(image[12, 28], right, atol=6)
+    assert killed.returncode == -signal.SIGKILL
+    assert [path.name for path in output.parent.iterdir()] == ["out.mp4.partial"]
+    events = done(job)
+    folder = output.with_name("out.mp4.partial")
+    assert notes_of(events)[-1:] == [
+        f"going on after frame {committed}, with what is in {folder}"
+    ]
+    assert len(of_kind(events, run.Framed)) == count - committed
+    assert {path.name for path in output.parent.iterdir()} == {
+        "out.mp4",
+        "out.mp4.json",
+    }
+    whole = dataclasses.replace(job, output=str(tmp_path / "whole.mp4"))
+    assert len(of_kind(done(whole), run.Framed)) == count
+    (found, times), (wanted, when) = (films.read(j.output) for j in (job, whole))
+    np.testing.assert_array_equal(found, wanted)
+    assert times == when == films.even_times(count)
+    assert films.packets_of(job.output) == films.packets_of(whole.output)
 
 
-def test_a_gif_that_moves_is_a_film_and_another_is_a_picture(tmp_path):
-    write_gif(tmp_path / "moving.gif", films.pan(2, 24, 32))
-    write_gif(tmp_path / "still.gif", films.pan(1, 24, 32))
-    (tmp_path / "broken.gif").write_bytes(b"GIF89a")
-    assert reader.is_film(tmp_path / "moving.gif")
-    assert decode.is_animated(tmp_path / "moving.gif")
-    for name in ("still.gif", "broken.gif", "nowhere.gif"):
-        assert not reader.is_film(tmp_path / name)
+@pytest.mark.parametrize("name", ["out.mp4", "out.gif"])
+@pytest.mark.parametrize("resume", [False, True])
+def test_frames_that_are_done_are_not_painted_again(
+    make_job, longer, small_steps, taken, name, resume, tmp_path
+):
+    job = make_job(longer, output=str(tmp_path / name))
+    interrupted(job, 3)
+    done(dataclasses.replace(job, resume=resume))
+    filmed = list(taken)
+    assert len(filmed) == 8
+    taken.clear()
+    whole = dataclasses.replace(job, output=str(tmp_path / f"whole-{name}"))
+    done(whole)
+    np.testing.assert_array_equal(filmed, taken)
+    assert Path(job.output).read_bytes() == Path(whole.output).read_bytes()
 
 
-@pytest.mark.parametrize(
-    "source, ending",
-    [
-        ("a.mp4", ".mp4"),
-        ("photos/a.b.MOV", ".mov"),
-        ("https://x.org/a.webm?size=9&name=b.png", ".webm"),
-        ("https://x.org/film?name=a.mp4", ""),
-        ("a", ""),
-    ],
-)
-def test_endings_are_of_the_path_in_small_letters(source, ending):
-    assert reader.ending_of(source) == ending
-    assert reader.is_film(source) is (ending in reader.READABLE)
+def test_other_settings_start_anew(make_job, longer, small_steps, tmp_path):
+    job = make_job(longer)
+    interrupted(job, 3)
+    other = dataclasses.replace(job, flow=False)
+    events = done(other)
+    folder = tmp_path / "out.mp4.partial"
+    wanted = f"starting anew: {folder} is of a run with flow True, not False"
+    assert wanted in notes_of(events)
+    assert len(of_kind(events, run.Framed)) == 8
+    assert not folder.exists()
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "mp4", "a.mp4.png"])
-def test_pictures_are_no_films(name, tmp_path):
-    assert not reader.is_film(tmp_path / name)
+def test_a_folder_that_is_not_ours_is_refused_untouched(make_job, source, tmp_path):
+    folder = tmp_path / "out.mp4.partial"
+    folder.mkdir()
+    (folder / "segment-000000.mp4").write_bytes(b"holidays")
+    with pytest.raises(ValueError, match=f"^{folder} is not ours"):
+        next(run.run(make_job(source)))
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+    assert (folder / "segment-000000.mp4").read_bytes() == b"holidays"
 
 
-@pytest.mark.parametrize(
-    "name, data, reason",
-    [
-        ("a.mp4", b"no film at all", "is not a film that can be read"),
-        ("a.mp4", b"", "is empty (0 bytes)"),
-        ("a.gif", b"", "is empty (0 bytes)"),
-        ("a.gif", b"no film at all", "is not a picture that can be read"),
-        ("a.gif", b"GIF89a", "a.gif"),
-    ],
-)
-def test_what_is_no_film_is_named_in_one_line(av, tmp_path, name, data, reason):
-    (tmp_path / name).write_bytes(data)
-    for load in (read, reader.load_first):
-        with pytest.raises(ValueError) as error:
-            load(tmp_path / name)
-        assert one_line(error).startswith(str(tmp_path / name))
-        assert reason in str(error.value)
+def test_a_longer_film_is_not_replaced_by_a_shorter_one(
+    make_job, longer, small_steps, tmp_path
+):
+    job, output = make_job(longer), tmp_path / "out.mp4"
+    interrupted(job, 4)
+    held = output.read_bytes()
+    other = dataclasses.replace(job, flow=False)
+    events = interrupted(other, 2)
+    assert output.read_bytes() == held and not of_kind(events, run.Written)
+    note = notes_of(events)[-1]
+    assert note.startswith(f"{output} keeps the 4 frames of an earlier run; the ")
+    assert note.endswith(f" new ones are in {output}.partial, and {GOES_ON}")
+    # A longer one takes its place, and a finished one stays too.
+    assert of_kind(interrupted(other, 3), run.Written)
+    assert account_of(job)["frames"] == 5
+    done(other)
+    held = output.read_bytes()
+    events = interrupted(job, 6)
+    assert output.read_bytes() == held and not of_kind(events, run.Written)
+    assert notes_of(events)[-1].startswith(f"{output} stays as it was; the ")
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
-def test_a_film_that_is_not_there_is_named(av, tmp_path, name):
-    with pytest.raises(FileNotFoundError) as error:
-        read(tmp_path / name)
-    assert one_line(error) == f"{tmp_path / name} does not exist"
+FULL = 28, "No space left on device"
 
 
-def test_other_endings_are_refused_by_name(tmp_path):
-    (tmp_path / "a.txt").write_text("text")
-    with pytest.raises(ValueError) as error:
-        read(tmp_path / "a.txt")
-    message = one_line(error)
-    assert message.startswith(f"cannot read {tmp_path / 'a.txt'}")
-    assert all(ending in message for ending in reader.READABLE)
+@pytest.mark.parametrize("name", ["add", "close"])
+def test_a_full_disk_loses_nothing_and_is_told(
+    make_job, longer, small_steps, name, monkeypatch, tmp_path
+):
+    """Segments of three frames: of two, one is closed, and one fails."""
+    import av
 
+    original, calls = getattr(writer.Mp4, name), []
 
-def test_a_film_without_pictures_is_only_sound(av, tmp_path):
-    with av.open(str(tmp_path / "a.mp4"), "w") as container:
-        tone = container.add_stream("aac", rate=48000, layout="mono")
-        container.mux(films.encode_tone(tone, 48000, 0.5))
-    with pytest.raises(ValueError, match="a.mp4 has no picture, only sound$"):
-        read(tmp_path / "a.mp4")
+    def full(self, *arguments):
+        calls.append(arguments)
+        if len(calls) > {"add": 4, "close": 1}[name]:
+            raise av.error.OSError(*FULL)
+        return original(self, *arguments)
 
-
-def test_frames_before_a_damaged_one_are_read_and_it_is_named(av, tmp_path):
-    path, frames = tmp_path / "a.mkv", films.pan(6, 48, 64)
-    films.write(path, frames, codec="mjpeg", pix_fmt="yuvj420p", damaged=4)
-    found = []
-    with reader.opened(path) as opened, pytest.raises(ValueError) as error:
-        for frame in opened.frames:
-            found.append(frame)
-    assert len(found) == 4
-    assert one_line(error).startswith(f"{path}: frame 4 cannot be decoded: ")
+    job, shown = make_job(longer), display.Display(quiet=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(writer.Mp4, name, full)
+        events = list(run.run(job))
+    for event in events:
+        shown.show(event)
+    [failed] = of_kind(events, run.Failed)
+    assert "No space left on device" in failed.reason and "\n" not in failed.reason
+    committed = {"add": 4, "close": 5}[name]
+    folder = tmp_path / "out.mp4.partial"
+    told = f"{committed} frames are in {folder}, and {GOES_ON}"
+    assert failed.reason.endswith(told)
+    # Which the program makes status 1.
+    assert (shown.written, shown.failed) == (0, 1)
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+    assert len(of_kind(done(job), run.Framed)) == 8 - committed
+    whole = dataclasses.replace(job, output=str(tmp_path / "whole.mp4"))
+    done(whole)
+    assert Path(job.output).read_bytes() == Path(whole.output).read_bytes()
 
 
 class Unforeseen(RuntimeError):
     """As libraries raise."""
 
 
-def broken(*_, **__):
-    raise Unforeseen("it broke\nbadly")
-
-
-@pytest.mark.parametrize("name", ["a.mkv", "a.gif"])
-def test_whatever_a_library_raises_names_the_film_in_one_line(
-    av, tmp_path, name, monkeypatch
+def test_whatever_fails_keeps_the_frames_and_the_next_film_is_painted(
+    make_job, longer, source, small_steps, monkeypatch, tmp_path
 ):
-    path = tmp_path / name
-    if name == "a.gif":
-        write_gif(path, films.pan(2, 24, 32))
-    else:
-        films.write(path, films.pan(2, 24, 32))
-    for owner, function in ((av, "open"), (Image, "open")):
-        with monkeypatch.context() as patch:
-            patch.setattr(owner, function, broken)
-            reader.is_film(path)
-            if (owner is av) == (name == "a.gif"):
-                continue
-            for load in (read, reader.load_first):
-                with pytest.raises(ValueError) as error:
-                    load(path)
-                assert one_line(error).startswith(str(path))
+    finish, count = hub.finish, []
+
+    def fail(*arguments, **keywords):
+        count.append(arguments)
+        if len(count) == 4:
+            raise Unforeseen("it broke\nbadly")
+        return finish(*arguments, **keywords)
+
+    (tmp_path / "a.mkv").write_bytes(longer.read_bytes())
+    contents = (str(tmp_path / "a.mkv"), str(source))
+    job = make_job(longer, output=str(tmp_path / "out"))
+    job = dataclasses.replace(job, contents=contents)
+    with monkeypatch.context() as patch:
+        patch.setattr(hub, "finish", fail)
+        events = list(run.run(job))
+    [failed] = of_kind(events, run.Failed)
+    assert failed.reason.startswith(
+        f"{contents[0]}: frame 3: Unforeseen: it broke badly; "
+    )
+    assert failed.reason.endswith(f"a_blots.mp4 ends after 3 frames, and {GOES_ON}")
+    written = [event.path.name for event in of_kind(events, run.Written)]
+    assert written == ["a_blots.mp4", "walk_blots.mp4"]
+    assert len(films.read(tmp_path / "out" / "a_blots.mp4")[0]) == 3
+    # Frame 2 was painted along with the one that failed.
+    again = done(job)
+    assert len(of_kind(again, run.Framed)) == 8 - 2
+    assert len(of_kind(again, run.Skipped)) == 1
 
 
-def test_whatever_a_library_raises_over_a_frame_names_that(av, tmp_path, monkeypatch):
-    path, found = tmp_path / "a.mkv", []
-    films.write(path, films.pan(3, 24, 32))
-    with reader.opened(path) as opened, pytest.raises(ValueError) as error:
-        for frame in opened.frames:
-            found.append(frame)
-            monkeypatch.setattr(np, "rot90", broken)
-    assert len(found) == 1
-    assert one_line(error) == f"{path}: frame 1 cannot be decoded: it broke badly"
+@pytest.mark.parametrize("mode", ["hub", "gatys"])
+def test_a_dry_run_tells_how_long_all_frames_take(
+    make_job, mode, monkeypatch, tmp_path
+):
+    path, h264 = tmp_path / "a.mov", {"codec": "libx264", "pix_fmt": "yuv420p"}
+    films.write(path, films.pan(6, *SIZE), **h264)
+    monkeypatch.setattr(forecast.Forecast, "seconds", lambda *_: 10.0)
+    job = make_job(path, mode=mode, dry_run=True)
+    [planned] = of_kind(done(job), run.Planned)
+    later = {"hub": 1, "gatys": stylize.LATER_STEPS}[mode]
+    assert planned.seconds == pytest.approx(10 * (1 + 5 * later))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mov"]
 
 
-@pytest.mark.parametrize("name", ["a.mkv", "a.gif"])
-def test_what_is_raised_by_who_reads_a_film_stays_what_it_is(av, tmp_path, name):
-    if name == "a.gif":
-        write_gif(tmp_path / name, films.pan(2, 24, 32))
-    else:
-        films.write(tmp_path / name, films.pan(2, 24, 32))
-    with pytest.raises(Unforeseen):
-        with reader.opened(tmp_path / name):
-            broken()
+def test_later_frames_take_fewer_steps_unless_a_scene_begins(painted):
+    if painted.job.mode == "hub":
+        assert not of_kind(painted.events, gatys.Step)
+        return
+    steps, per_frame = 0, []
+    for event in painted.events:
+        steps += isinstance(event, gatys.Step)
+        if isinstance(event, run.Framed):
+            per_frame.append(steps - 1)  # The last step only measures.
+            steps = 0
+    later = round(10 * stylize.LATER_STEPS)
+    assert later < 10 and per_frame == [10, later, later, 10, later]
 
 
-def test_a_gif_that_is_cut_off_is_named(tmp_path):
-    path = tmp_path / "a.gif"
-    write_gif(path, films.pan(6, 48, 64))
-    path.write_bytes(path.read_bytes()[:-3000])
-    with pytest.raises(ValueError) as error:
-        read(path)
-    assert one_line(error).startswith(f"{path} cannot be decoded: ")
+def test_the_slow_path_starts_from_the_fast_picture_where_a_scene_begins(
+    make_job, monkeypatch, tmp_path
+):
+    firsts, iterate = [], gatys.iterate
+
+    def look(photo, *arguments, init, **more):
+        firsts.append((photo, init))
+        return iterate(photo, *arguments, init=init, **more)
+
+    monkeypatch.setattr(gatys, "iterate", look)
+    films.write(tmp_path / "cut.mkv", two_scenes(1, 1))
+    config = dataclasses.replace(SLOW, init="hub", steps=1)
+    job = make_job(tmp_path / "cut.mkv", mode="gatys", gatys=config)
+    done(job)
+    style = images.load_image(job.styles[0])
+    assert len(firsts) == 2
+    for photo, init in firsts:
+        np.testing.assert_array_equal(init, hub.stylize(photo, style, job.hub))
 
 
-def test_only_the_first_frame_is_read_for_a_look(av, tmp_path):
-    path, frames = tmp_path / "a.mkv", films.pan(3, 48, 64)
-    films.write(path, frames, codec="mjpeg", pix_fmt="yuvj420p", damaged=1)
-    picture = reader.load_first(path)
-    assert picture.pixels.shape == (1, 48, 64, 3)
-    assert picture.pixels.dtype == np.float32 and picture.alpha is None
-    assert np.abs(255 * picture.pixels[0] - frames[0]).mean() < 8
-    # It stands for the whole film.
-    assert picture.sha256 == files.sha256(path)
+def test_motion_is_not_measured_across_a_cut_or_without_flow(
+    make_job, source, monkeypatch
+):
+    pairs, measure = [], flow.measure
+
+    def look(before, now):
+        pairs.append((before, now))
+        return measure(before, now)
+
+    monkeypatch.setattr(flow, "measure", look)
+    done(make_job(source))
+    scenes = two_scenes(3, 2)
+    wanted = [(0, 1), (1, 2), (3, 4)]
+    for (before, now), (first, second) in zip(pairs, wanted, strict=True):
+        np.testing.assert_array_equal(before, scenes[first])
+        np.testing.assert_array_equal(now, scenes[second])
+    pairs.clear()
+    done(make_job(source, flow=False))
+    assert pairs == []
 
 
-def test_a_gifs_first_frame_is_that_of_a_picture(tmp_path):
-    write_gif(tmp_path / "a.gif", films.pan(3, 24, 32))
-    first = reader.load_first(tmp_path / "a.gif")
-    still = images.load_picture(tmp_path / "a.gif")
-    np.testing.assert_allclose(first.pixels, still.pixels, atol=1e-6)
-    assert first.sha256 == still.sha256
-    with reader.opened(tmp_path / "a.gif") as found:
-        frame = next(found.frames)
-    np.testing.assert_allclose(first.pixels, images.to_float(frame.image), atol=1e-6)
+@pytest.mark.parametrize("model", ["stub", "builtin"])
+def test_frames_are_painted_as_many_at_once_as_there_is_room_for(
+    make_job, source, stub_model, model, taken, monkeypatch
+):
+    name = str(stub_model) if model == "stub" else model
+    job = make_job(source, hub=HubConfig(model=name, style_size=64))
+    loaded, batches, paint = hub.load_model(name), [], hub.stylize_batch
+    together = list(done_frames(job, taken))
+
+    def look(contents, *arguments, **more):
+        batches.append(len(contents))
+        return paint(contents, *arguments, **more)
+
+    monkeypatch.setattr(hub, "stylize_batch", look)
+    monkeypatch.setattr(type(loaded), "batch_pixels", 2 * SIZE[0] * SIZE[1])
+    again = list(done_frames(job, taken))
+    assert batches == [2, 1, 2]
+    off = np.abs(np.float32(again) - np.float32(together))
+    assert off.max() <= 12 and off.mean() < 0.5
 
 
-def test_the_first_frame_of_a_gif_stays_transparent(tmp_path):
-    clear = np.zeros((2, 24, 32, 4), np.uint8)
-    clear[:, :, 16:] = 255
-    clear[1, :, :20] = (200, 0, 0, 255)
-    one, two = map(Image.fromarray, clear)
-    one.save(tmp_path / "a.gif", save_all=True, append_images=[two], disposal=2)
-    first = reader.load_first(tmp_path / "a.gif")
-    assert (first.alpha[..., :16, :] == 0).all() and (
-        first.alpha[..., 16:, :] == 1
-    ).all()
-    assert (first.pixels == 1).all()  # shown on white
-
-
-def test_without_pyav_only_gif_is_read(tmp_path, monkeypatch):
-    write_gif(tmp_path / "a.gif", films.pan(2, 24, 32))
-    (tmp_path / "a.mp4").write_bytes(b"any")
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert len(read(tmp_path / "a.gif")[1]) == 2
-    with pytest.raises(ImportError) as error:
-        read(tmp_path / "a.mp4")
-    message = one_line(error)
-    assert message.startswith(f"cannot read {tmp_path / 'a.mp4'}")
-    assert "pip install 'tf_style[video]'" in message
+def done_frames(job, taken):
+    """Does a job anew and returns the frames that were taken."""
+    taken.clear()
+    manifest.path_of(job.output).unlink(missing_ok=True)
+    Path(job.output).unlink(missing_ok=True)
+    done(job)
+    return taken

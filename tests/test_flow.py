@@ -108,12 +108,12 @@ def test_what_has_another_colour_than_where_it_came_from_is_not_trusted():
     """Even where nothing says that it has moved."""
     (before,) = films.pan(1, HEIGHT, WIDTH)
     now = before.astype(int)
-    now[30:50, 40:70] += [flow.MOST_CHANGE + 16, 0, 0]
-    now[30:50, 80:110] += [flow.MOST_CHANGE - 16, 0, 0]
+    now[30:50, 40:70] += [flow.MAX_CHANGE + 16, 0, 0]
+    now[30:50, 80:110] += [flow.MAX_CHANGE - 16, 0, 0]
     before, now = (np.clip(f, 0, 255).astype(np.uint8) for f in (before, now))
     change = now.astype(int) - before
     trust = flow.measure(before, now).trust[..., 0]
-    strong = change[..., 0] == flow.MOST_CHANGE + 16
+    strong = change[..., 0] == flow.MAX_CHANGE + 16
     assert trust[34:46, 44:66][strong[34:46, 44:66]].mean() < 0.1
     assert trust[34:46, 84:106].mean() > 0.95
 

@@ -63,7 +63,7 @@ def test_a_time_budget_is_its_own_forecast(rates):
 
 
 def without_notes(events):
-    return [event for event in events if not isinstance(event, run.Noted)]
+    return [event for event in events if not isinstance(event, run.Info)]
 
 
 @pytest.mark.parametrize("mode", ["hub", "gatys"])
@@ -85,7 +85,7 @@ def test_a_dry_run_writes_nothing_and_names_what_it_would(
     assert event.path == Path(job.output) and event.seconds > 0
     assert not (tmp_path / "deep").exists()
     list(run.run(dataclasses.replace(job, dry_run=False)))
-    assert without_notes(run.run(job)) == [run.Kept(Path(job.output))]
+    assert without_notes(run.run(job)) == [run.Skipped(Path(job.output))]
 
 
 def test_a_picture_that_cannot_be_foretold_does_not_hide_the_others(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tf_style.jobs import pipeline
-from tf_style.jobs.events import Failed, Kept, Written
+from tf_style.jobs.events import Failed, Skipped, Written
 
 # Seconds after which a thread that never comes fails the test instead of hanging it.
 PATIENCE = 60
@@ -125,7 +125,7 @@ def test_painting_goes_on_while_a_picture_is_written():
 
 
 def test_only_what_was_written_counts_as_there():
-    events = [Written(Path("a.png"), 1.0), Failed("b"), Kept(Path("c.png"))]
+    events = [Written(Path("a.png"), 1.0), Failed("b"), Skipped(Path("c.png"))]
     events.append(Written(Path("film.gif"), None))
     with pipeline.Writer(0) as writer:
         assert list(writer.add(lambda: events)) == events

@@ -549,8 +549,8 @@ def test_what_auto_chose_is_told_once_and_stands_in_the_manifest(job, monkeypatc
     job = dataclasses.replace(job, hub=HubConfig(), gatys=GatysConfig())
     monkeypatch.setattr(hub, "_choose", lambda: ("builtin", "ours, for a reason"))
     chosen, *events = run.run(job)
-    assert chosen == run.Noted("ours, for a reason")
-    assert not of_kind(events, run.Noted)
+    assert chosen == run.Info("ours, for a reason")
+    assert not of_kind(events, run.Info)
     account = account_of(of_kind(events, run.Written)[0].path)
     assert account["settings"]["hub"]["model"] == "builtin"
     assert account["models"]["hub"]["name"] == "builtin"

@@ -287,7 +287,7 @@ def test_values_with_slashes_make_no_folders(tmp_path):
 def told(job):
     """Returns what is noted at the beginning, before anything is painted."""
     events = run.run(job)
-    notes = itertools.takewhile(lambda event: isinstance(event, run.Noted), events)
+    notes = itertools.takewhile(lambda event: isinstance(event, run.Info), events)
     return [event.note for event in notes]
 
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from tf_style import images
-from tf_style.jobs import timelapse, video_writer
-from tf_style.video import reader
+from tf_style.jobs import timelapse
+from tf_style.video import reader, writer
 
 # Each as the colour of a whole frame.
 COLOURS = [
@@ -333,7 +333,7 @@ def test_interrupted_film_leaves_the_old_one_and_nothing_else(
     path = tmp_path / "films" / name
     path.parent.mkdir()
     path.write_bytes(b"old")
-    read, calls = video_writer.read_still, []
+    read, calls = writer.read_still, []
 
     def read_some(frame):
         calls.append(frame)
@@ -341,7 +341,7 @@ def test_interrupted_film_leaves_the_old_one_and_nothing_else(
             raise error("in the middle")
         return read(frame)
 
-    monkeypatch.setattr(video_writer, "read_still", read_some)
+    monkeypatch.setattr(writer, "read_still", read_some)
     with pytest.raises(error, match="in the middle"):
         timelapse.write(path, paths)
     assert path.read_bytes() == b"old"

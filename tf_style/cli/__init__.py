@@ -261,27 +261,27 @@ def _main(argv):
 
 def _run(job):
     """Does the job while showing it; returns the exit status."""
-    run, display = _import_engines()
-    shown, signals = display.Display(FLAGS.quiet), _Signals()
+    run, display = _import_methods()
+    console, signals = display.Display(FLAGS.quiet), _Signals()
     try:
         for event in run.run(job, _BEGAN, signals.stop):
             # A step that is cut short can fail in any way, so it is let finish.
             signals.patient = signals.patient or isinstance(
                 event, (run.gatys.Step, run.Framed)
             )
-            shown.show(event)
+            console.show(event)
     except Exception:
         if signals.stop.requested:
             raise KeyboardInterrupt from None
         raise
     finally:
-        shown.close()
-        shown.sum_up()
+        console.close()
+        console.sum_up()
     if signals.stop.requested:
         raise KeyboardInterrupt
-    if not shown.failed:
+    if not console.failed:
         return 0
-    return 2 if shown.written or shown.kept or shown.planned else 1
+    return 2 if console.written or console.skipped or console.planned else 1
 
 
 class _Signals:
@@ -311,7 +311,7 @@ def _fail(reason):
     sys.exit(1)
 
 
-def _import_engines():
+def _import_methods():
     """Imports what needs TensorFlow, without its start-up messages."""
     if not FLAGS.verbose:
         logging.set_verbosity(logging.WARNING)

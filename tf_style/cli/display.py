@@ -12,7 +12,7 @@ from tf_style.system import files
 
 # Seconds between lines where the output is no terminal.
 LINE_EVERY = 10.0
-# After so many steps a run of more than so many seconds is told to be long.
+# After so many steps a run of more than so many seconds is said to be long.
 FORECAST_STEPS = 4
 FORECAST_S = 5.0  # that frames of a film are watched first
 LONG_S = 30.0
@@ -22,8 +22,8 @@ class Display:
     """Tells what `run.run` yields, and counts it.
 
     Attributes:
-        written: pictures painted and written.
-        kept: pictures that were there.
+        written: pictures made and written.
+        skipped: pictures that were there.
         planned: seconds of each picture of a dry run.
         failed: inputs and pictures that failed.
     """
@@ -32,12 +32,12 @@ class Display:
         self._quiet = quiet
         self._bar = None
         self._picture = None
-        self._frames = 0  # of a film, painted so far
+        self._frames = 0  # of a film, made so far
         self._last_line = time.monotonic()
         self._time_left = TimeLeft()
-        self._told = False  # that the picture will take long
+        self._warned = False  # that the picture will take long
         self.planned = []
-        self.written = self.kept = self.failed = 0
+        self.written = self.skipped = self.failed = 0
 
     def show(self, event):
         """Shows one event."""
@@ -49,8 +49,8 @@ class Display:
             if not self._quiet:
                 seconds = "" if event.seconds is None else f" ({event.seconds:.1f} s)"
                 self._print(f"wrote {event.path}{seconds}", sys.stdout)
-        elif isinstance(event, run.Kept):
-            self.kept += 1
+        elif isinstance(event, run.Skipped):
+            self.skipped += 1
             if not self._quiet:
                 self._print(f"kept {event.path}", sys.stdout)
         elif isinstance(event, run.Planned):
@@ -59,7 +59,7 @@ class Display:
                 duration = _duration(event.seconds)
                 self._print(f"would write {event.path} ({duration})", sys.stdout)
         elif not self._quiet:
-            if isinstance(event, run.Noted):
+            if isinstance(event, run.Info):
                 flag = "--" if event.setting else ""
                 self._print(f"tf_style: {flag}{event.note}", sys.stderr)
             elif isinstance(event, run.Started):
@@ -87,7 +87,7 @@ class Display:
 
     def _start(self, event):
         self._picture, self._time_left, self._frames = event, TimeLeft(), 0
-        self._told = False
+        self._warned = False
         if sys.stderr.isatty():
             self.close()
             # Single passes share one bar, whose steps are the pictures.
@@ -144,10 +144,10 @@ class Display:
         """Says once how long it will take, if that is known and long."""
         # Frames come several at once, and the first of them late.
         enough = not self._picture.film or self._time_left.seconds >= FORECAST_S
-        if seconds is None or self._told or not enough:
+        if seconds is None or self._warned or not enough:
             return
         if self._time_left.steps >= FORECAST_STEPS:
-            self._told = True
+            self._warned = True
             if seconds > LONG_S:
                 self._forecast(seconds)
 

@@ -10,7 +10,7 @@ THUMBNAIL_SIDE = 256
 SHEET_SIDE = 8192
 
 
-class Album:
+class ContactSheet:
     """Collects thumbnails, and draws the contact sheet where there is one.
 
     Args:

@@ -21,7 +21,7 @@ def describe_error(error):
     return f"{type(error).__name__}: {reason}".removesuffix(": ")
 
 
-class Noted(NamedTuple):
+class Info(NamedTuple):
     """Something was settled on, or found, that the user should know."""
 
     note: str  # one line: what, why, and how to have it otherwise
@@ -40,11 +40,11 @@ class Started(NamedTuple):
 
 
 class Framed(NamedTuple):
-    """A frame of a film is painted."""
+    """A frame of a film is stylized."""
 
 
 class Planned(NamedTuple):
-    """A picture would be painted, if it was not a dry run."""
+    """A picture would be made, if it was not a dry run."""
 
     path: Path
     seconds: float  # that it would take, about
@@ -57,7 +57,7 @@ class Written(NamedTuple):
     seconds: float | None  # that painting took; None if it is no painting
 
 
-class Kept(NamedTuple):
+class Skipped(NamedTuple):
     """A picture of an earlier run is there already."""
 
     path: Path

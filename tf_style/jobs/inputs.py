@@ -56,7 +56,7 @@ class Paintings:
         return gatys.encode([self.read(source).pixels for source in sources], config)
 
     def _read(self, source):
-        # Engines scale the style themselves, and by its shorter side at that.
+        # Methods scale the style themselves, and by its shorter side at that.
         return read(self._job, self._names[source], source)
 
     def _encode(self, sources, config, content=None):

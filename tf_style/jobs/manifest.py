@@ -237,7 +237,7 @@ def read(path, output=""):
     try:
         account = json.loads(path.read_text("utf-8"))
         settings, inputs = account["settings"], account["inputs"]
-        known = inputs | account["models"]
+        entries = inputs | account["models"]
 
         def sources(kind):
             named = filter(inputs.get, numbered(kind, len(inputs)))
@@ -257,7 +257,7 @@ def read(path, output=""):
             hub=from_dict(HubConfig, settings.get("hub", {})),
         )
         required = {"content", "style", *job.methods, *inputs}
-        checksums = {name: known[name]["sha256"] for name in required}
+        checksums = {name: entries[name]["sha256"] for name in required}
         return dataclasses.replace(job, checksums=checksums)
     except KeyError as error:
         raise ValueError(

@@ -10,7 +10,7 @@ import threading
 
 from tf_style.jobs.events import Written
 
-# Pictures that are read before they are needed, and painted before they are written.
+# Pictures that are read before they are needed, and made before they are written.
 AHEAD = 2
 
 
@@ -52,7 +52,7 @@ def ahead(items):
 
 
 class Writer(contextlib.AbstractContextManager):
-    """Writes in a thread what is painted, and tells of it later.
+    """Writes in a thread what is made, and yields the events later.
 
     Args:
         behind: pictures that may wait for it.
@@ -82,5 +82,5 @@ class Writer(contextlib.AbstractContextManager):
                 yield event
 
     def __exit__(self, *_):
-        # What was painted before an interrupt is written all the same.
+        # What was made before an interrupt is written all the same.
         self._pool.shutdown()

@@ -20,7 +20,7 @@ from tf_style.video import flow, reader
 OUTPUT = "stylized"
 SHEET_NAME = "contact_sheet.png"
 # Rows and columns of the contact sheet; of more nobody would see anything.
-MOST_IN_SHEET = 100
+MAX_IN_SHEET = 100
 # File systems hold names of 255 bytes; this leaves room for endings and numbers.
 STEM_MAX_BYTES = 200
 
@@ -55,7 +55,7 @@ def sheet_path(pairs):
     grid = [{row_of(pair) for pair in pairs}, {column_of(pair) for pair in pairs}]
     if any(pair.is_film for pair in pairs):
         return None
-    if len(pairs) == 1 or max(map(len, grid)) > MOST_IN_SHEET:
+    if len(pairs) == 1 or max(map(len, grid)) > MAX_IN_SHEET:
         return None
     return pairs[0].output.with_name(SHEET_NAME)
 

@@ -9,18 +9,29 @@ import time
 from collections.abc import Iterator
 
 from tf_style.jobs import contact_sheet, plan, sweep
-from tf_style.jobs.events import Failed, Framed, Kept, Noted, Planned, Started, Written
+from tf_style.jobs.events import (
+    Failed,
+    Framed,
+    Info,
+    Planned,
+    Skipped,
+    Started,
+    Written,
+)
 from tf_style.jobs.executors import local, ray_cluster
 from tf_style.jobs.inputs import Paintings, attempt
 from tf_style.jobs.job import unused_settings
 from tf_style.optimization import gatys
 from tf_style.system.stop import StopToken
 
+# What these events were called at first.
+Noted, Kept = Info, Skipped
+
 
 def run(
     job, began=None, stop=None
 ) -> Iterator[
-    Noted | Started | gatys.Step | Framed | Planned | Written | Kept | Failed
+    Info | Started | gatys.Step | Framed | Planned | Written | Skipped | Failed
 ]:
     """Does a `config.Job`.
 
@@ -43,21 +54,23 @@ def run(
     contents, styles = plan.expand(job.contents), plan.expand(job.styles)
     pairs = plan.assign(job, contents, styles)
     yield from _note_unused(job, any(pair.is_film for pair in pairs))
-    paintings, shown = Paintings(job, styles), contact_sheet.Album(job, pairs)
+    paintings, sheet = Paintings(job, styles), contact_sheet.ContactSheet(job, pairs)
     for style in styles:
         picture = yield from attempt(style, paintings.read, style)
         if picture:
             paintings.readable.add(style)
-            shown.add(style, picture.pixels)
+            sheet.add(style, picture.pixels)
     if not any(paintings.readable >= {*pair.styles} for pair in pairs):
         return
     if job.executor == "ray" and not job.dry_run:
-        painted = ray_cluster.paint(job, pairs, paintings, shown.add, stop)
+        events = ray_cluster.stylize(job, pairs, paintings, sheet.add, stop)
     else:
-        painted = local.paint(job, pairs, paintings, len(pairs), began, shown.add, stop)
-    written = yield from painted
+        events = local.stylize(
+            job, pairs, paintings, len(pairs), began, sheet.add, stop
+        )
+    written = yield from events
     if not (job.dry_run or stop.requested):
-        yield from shown.write(written)
+        yield from sheet.write(written)
 
 
 def _note_unused(job, film):
@@ -68,4 +81,4 @@ def _note_unused(job, film):
     ]
     for line in lines[0]:
         if all(line in others for others in lines):
-            yield Noted(line, setting=True)
+            yield Info(line, setting=True)

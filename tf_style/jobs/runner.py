@@ -18,7 +18,7 @@ from tf_style.jobs import (
     tasks,
     video_writer,
 )
-from tf_style.jobs.events import Kept, Planned, Started
+from tf_style.jobs.events import Planned, Skipped, Started
 from tf_style.jobs.inputs import attempt, read
 from tf_style.jobs.job import Job
 from tf_style.optimization import gatys
@@ -36,7 +36,7 @@ class Runner:
     Args:
         job: a `Job` whose models are settled.
         paintings: its styles.
-        writer: the `pipeline.Writer` of what is painted.
+        writer: the `pipeline.Writer` of what is made.
         count: of all pictures of the job.
         began: when its time budget began.
         stop: a `StopToken`.
@@ -53,13 +53,13 @@ class Runner:
         self._count = count
         self._began = began
         self._forecast = forecast.Forecast()
-        self._furniture = _furnish(job)
+        self._shared = _load_shared(job)
         names = manifest.numbered("mask", len(job.masks))
         self._masks = [read(job, *mask) for mask in zip(names, job.masks)]
         self._batch_pixels = 0
         alike = job.hub.preserve_color == "none" and not job.masks and not job.sweep
         if modes.of(job).IS_QUICK and alike and count >= BATCHES_FROM:
-            self._batch_pixels = self._furniture.models["hub"].batch_pixels
+            self._batch_pixels = self._shared.models["hub"].batch_pixels
 
     def room_for(self, content):
         """Returns how many photos of the size of this one to paint at once."""
@@ -101,12 +101,12 @@ class Runner:
             ):
                 return None
             styles.append(style)
-        furniture = self._furniture
+        shared = self._shared
         if pair.changes:
-            furniture = yield from attempt("", _furnish, self._job, pair.changes)
-            if not furniture:
+            shared = yield from attempt("", _load_shared, self._job, pair.changes)
+            if not shared:
                 return None
-        job, models, init = furniture
+        job, models, init = shared
         seconds = self._seconds_for(job, content, self._count - pair.index)
         task = tasks.Task(
             job,
@@ -132,7 +132,7 @@ class Runner:
                 else snapshots.remove_checkpoint
             )
             clear(pair.output, task.account)
-            yield Kept(pair.output)
+            yield Skipped(pair.output)
             return None
         if not (job.dry_run or pair.is_film):
             yield _started(task, self._count)
@@ -146,25 +146,25 @@ class Runner:
             yield Planned(task.pair.output, seconds)
 
     def _stylize_together(self, todo):
-        """Returns {output: `tasks.Painted`}, empty where each is painted alone."""
+        """Returns {output: `tasks.Stylized`}, empty where each is made alone."""
         todo = [task for task in todo if not task.pair.is_film]
         if len(todo) < 2:
             return {}
         try:
-            painted = tasks.stylize_batch(todo)
+            stylized = tasks.stylize_batch(todo)
         except Exception:
             return {}  # Alone, the one that fails does not harm the others.
-        return {task.pair.output: found for task, found in zip(todo, painted)}
+        return {task.pair.output: found for task, found in zip(todo, stylized)}
 
-    def _make(self, task, painted):
+    def _make(self, task, stylized):
         job, pair, content = task.job, task.pair, task.content.pixels
         if pair.is_film:
-            yield from film.animate(task, self._count)
+            yield from film.make(task, self._count)
             return
-        way = snapshots.Trail(job, pair.output, content.shape[1:3], task.account)
-        painted = painted or (yield from tasks.stylize(task, way))
-        if painted:
-            yield from self._writer.add(tasks.write, task, painted, way)
+        saved = snapshots.Snapshots(job, pair.output, content.shape[1:3], task.account)
+        stylized = stylized or (yield from tasks.stylize(task, saved))
+        if stylized:
+            yield from self._writer.add(tasks.write, task, stylized, saved)
 
     def _seconds_for(self, job, content, pictures):
         """Returns the part of the time budget that one of so many pictures gets."""
@@ -197,7 +197,7 @@ def settle(job):
     return dataclasses.replace(job, **choices), notes
 
 
-class _Furniture(NamedTuple):
+class _Shared(NamedTuple):
     """What the pictures of the same settings share."""
 
     job: Job
@@ -205,8 +205,8 @@ class _Furniture(NamedTuple):
     init: images.Picture | None
 
 
-def _furnish(job, changes=()):
-    """Returns the `_Furniture` of a job, or of one of its sweep's variations.
+def _load_shared(job, changes=()):
+    """Returns the `_Shared` of a job, or of one of its sweep's variations.
 
     Raises:
         ValueError, OSError: a model or the first picture cannot be had.
@@ -215,7 +215,7 @@ def _furnish(job, changes=()):
     init = None
     if "gatys" in job.methods and job.gatys.init not in INITS:
         init = read(job, "init", job.gatys.init, job.max_side)
-    return _Furniture(job, _load_models(job), init)
+    return _Shared(job, _load_models(job), init)
 
 
 def _load_models(job):

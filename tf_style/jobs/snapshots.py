@@ -1,4 +1,4 @@
-"""What the slow path leaves on its way: checkpoints, frames, and the film of them."""
+"""Snapshots of the slow path: checkpoints, frames, and the film of them."""
 
 import contextlib
 import time
@@ -31,8 +31,8 @@ def remove_checkpoint(output, account):
             path.unlink()
 
 
-class Trail:
-    """Follows the optimisation of one picture.
+class Snapshots:
+    """What is written while one picture is optimised.
 
     Args:
         job: a `config.Job`.
@@ -76,7 +76,7 @@ class Trail:
     def follow(self, steps):
         """Yields `steps`, and writes what is due.
 
-        What cannot be written is told in the step's note, and not tried again: the
+        What cannot be written is said in the step's note, and not tried again: the
         picture matters more.
         """
         saved, trouble = time.monotonic(), ""
@@ -116,21 +116,21 @@ class Trail:
         if self._saved is None or step.index >= self._saved:
             checkpoint.write(self._checkpoint, step.state(), self._account)
 
-    def finish(self, painted):
+    def finish(self, stylized):
         """Makes the film, and deletes what nobody needs once the picture is done.
 
         Args:
-            painted: the picture, [1, H, W, 3], and whether it was `interrupted`.
+            stylized: the picture, [1, H, W, 3], and whether it was `interrupted`.
 
         Returns:
             A list of the film's path, empty without one.
         """
         films = [files.local(self._job.timelapse)] if self._job.timelapse else []
         if self._wanted:
-            self._frames.add(painted.facts["steps"], painted.picture)
+            self._frames.add(stylized.facts["steps"], stylized.picture)
         for path in films:
             timelapse.write(path, self._frames.paths)
-        if not painted.interrupted:
+        if not stylized.interrupted:
             if self._checkpoint:
                 self._checkpoint.unlink(missing_ok=True)
             if films and not self._job.save_every:

@@ -1,4 +1,4 @@
-"""One picture of a job: painted, and written with all that comes with it."""
+"""One picture of a job: stylized, and written with all that comes with it."""
 
 import itertools
 import os
@@ -11,7 +11,7 @@ import tensorflow as tf
 from tf_style import compare, images
 from tf_style.fast import hub
 from tf_style.jobs import manifest, modes, plan
-from tf_style.jobs.events import Failed, Noted, Written, describe_error
+from tf_style.jobs.events import Failed, Info, Written, describe_error
 from tf_style.jobs.inputs import Paintings
 from tf_style.jobs.job import Job
 from tf_style.system.stop import StopToken
@@ -81,12 +81,12 @@ class Stylized(NamedTuple):
     comparison: compare.Comparison | None = None
 
 
-def stylize(task, way):
+def stylize(task, snapshots):
     """Yields the steps of the slow path, if it is wanted, or a `Failed`.
 
     Args:
         task: what to paint.
-        way: the `snapshots.Trail` that follows the slow path.
+        snapshots: the `snapshots.Snapshots` that follow the slow path.
 
     Returns:
         A `Stylized`, the value of `yield from`; None if it failed.
@@ -94,7 +94,7 @@ def stylize(task, way):
     size = task.content.pixels.shape[1:3]
     try:
         images.writing_format(task.pair.output, size)
-        return (yield from modes.of(task.job).stylize(task, way))
+        return (yield from modes.of(task.job).stylize(task, snapshots))
     except (MemoryError, tf.errors.ResourceExhaustedError):
         tiles = ", or work on tiles with --tile=256"
         yield Failed(
@@ -118,22 +118,22 @@ def stylize_batch(tasks):
     return [Stylized(picture, seconds, {}) for picture in pictures]
 
 
-def write(task, painted, way):
+def write(task, stylized, snapshots):
     """Writes a picture and all that comes with it; returns what happened, a list."""
     try:
-        output, notes = _place(task, painted)
+        output, notes = _place(task, stylized)
         outputs = plan.outputs_of(output, task.job)
-        with task.publishing(outputs, painted.seconds, painted.facts) as temporaries:
+        with task.publishing(outputs, stylized.seconds, stylized.facts) as temporaries:
             paths = list(zip(temporaries, outputs, strict=True))
-            modes.of(task.job).draw(task, painted, paths)
+            modes.of(task.job).draw(task, stylized, paths)
     except Exception as error:
         return [_failed(task, error)]
-    told = [*map(Noted, notes), Written(output, painted.seconds)]
-    told += [Written(path, None) for path in outputs[1:]]
+    events = [*map(Info, notes), Written(output, stylized.seconds)]
+    events += [Written(path, None) for path in outputs[1:]]
     try:
-        return told + [Written(path, None) for path in way.finish(painted)]
+        return events + [Written(path, None) for path in snapshots.finish(stylized)]
     except Exception as error:
-        return [*told, Failed(f"{output} is written, but {describe_error(error)}")]
+        return [*events, Failed(f"{output} is written, but {describe_error(error)}")]
 
 
 def _failed(task, error):
@@ -143,16 +143,16 @@ def _failed(task, error):
     )
 
 
-def _place(task, painted):
+def _place(task, stylized):
     """Returns where a picture goes, and notes on that.
 
     One that was interrupted never takes the place of a better one of an earlier run.
     """
     output = task.pair.output
-    if not (painted.interrupted and output.exists()):
+    if not (stylized.interrupted and output.exists()):
         return output, []
     found = manifest.find(output) or {}
-    if found.get("interrupted") and found.get("steps", 0) <= painted.facts["steps"]:
+    if found.get("interrupted") and found.get("steps", 0) <= stylized.facts["steps"]:
         return output, []
     for number in itertools.count(1):
         suffix = "_interrupted" + (f"_{number}" if number > 1 else "")

@@ -1,4 +1,4 @@
-"""Frames of a picture on the way, and the film of them.
+"""Frames of a picture while it is optimised, and the film of them.
 
 A film shows the frames within some seconds, however many they are, and then rests on
 the last one.
@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from tf_style import __version__, images
-from tf_style.jobs import manifest, video_writer
+from tf_style.jobs import manifest
 from tf_style.system import files
-from tf_style.video import reader
+from tf_style.video import reader, writer
 
 # From the first frame to the last one, which is then held.
 SECONDS = 8
 HOLD_S = 2
 # Frames a second. Few frames pass faster than that, and many slower.
-LEAST_RATE, LARGEST_RATE = 5, 25
+MIN_RATE, MAX_RATE = 5, 25
 
 
 class Frames:
@@ -102,20 +102,18 @@ def write(path, frames):
     if not frames:
         raise ValueError(f"cannot write {path}: a film needs at least one frame")
     rate = Fraction(len(frames), SECONDS)
-    rate = min(max(rate, Fraction(LEAST_RATE)), Fraction(LARGEST_RATE))
+    rate = min(max(rate, Fraction(MIN_RATE)), Fraction(MAX_RATE))
     with manifest.publishing({}, [Path(path)], {}) as (temporary,):
         if reader.ending_of(path) == ".gif":
-            ticks = round(1 / rate / video_writer.GIF_TICK)
-            durations = [ticks * video_writer.GIF_TICK] * (len(frames) - 1) + [HOLD_S]
-            video_writer.write_gif(temporary, frames, durations)
+            ticks = round(1 / rate / writer.GIF_TICK)
+            durations = [ticks * writer.GIF_TICK] * (len(frames) - 1) + [HOLD_S]
+            writer.write_gif(temporary, frames, durations)
         else:
             _write_mp4(temporary, frames, rate)
 
 
 def _write_mp4(path, frames, rate):
     held = [frames[-1]] * (round(HOLD_S * rate) - 1)
-    with contextlib.closing(
-        video_writer.Mp4(path, rate, video_writer.FROM_THE_START)
-    ) as mp4:
+    with contextlib.closing(writer.Mp4(path, rate, writer.FROM_THE_START)) as mp4:
         for index, frame in enumerate(frames + held):
-            mp4.add(np.asarray(video_writer.read_still(frame)), index / rate, 1 / rate)
+            mp4.add(np.asarray(writer.read_still(frame)), index / rate, 1 / rate)

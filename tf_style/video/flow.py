@@ -12,11 +12,11 @@ import numpy as np
 # Of 4x4x4 colours, the share that changes from one frame to the next at a cut.
 CUT = 0.5
 # Levels of 255 by which a colour may differ from where it is said to come from.
-MOST_CHANGE = 24
+MAX_CHANGE = 24
 # Pixels a side below which OpenCV fails, or falls.
-LEAST_SIDE = 16
+MIN_SIDE = 16
 # Most that details are strengthened by.
-MOST_GAIN = 1.5
+MAX_GAIN = 1.5
 
 
 class Motion(NamedTuple):
@@ -55,8 +55,8 @@ def _count_colours(image):
 def measure(before, now):
     """Returns the `Motion` between two frames, uint8 [H, W, 3] of one size.
 
-    It is trusted where the way there and back comes to the same place, as in Ruder et
-    al. (2016), "Artistic style transfer for videos", eq. 5,
+    It is trusted where the displacements there and back come to the same place, as in
+    Ruder et al. (2016), "Artistic style transfer for videos", eq. 5,
     https://arxiv.org/abs/1604.08610, and to the same colour.
     """
     import cv2  # optional, and slow to load
@@ -66,25 +66,25 @@ def measure(before, now):
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     places = back + np.stack([columns, rows], -1)
     forth = cv2.remap(forth, places, None, cv2.INTER_LINEAR)
-    lengths = [np.square(way).sum(-1) for way in (back, forth, back + forth)]
+    lengths = [np.square(field).sum(-1) for field in (back, forth, back + forth)]
     trusted = lengths[2] <= 0.01 * (lengths[0] + lengths[1]) + 0.5
     last = np.array([width - 1, height - 1], np.float32)
     trusted &= ((places >= 0) & (places <= last)).all(-1)
-    # Two ways can agree and both be wrong, if something small has moved far.
+    # Two displacements can agree and both be wrong, if something small has moved far.
     moved = cv2.remap(before, places, None, cv2.INTER_LINEAR)
     changed = cv2.blur(cv2.absdiff(moved, now), (3, 3)).max(-1)
-    trusted &= changed <= MOST_CHANGE
-    # The rims of what moves are painted anew, softly.
+    trusted &= changed <= MAX_CHANGE
+    # The rims of what moves are made anew, softly.
     trust = cv2.erode(trusted.astype(np.float32), np.ones((3, 3), np.uint8))
     return Motion(places, cv2.GaussianBlur(trust, (0, 0), 1)[..., None])
 
 
 def _search(one, other):
-    """Returns the way [H, W, 2] from each pixel of a frame to its like in another."""
+    """Returns how far [H, W, 2] each pixel of a frame is from its like in another."""
     import cv2
 
     height, width = one.shape[:2]
-    rims = (0, max(0, LEAST_SIDE - height), 0, max(0, LEAST_SIDE - width))
+    rims = (0, max(0, MIN_SIDE - height), 0, max(0, MIN_SIDE - width))
     greys = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (one, other)]
     greys = [cv2.copyMakeBorder(g, *rims, cv2.BORDER_REPLICATE) for g in greys]
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
@@ -113,11 +113,11 @@ def carry(picture, motion):
 
 
 class Blend:
-    """Carries what was painted along with what moves, from frame to frame.
+    """Carries what was stylized along with what moves, from frame to frame.
 
     Where the motion is trusted, a picture is mostly the one before, moved. Averages of
     strokes that do not match are blurred; so the picture is sharpened to what the
-    painted frame has, which also makes up for the interpolation.
+    stylized frame has, which also makes up for the interpolation.
 
     Attributes:
         before: the last picture to show, [1, H, W, 3]; None at first. To go on with a
@@ -131,10 +131,10 @@ class Blend:
         self.before = before
 
     def add(self, picture, motion):
-        """Returns the picture to show for a painted frame [1, H, W, 3] in [0, 1].
+        """Returns the picture to show for a stylized frame [1, H, W, 3] in [0, 1].
 
         Args:
-            picture: the frame, painted by itself.
+            picture: the frame, stylized by itself.
             motion: the `Motion` since the frame before, None where a scene begins.
         """
         if self.before is not None and motion is not None:
@@ -155,8 +155,8 @@ def _details(picture):
 def _sharpen(picture, wanted):
     """Strengthens the details of a picture to the mean size of those `wanted`."""
     details = _details(picture)
-    size, goal = np.abs(details).mean(), np.abs(wanted).mean()
+    size, target = np.abs(details).mean(), np.abs(wanted).mean()
     # Details of details are smaller than they are: once more for what is lacking.
     twice = np.abs(details + _details(details)).mean() - size
-    gain = np.clip((goal - size) / max(twice, 1e-6), 0, MOST_GAIN)
+    gain = np.clip((target - size) / max(twice, 1e-6), 0, MAX_GAIN)
     return np.clip(picture + gain * details, 0, 1)

@@ -215,12 +215,12 @@ def _explained(source, index):
 
 
 def _upright_rgb(frame, size):
-    # Who does not tell means BT.601 in small films, and BT.709 in large ones.
-    untold = "ITU709" if frame.height >= 720 else "ITU601"
+    # Files that do not say mean BT.601 in small films, and BT.709 in large ones.
+    default = "ITU709" if frame.height >= 720 else "ITU601"
     frame = frame.reformat(
         *size,
         "rgb24",
-        src_colorspace=COLOUR_SPACES.get(frame.colorspace, untold),
+        src_colorspace=COLOUR_SPACES.get(frame.colorspace, default),
         interpolation="LANCZOS",
     )
     return np.rot90(frame.to_ndarray(), round(frame.rotation / 90))

@@ -1,16 +1,16 @@
-"""The local engine: paints in this process, and reads and writes beside that."""
+"""The local executor: works in this process, and reads and writes beside that."""
 
 import collections
 import functools
 
 from tf_style.jobs import modes, pipeline
-from tf_style.jobs.events import Noted
+from tf_style.jobs.events import Info
 from tf_style.jobs.inputs import attempt, read
 from tf_style.jobs.runner import Runner, settle
 
 
-def paint(job, pairs, paintings, count, began, show, stop):
-    """Makes pictures. While the fast path paints one, the next is read.
+def stylize(job, pairs, paintings, count, began, show, stop):
+    """Makes pictures. While the fast path makes one, the next is read.
 
     Args:
         job: a `config.Job`.
@@ -18,7 +18,7 @@ def paint(job, pairs, paintings, count, began, show, stop):
         paintings: its `inputs.Paintings`.
         count: of all pictures of the job, of which `pairs` may be a part.
         began: when the job's time budget began, on `time.monotonic`.
-        show: is told the source and the pixels of each photo.
+        show: is called with the source and the pixels of each photo.
         stop: a `StopToken`; the picture that is being made is written as it is then.
 
     Yields:
@@ -49,7 +49,7 @@ def paint(job, pairs, paintings, count, began, show, stop):
             # Here and not earlier: who has one bad picture need not wait for a model.
             if not runner:
                 job, notes = settle(job)
-                yield from map(Noted, notes)
+                yield from map(Info, notes)
                 runner = Runner(job, paintings, writer, count, began, stop)
             if batch and batch[0][1].pixels.shape != content.pixels.shape:
                 yield from runner.make(batch)

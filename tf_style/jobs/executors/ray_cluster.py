@@ -1,7 +1,7 @@
-"""The Ray engine: workers on this machine or on many, each with one model at hand.
+"""The Ray executor: workers on this machine or on many, each with one model at hand.
 
-Shares a job out in parts, which the workers have the local engine paint, and tells what
-they report. Pictures do not pass through here: all machines see the same folders.
+Shares a job out in parts, which the workers hand to the local executor, and passes on
+what they report. Pictures do not pass through here: all machines see the same folders.
 """
 
 import concurrent.futures
@@ -13,7 +13,7 @@ import queue
 import tempfile
 
 from tf_style.jobs import modes, plan
-from tf_style.jobs.events import Noted, Started
+from tf_style.jobs.events import Info, Started
 from tf_style.jobs.executors import ray_runtime
 from tf_style.jobs.executors.ray_worker import Briefing, Worker
 from tf_style.jobs.inputs import read
@@ -25,7 +25,7 @@ PART = 8
 # Seconds between looks at whether the end was asked for.
 LOOK_EVERY_S = 0.3
 # Ray takes a millisecond to prepare a part, so that those of huge jobs are larger.
-MOST_PARTS = 2000
+MAX_PARTS = 2000
 # Settings of the user's that hold for the workers too.
 ENVIRONMENT = (
     "HOME",
@@ -37,8 +37,8 @@ ENVIRONMENT = (
 )
 
 
-def paint(job, pairs, paintings, show, stop):
-    """Makes pictures, as `local.paint` does.
+def stylize(job, pairs, paintings, show, stop):
+    """Makes pictures, as `local.stylize` does.
 
     Joins the cluster that `RAY_ADDRESS` names, or else starts Ray on this machine.
 
@@ -49,17 +49,17 @@ def paint(job, pairs, paintings, show, stop):
     """
     ray = ray_runtime.load()
     job, notes = settle(job)
-    yield from map(Noted, notes)
+    yield from map(Info, notes)
     reports, written, begun = queue.SimpleQueue(), set(), itertools.count()
     sheet = plan.sheet_path(pairs)
     with (
         tempfile.TemporaryDirectory(
             prefix=".tf_style-", dir=pairs[0].output.parent
-        ) as desk,
+        ) as folder,
         ray_runtime.joined(ray),
         concurrent.futures.ThreadPoolExecutor(1) as pool,
         # Workers stop when it is gone, and are waited for after that.
-        tempfile.NamedTemporaryFile(dir=desk) as sign,
+        tempfile.NamedTemporaryFile(dir=folder) as sign,
     ):
         workers, each = ray_runtime.crew(ray)
         alone = not modes.of(job).IS_QUICK or any(pair.is_film for pair in pairs)
@@ -110,7 +110,7 @@ def share(pairs, workers, most):
     Yields:
         Lists of pairs: of several photos, or some of one photo's.
     """
-    most = max(most, len(pairs) // MOST_PARTS)
+    most = max(most, len(pairs) // MAX_PARTS)
     of_photo = sum(pair.content == pairs[0].content for pair in pairs)
     begin = 0
     while begin < len(pairs):
@@ -126,14 +126,14 @@ def share(pairs, workers, most):
 
 def _brief(job, pairs, paintings, sign, each):
     styles = dict.fromkeys(style for pair in pairs for style in pair.styles)
-    known = {n: os.environ[n] for n in ENVIRONMENT if n in os.environ}
+    environment = {n: os.environ[n] for n in ENVIRONMENT if n in os.environ}
     return Briefing(
         job=job,
         styles=tuple(styles),
         readable=frozenset(paintings.readable),
         count=len(pairs),
         folder=os.getcwd(),
-        environment=known,
+        environment=environment,
         sign=sign,
         cores=each.get("num_cpus", 0),
     )
@@ -184,11 +184,11 @@ def _check_ray(ray, collected):
         collected.result()
     except ray.exceptions.RayError as error:
         reason = str(error).strip().splitlines()[-1]
-        raise OSError(f"Ray cannot have it painted: {reason}") from error
+        raise OSError(f"Ray cannot run the job: {reason}") from error
 
 
 def _show(job, pairs, show):
     """Shows the photos of a part, for the contact sheet."""
     for source in dict.fromkeys(pair.content for pair in pairs):
-        with contextlib.suppress(ValueError, OSError):  # Its worker has told.
+        with contextlib.suppress(ValueError, OSError):  # Its worker has said why.
             show(source, read(job, "content", source, job.max_side).pixels)

@@ -1,4 +1,4 @@
-"""A worker of the Ray engine: has the local engine paint its parts of a job.
+"""A worker of the Ray executor: hands its parts of a job to the local executor.
 
 Importing it does not load TensorFlow, which needs to know its settings before.
 """
@@ -11,14 +11,14 @@ import traceback
 import uuid
 from typing import NamedTuple
 
-from tf_style.jobs.events import Failed, Kept, Noted, Started, Written
+from tf_style.jobs.events import Failed, Info, Skipped, Started, Written
 from tf_style.jobs.job import Job
 from tf_style.system import startup
 
 # How often a part is begun whose worker dies; one picture could kill them for ever.
-MOST_TRIES = 3
-# Steps and frames are not told: nobody could follow those of all workers.
-TOLD = (Failed, Kept, Noted, Started, Written)
+MAX_TRIES = 3
+# Steps and frames are not reported: nobody could follow those of all workers.
+REPORTED = (Failed, Skipped, Info, Started, Written)
 
 
 class Briefing(NamedTuple):
@@ -58,7 +58,7 @@ class Worker:
         # Elsewhere than on the machine that sent it, the folder may not exist.
         with contextlib.suppress(OSError):
             os.chdir(briefing.folder)
-        self._local, inputs, self._stop_token = startup.import_quietly(_import_engine)
+        self._local, inputs, self._stop_token = startup.import_quietly(_import_executor)
         if briefing.cores:
             _keep_to(briefing.cores)
         self._paintings = inputs.Paintings(briefing.job, briefing.styles)
@@ -80,10 +80,10 @@ class Worker:
             pairs = pickle.loads(row["pairs"])
             if self._is_over():
                 stopped = True
-            elif self._tries(row["part"]) > MOST_TRIES:
+            elif self._tries(row["part"]) > MAX_TRIES:
                 events.append(_given_up(pairs))
             else:
-                stopped, written = self._paint(pairs, events.append)
+                stopped, written = self._stylize(pairs, events.append)
         except (ValueError, OSError, ImportError) as reason:
             error = ValueError if isinstance(reason, ValueError) else OSError
             error = error, str(reason)
@@ -95,22 +95,22 @@ class Worker:
         )
         return {"report": pickle.dumps(report)}
 
-    def _paint(self, pairs, tell):
-        """Tells the events of the local engine; stops it when the sign is gone.
+    def _stylize(self, pairs, report):
+        """Reports the events of the local executor; stops it when the sign is gone.
 
         Returns:
             Whether it was stopped, and the paths of what is there.
         """
         job, count = self._briefing.job, self._briefing.count
         stop = self._stop_token(watch=self._is_over)
-        events = self._local.paint(
+        events = self._local.stylize(
             job, pairs, self._paintings, count, 0.0, lambda *_: None, stop
         )
         try:
             while True:
                 event = next(events)
-                if isinstance(event, TOLD):
-                    tell(event)
+                if isinstance(event, REPORTED):
+                    report(event)
         except StopIteration as end:
             return stop.requested, frozenset(end.value)
 
@@ -127,12 +127,12 @@ class Worker:
 def _given_up(pairs):
     first, last = (pair.output.name for pair in (pairs[0], pairs[-1]))
     return Failed(
-        f"not all pictures from {first} to {last} are there: {MOST_TRIES} workers died "
+        f"not all pictures from {first} to {last} are there: {MAX_TRIES} workers died "
         "over them, for lack of memory perhaps; the same command goes on from here"
     )
 
 
-def _import_engine():
+def _import_executor():
     from tf_style.jobs import inputs
     from tf_style.jobs.executors import local
     from tf_style.system.stop import StopToken

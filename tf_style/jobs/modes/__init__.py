@@ -1,4 +1,4 @@
-"""The modes: what a picture is painted by, and what is written with it.
+"""The modes: what a picture is made by, and what is written with it.
 
 A mode is a module in this folder, and a line in the table below. It has
 

@@ -22,7 +22,7 @@ def methods(init):
 def stylize(task, snapshots):
     """See `modes`."""
     from tf_style.fast import hub
-    from tf_style.jobs.events import Noted
+    from tf_style.jobs.events import Info
     from tf_style.jobs.tasks import Stylized
     from tf_style.optimization import gatys
 
@@ -34,7 +34,7 @@ def stylize(task, snapshots):
         )
     config = dataclasses.replace(task.job.gatys, time_budget=task.seconds)
     state, notes = snapshots.resume()
-    yield from map(Noted, notes)
+    yield from map(Info, notes)
     steps = gatys.iterate(
         content,
         task.encode_slow(),

@@ -254,7 +254,7 @@ def test_only_what_is_not_there_yet_is_painted_together(job, together, tmp_path)
     assert together == [[(37, 50)] * 2]
     written = [event for event in of_kind(events, run.Written) if event.seconds]
     assert [event.path.stem for event in written] == ["a_ink", "b_ink", "d_oil"]
-    assert len(of_kind(events, run.Kept)) == 7
+    assert len(of_kind(events, run.Skipped)) == 7
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -328,7 +328,7 @@ def is_kept(job):
     """Runs a job of one picture and tells whether that was kept."""
     events = list(run.run(job))
     assert not of_kind(events, run.Failed)
-    kept = of_kind(events, run.Kept)
+    kept = of_kind(events, run.Skipped)
     painted = of_kind(events, run.Started) + of_kind(events, run.Written)
     assert bool(kept) != bool(painted)
     return bool(kept)
@@ -434,7 +434,7 @@ def test_the_sheet_shows_what_was_kept_too(job, photos, tmp_path):
     before = path.read_bytes()
     path.unlink()
     events = list(run.run(job))
-    assert len(of_kind(events, run.Kept)) == 10
+    assert len(of_kind(events, run.Skipped)) == 10
     assert of_kind(events, run.Written) == [run.Written(path, None)]
     assert path.read_bytes() == before
 

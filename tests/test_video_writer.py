@@ -12,6 +12,7 @@ from PIL import Image
 
 from tf_style.jobs import video_writer
 from tf_style.system import files
+from tf_style.video import writer
 
 av = pytest.importorskip("av")
 
@@ -311,7 +312,7 @@ def add(video, frames, keep=True):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder for films, whose segments have three frames; all is committed."""
-    monkeypatch.setattr(video_writer, "KEYFRAME_EVERY_S", 3 * EVEN)
+    monkeypatch.setattr(writer, "KEYFRAME_EVERY_S", 3 * EVEN)
     monkeypatch.setattr(video_writer, "COMMIT_EVERY_S", 0)
     path = tmp_path / "out"
     path.mkdir()
@@ -506,8 +507,8 @@ BROKEN = OSError(errno.EIO, "Input/output error")
 @pytest.mark.parametrize(
     "name, owner, method",
     [
-        ("a.mp4", video_writer.Mp4, "add"),
-        ("a.mp4", video_writer.Mp4, "close"),
+        ("a.mp4", writer.Mp4, "add"),
+        ("a.mp4", writer.Mp4, "close"),
         ("a.mp4", np, "savez"),
         ("a.mp4", json, "dumps"),
         ("a.mp4", files.os, "replace"),
@@ -553,8 +554,8 @@ def test_where_the_film_cannot_be_written_the_old_one_and_all_frames_stay(
     path, frames = folder / name, films.pan(6, 48, 64)
     path.write_bytes(b"old")
     with monkeypatch.context() as broken:
-        for writer in ("_join", "write_gif"):
-            fail_at(broken, video_writer, writer, 1, error)
+        for function in ("join", "write_gif"):
+            fail_at(broken, writer, function, 1, error)
         with video_writer.VideoWriter(path, 1 / EVEN, {}) as video:
             add(video, frames)
             with pytest.raises(OSError, match=error.strerror):
@@ -572,7 +573,7 @@ def test_where_the_film_cannot_be_written_the_old_one_and_all_frames_stay(
 def test_no_room_for_the_sound_is_not_taken_for_no_sound(
     folder, with_sound, monkeypatch
 ):
-    fail_at(monkeypatch, video_writer, "_sound", 1)
+    fail_at(monkeypatch, writer, "_sound", 1)
     with video_writer.VideoWriter(folder / "a.mp4", 1 / EVEN, {}) as video:
         add(video, films.pan(6, 48, 64))
         with pytest.raises(OSError, match="No space left"):
@@ -584,7 +585,7 @@ def test_sound_that_no_encoder_takes_is_told_and_left_out(
     folder, with_sound, monkeypatch
 ):
     error = av.error.ExternalError(1, "Generic error in an external library")
-    fail_at(monkeypatch, video_writer, "_sound", 1, error)
+    fail_at(monkeypatch, writer, "_sound", 1, error)
     told = take_of(folder / "a.mp4", films.pan(6, 48, 64), source=with_sound)
     assert told.startswith(f"{folder / 'a.mp4'} is without sound: ")
     assert "external library" in told and "\n" not in told
@@ -621,13 +622,13 @@ def test_a_gif_grows_while_its_frames_are_read(tmp_path, monkeypatch):
     stills, sizes = [tmp_path / f"{index}.png" for index in range(40)], []
     for index, still in enumerate(stills):
         Image.fromarray(films.scene(48, 64, index)).save(still)
-    read = video_writer.read_still
+    read = writer.read_still
 
     def read_and_look(path):
         gif = tmp_path / "a.gif"
         sizes.append(gif.stat().st_size if gif.exists() else 0)
         return read(path)
 
-    monkeypatch.setattr(video_writer, "read_still", read_and_look)
-    video_writer.write_gif(tmp_path / "a.gif", stills, [Fraction(1, 25)] * 40)
+    monkeypatch.setattr(writer, "read_still", read_and_look)
+    writer.write_gif(tmp_path / "a.gif", stills, [Fraction(1, 25)] * 40)
     assert 0 < sizes[-20] < sizes[-10] < sizes[-1]

@@ -1,4 +1,4 @@
-"""The Ray engine: two workers make what the local engine makes, and may die over it."""
+"""The Ray executor: its workers make what the local one makes, and may die over it."""
 
 import dataclasses
 import importlib.util
@@ -30,20 +30,20 @@ WORKERS = 2
 class Mortal(ray_worker.Worker):
     """Kills itself once, when the first picture of its first large part is there."""
 
-    def _paint(self, pairs, tell):
-        desk = Path(self._briefing.sign).parent
+    def _stylize(self, pairs, report):
+        folder = Path(self._briefing.sign).parent
 
-        def tell_and_die(event):
-            tell(event)
-            mark = desk.parent / "died"
+        def report_and_die(event):
+            report(event)
+            mark = folder.parent / "died"
             if isinstance(event, run.Written) and len(pairs) > 3 and not mark.exists():
                 mark.write_text(str(event.path))
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        found = super()._paint(pairs, tell_and_die)
+        found = super()._stylize(pairs, report_and_die)
         tasks = Path("/proc/self/task")
         names = [path.read_text() for path in tasks.glob("*/comm")]
-        (desk.parent / f"threads-{os.getpid()}").write_text("".join(names))
+        (folder.parent / f"threads-{os.getpid()}").write_text("".join(names))
         return found
 
 
@@ -137,7 +137,7 @@ def accounts_in(folder):
 
 
 @pytest.mark.cluster
-def test_two_workers_make_what_the_local_engine_makes_though_one_is_killed(
+def test_two_workers_make_what_the_local_executor_makes_though_one_is_killed(
     ray, job, elsewhere, tmp_path, monkeypatch, capfd
 ):
     expected = list(run.run(job))
@@ -149,7 +149,7 @@ def test_two_workers_make_what_the_local_engine_makes_though_one_is_killed(
     here, there = tmp_path / "local", tmp_path / "ray"
     # What was finished before the death is not painted again, nor told twice.
     finished = Path((there / "died").read_text()).name
-    kept = names_of(events, run.Kept)
+    kept = names_of(events, run.Skipped)
     assert finished in kept
     told = names_of(events, run.Written)
     assert sorted(kept + told) == names_of(expected, run.Written)
@@ -173,7 +173,7 @@ def test_two_workers_make_what_the_local_engine_makes_though_one_is_killed(
     # Either engine keeps what the other made.
     before = {path: path.stat().st_mtime_ns for path in there.glob("*_*.png")}
     events = list(run.run(dataclasses.replace(elsewhere, executor="local")))
-    assert len(of_kind(events, run.Kept)) == 16
+    assert len(of_kind(events, run.Skipped)) == 16
     assert names_of(events, run.Written) == ["contact_sheet.png"]
     sheet = there / "contact_sheet.png"
     assert all(
@@ -286,7 +286,7 @@ def test_parts_are_large_first_and_small_at_the_end(
 def test_a_huge_job_has_parts_that_ray_can_count():
     parts = list(ray_cluster.share(pairs_of(100_000, 1), 50, 8))
     assert max(map(len, parts)) == 50
-    assert len(parts) < 1.3 * ray_cluster.MOST_PARTS
+    assert len(parts) < 1.3 * ray_cluster.MAX_PARTS
 
 
 @pytest.fixture
@@ -315,7 +315,7 @@ def report_of(briefing, pairs, part=3):
     return pickle.loads(ray_worker.Worker(briefing)(row)["report"])
 
 
-def test_a_worker_reports_what_the_local_engine_tells(job, briefing, tmp_path):
+def test_a_worker_reports_what_the_local_executor_reports(job, briefing, tmp_path):
     pairs = assigned(job)[3:6]
     report = report_of(briefing, pairs)
     assert (report.part, report.stopped, report.error) == (3, False, None)
@@ -326,9 +326,9 @@ def test_a_worker_reports_what_the_local_engine_tells(job, briefing, tmp_path):
     paintings = Paintings(job, job.styles)
     paintings.readable = set(job.styles)
     events = list(
-        local.paint(job, pairs, paintings, 17, 0.0, lambda *_: None, StopToken())
+        local.stylize(job, pairs, paintings, 17, 0.0, lambda *_: None, StopToken())
     )
-    assert names_of(events, run.Kept) == names_of(report.events, run.Written)
+    assert names_of(events, run.Skipped) == names_of(report.events, run.Written)
 
 
 def test_a_worker_stops_when_the_sign_is_gone(job, briefing, tmp_path):
@@ -342,7 +342,7 @@ def test_a_worker_stops_when_the_sign_is_gone(job, briefing, tmp_path):
 
 def test_a_part_that_kills_its_workers_is_given_up(job, briefing):
     pairs = assigned(job)[:1]
-    for _ in range(ray_worker.MOST_TRIES):
+    for _ in range(ray_worker.MAX_TRIES):
         assert not of_kind(report_of(briefing, pairs).events, run.Failed)
     report = report_of(briefing, pairs)
     [failed] = report.events
@@ -356,7 +356,7 @@ def test_what_ends_a_job_comes_back_as_it_was(job, briefing, monkeypatch, kind):
         raise kind("no such thing")
         yield
 
-    monkeypatch.setattr(local, "paint", fail)
+    monkeypatch.setattr(local, "stylize", fail)
     report = report_of(briefing, assigned(job)[:1])
     wanted = {ImportError: OSError, KeyError: RuntimeError}.get(kind, kind)
     with pytest.raises(wanted, match="no such thing"):

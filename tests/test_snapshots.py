@@ -94,7 +94,7 @@ def test_without_resume_a_run_starts_anew(job):
 def test_a_checkpoint_that_is_further_is_kept_and_told_of(job, folder):
     kill(job, 4)
     before = (folder / "picture.png.checkpoint.npz").read_bytes()
-    [note] = [e.note for e in kill(job, 2) if isinstance(e, run.Noted)]
+    [note] = [e.note for e in kill(job, 2) if isinstance(e, run.Info)]
     assert "starting anew; --resume would go on from step 5" in note
     assert (folder / "picture.png.checkpoint.npz").read_bytes() == before
 
@@ -104,7 +104,7 @@ def test_a_run_with_other_settings_tells_that_it_replaces_a_checkpoint(job):
     other = dataclasses.replace(
         job, gatys=dataclasses.replace(job.gatys, style_weight=0.5)
     )
-    [note] = [e.note for e in kill(other, 2) if isinstance(e, run.Noted)]
+    [note] = [e.note for e in kill(other, 2) if isinstance(e, run.Info)]
     assert note.endswith("is of a run with other settings, and is replaced")
 
 
@@ -159,11 +159,11 @@ def test_what_is_done_is_kept_and_what_changed_is_made_again(job, folder):
     again = dataclasses.replace(job, resume=True)
     before = picture.stat().st_mtime_ns
     events = list(run.run(again))
-    assert [e for e in events if isinstance(e, run.Kept)] == [run.Kept(picture)]
+    assert [e for e in events if isinstance(e, run.Skipped)] == [run.Skipped(picture)]
     assert picture.stat().st_mtime_ns == before
     other = dataclasses.replace(job.gatys, style_weight=0.5)
     events = list(run.run(dataclasses.replace(again, gatys=other)))
-    assert not [e for e in events if isinstance(e, run.Kept)]
+    assert not [e for e in events if isinstance(e, run.Skipped)]
     settings = json.loads(manifest.path_of(picture).read_text())["settings"]
     assert settings["gatys"]["style_weight"] == 0.5
 

@@ -38,7 +38,7 @@ def made(tmp_path):
 
     def make(job, missing=()):
         pairs = plan.assign(job, job.contents, job.styles)
-        shown = contact_sheet.Album(job, pairs)
+        shown = contact_sheet.ContactSheet(job, pairs)
         for first, sources in ((1, job.contents), (11, job.styles)):
             for value, source in enumerate(sources, first):
                 if source not in missing:
@@ -165,7 +165,7 @@ def test_of_nothing_that_was_written_there_is_no_sheet(made, drawn, tmp_path):
     assert list(shown.write(set())) == drawn == []
 
 
-@pytest.mark.parametrize("count", [plan.MOST_IN_SHEET, plan.MOST_IN_SHEET + 1])
+@pytest.mark.parametrize("count", [plan.MAX_IN_SHEET, plan.MAX_IN_SHEET + 1])
 @pytest.mark.parametrize("kind", ["contents", "styles"])
 def test_of_too_many_rows_or_columns_there_is_no_sheet(tmp_path, count, kind):
     many = tuple(f"{number}.jpg" for number in range(count))
@@ -175,7 +175,7 @@ def test_of_too_many_rows_or_columns_there_is_no_sheet(tmp_path, count, kind):
     if count == 100:
         assert plan.sheet_path(pairs) == tmp_path / "out" / "contact_sheet.png"
     else:
-        shown = contact_sheet.Album(job, pairs)
+        shown = contact_sheet.ContactSheet(job, pairs)
         assert plan.sheet_path(pairs) is None
         assert list(shown.write({pair.output for pair in pairs})) == []
 
@@ -203,7 +203,7 @@ def test_of_many_pictures_each_is_smaller(drawn, tmp_path):
     many = tuple(f"{number}.jpg" for number in range(99))
     job = make_job(tmp_path, contents=many, styles=PAINTINGS[:1])
     pairs = plan.assign(job, job.contents, job.styles)
-    shown = contact_sheet.Album(job, pairs)
+    shown = contact_sheet.ContactSheet(job, pairs)
     for pair in pairs:
         shown.add(pair.content, plain(1, 5, 300))
     images.save_image(pairs[0].output, plain(2, 300, 5))

@@ -1,0 +1,173 @@
+"""Stylizes films frame by frame, without flicker.
+
+Styles are encoded once. On the fast path, what the model measures of a frame is
+smoothed over time, and what it made is carried along with what moves. On the slow path
+each frame starts from the one before, moved, and is held to it where the motion is
+known, as in Ruder et al. (2016), "Artistic style transfer for videos",
+https://arxiv.org/abs/1604.08610.
+"""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_style import images
+from tf_style.fast import hub
+from tf_style.optimization import gatys
+from tf_style.video import flow, reader
+
+# Share of the steps for a frame that starts from the one before, as in Ruder et al. A
+# quarter of it holds as still, but hardly changes what comes into view.
+LATER_STEPS = 0.4
+
+
+class Shot(NamedTuple):
+    """A frame to stylize."""
+
+    index: int
+    frame: reader.Frame
+    pixels: np.ndarray  # [1, H, W, 3]
+    cut: bool  # a scene begins
+    motion: flow.Motion | None  # since the frame before, where it is wanted
+
+
+class Stylized(NamedTuple):
+    """Frames that were made at once."""
+
+    frames: list  # of index, `reader.Frame` and picture [1, H, W, 3]
+    state: dict | None  # what later frames depend on, arrays by name; None: not all
+
+
+def look_at(frames, done, with_flow, stop):
+    """Yields the `Shot` of each `reader.Frame`, but of the first that are `done`.
+
+    Args:
+        frames: of the film, from its first one on.
+        done: how many of them to leave out.
+        with_flow: whether to measure how they move.
+        stop: a `StopToken`.
+    """
+    before = None
+    for index, frame in enumerate(frames):
+        if stop.requested:
+            return
+        if index >= done:
+            cut = before is None or flow.is_cut(before, frame.image)
+            motion = None
+            if with_flow and not cut:
+                motion = flow.measure(before, frame.image)
+            yield Shot(index, frame, images.to_float(frame.image), cut, motion)
+        before = frame.image
+
+
+def by_hub(shots, code, config, state, *, masks, with_flow, at_once, stop):
+    """Stylizes frames by the fast path, several at once.
+
+    Args:
+        shots: an iterator of the `Shot`s to stylize.
+        code: the `hub.StyleCode` of the styles.
+        config: a `HubConfig`.
+        state: of the last of the frames before; empty if there are none.
+        masks: of the size of the frames.
+        with_flow: whether to carry along what was made.
+        at_once: the most frames to stylize at once.
+        stop: a `StopToken`.
+
+    Yields:
+        `Stylized` frames.
+    """
+    blend, memory = flow.Blend(state.get("before")), _unflatten(state)
+
+    def stylize(batch):
+        contents, done = [shot.pixels for shot in batch], []
+        try:
+            pictures = hub.stylize_batch(
+                contents, code, config, masks=masks, memory=memory
+            )
+            for shot, picture in zip(batch, pictures):
+                if with_flow:
+                    picture = blend.add(picture, shot.motion)
+                picture = hub.finish(picture, shot.pixels, config, masks=masks)
+                done.append((shot.index, shot.frame, picture))
+        except Exception:
+            yield Stylized(done, None)
+            raise
+        before = {} if blend.before is None else {"before": blend.before}
+        yield Stylized(done, before | _flatten(memory))
+
+    batch, trouble = [], None
+    while not stop.requested:
+        try:
+            shot = next(shots, None)
+        except Exception as error:
+            shot, trouble = None, error
+        if batch and (shot is None or shot.cut or len(batch) == at_once):
+            yield from stylize(batch)
+            batch = []
+        if trouble:  # Only now: what came before it shall not be lost.
+            raise trouble
+        if shot is None:
+            return
+        if shot.cut:
+            memory.clear()
+        batch.append(shot)
+
+
+def _flatten(memory):
+    """Returns what a model remembers of frames as arrays by name."""
+    return {
+        f"memory/{index}/{name}": np.asarray(value)
+        for index, values in memory.items()
+        for name, value in values.items()
+    }
+
+
+def _unflatten(state):
+    """Undoes `_flatten`."""
+    memory = {}
+    for path, value in state.items():
+        kind, *rest = path.split("/")
+        if kind == "memory":
+            memory.setdefault(int(rest[0]), {})[rest[1]] = value
+    return memory
+
+
+def by_gatys(shots, style, config, state, *, masks, init_of, stop):
+    """Stylizes frames by the slow path.
+
+    Args:
+        shots, state, masks, stop: as of `by_hub`.
+        style: the `gatys.Style` of the styles.
+        config: a `GatysConfig`, of the first frame of a scene.
+        init_of: returns the picture to start a scene from, given its first frame
+            [1, H, W, 3]; or None, where the config says it.
+
+    Yields:
+        The `gatys.Step`s of each frame, and then the `Stylized` frame.
+    """
+    later = dataclasses.replace(
+        config, steps=math.ceil(LATER_STEPS * config.steps), scales=1, init="before"
+    )
+    before = state.get("before")
+    for shot in shots:
+        if stop.requested:
+            return
+        settings, init, prior = later, before, None
+        if before is None or shot.cut:
+            settings, init = config, init_of(shot.pixels)
+        elif shot.motion:
+            moved, trust = flow.carry(before, shot.motion), shot.motion.trust[None]
+            prior = gatys.Prior(moved, trust)
+            # What comes into view must not start from what hid it.
+            init = shot.pixels + trust * (moved - shot.pixels)
+        for step in gatys.iterate(
+            shot.pixels, style, settings, masks=masks, init=init, prior=prior, stop=stop
+        ):
+            yield step
+        if stop.requested:  # It is not done, and begun anew next time.
+            return
+        before = step.best.numpy()
+        picture = gatys.finish(step, shot.pixels, settings, masks=masks)
+        yield Stylized([(shot.index, shot.frame, picture)], {"before": before})

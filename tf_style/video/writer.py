@@ -1,0 +1,285 @@
+"""Films, written: H.264 in MP4, or GIF.
+
+GIF shows everywhere, and needs Pillow only; MP4 has all colours in a fraction of the
+bytes. Times are in seconds.
+"""
+
+import contextlib
+import errno
+import heapq
+from fractions import Fraction
+
+import numpy as np
+from PIL import GifImagePlugin, Image
+
+# The palette of a GIF is taken from so many frames, shrunk to so many pixels a side.
+PALETTE_FRAMES = 32
+PALETTE_SIDE = 128
+# GIF counts in hundredths of a second, and players slow down what is shorter.
+GIF_TICK = Fraction(1, 100)
+GIF_MIN_TICKS = 2
+
+H264 = {
+    # FFmpeg's guide to H.264 calls it visually lossless, or nearly so.
+    "crf": "18",
+    # A third of the time of the default; stylized films become no larger by it.
+    "preset": "veryfast",
+    # Frames come out as they went in, so that the last one keeps its duration.
+    "bf": "0",
+    # Players take small pictures without tags for BT.601, which turns reds and greens.
+    "colorspace": "bt709",
+    "color_range": "tv",
+    "color_primaries": "bt709",
+    # The curve of sRGB, which the frames have; that of BT.709 would lighten shadows in
+    # the players that obey it.
+    "color_trc": "iec61966-2-1",
+}
+# Otherwise a player needs the whole file before it can start.
+FROM_THE_START = {"movflags": "+faststart"}
+# Between frames that can be jumped to; a segment of a film in the making is as long.
+KEYFRAME_EVERY_S = 2
+# Frames of a segment are kept as they are until it is full; this bounds their room.
+MAX_SEGMENT_FRAMES = 250
+# Sound that MP4 holds as it is; other sound becomes AAC.
+MP4_SOUNDS = ("aac", "ac3", "alac", "eac3", "flac", "mp3", "opus")
+
+
+class Mp4:
+    """Writes frames as H.264 in MP4.
+
+    Args:
+        path: file to write.
+        rate: frames a second, in the mean; each frame has its own time all the same.
+        options: of the container.
+    """
+
+    # FFmpeg's own for MPEG; holds all common rates exactly.
+    TIME_BASE = Fraction(1, 90000)
+
+    def __init__(self, path, rate, options=FROM_THE_START):
+        import av
+
+        self._container = av.open(str(path), "w", format="mp4", options=options)
+        self._stream = self._container.add_stream("libx264", rate=rate, options=H264)
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.time_base = self.TIME_BASE
+        self._stream.codec_context.gop_size = keyframe_distance(rate)
+        self._size = None
+        self._durations = {}  # of frames on their way through the encoder, by time
+
+    def add(self, image, time, duration):
+        """Adds uint8 [H, W, 3], which loses its last row or column if that is odd."""
+        import av
+
+        if not self._size:
+            height, width = (side // 2 * 2 for side in image.shape[:2])
+            self._size = height, width
+            self._stream.height, self._stream.width = self._size
+        height, width = self._size
+        image = np.ascontiguousarray(image[:height, :width])
+        frame = av.VideoFrame.from_ndarray(image, "rgb24").reformat(
+            format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
+        )
+        frame.pts, frame.time_base = round(time / self.TIME_BASE), self.TIME_BASE
+        self._durations[frame.pts] = round(duration / self.TIME_BASE)
+        self._mux(frame)
+
+    def close(self):
+        """Ends the file."""
+        if self._size:
+            self._mux(None)
+        self._container.close()
+
+    def _mux(self, frame):
+        for packet in self._stream.encode(frame):
+            packet.duration = self._durations.pop(packet.pts)
+            self._container.mux(packet)
+
+
+def keyframe_distance(rate):
+    """Returns how many frames lie between those that a player can jump to."""
+    return min(MAX_SEGMENT_FRAMES, max(1, round(KEYFRAME_EVERY_S * rate)))
+
+
+def join(segments, source, path, end):
+    """Writes the pictures of segments, and the sound of `source` up to an end.
+
+    Args:
+        segments: the path of each, and when it begins, in ticks of `Mp4.TIME_BASE`.
+        source: path of a film, or None.
+        path: file to write.
+        end: of the last frame, in seconds.
+
+    Returns:
+        Why the film is without sound, where there is some that cannot be had; or "".
+
+    Raises:
+        Exception: whatever the encoder raises where the pictures cannot be written.
+    """
+    try:
+        _join(segments, source, path, end)
+    except Exception as error:
+        if _is_full(error):  # Without sound there might be room.
+            raise
+        _join(segments, None, path, end)
+        return " ".join(str(error).split())
+    return ""
+
+
+def _join(segments, source, path, end):
+    import av
+
+    with contextlib.ExitStack() as stack:
+        options = FROM_THE_START
+        mp4 = stack.enter_context(av.open(str(path), "w", "mp4", options=options))
+        tracks = [_pictures(segments, mp4)]
+        if source:
+            original = stack.enter_context(av.open(str(source)))
+            tracks += [_sound(original, mp4, end)] if original.streams.audio else []
+        for packet in heapq.merge(*tracks, key=lambda p: p.dts * p.time_base):
+            mp4.mux(packet)
+
+
+def _pictures(segments, mp4):
+    """Returns the packets of segments, one after the other."""
+    import av
+
+    with av.open(str(segments[0][0])) as container:
+        copy = mp4.add_stream_from_template(container.streams.video[0])
+
+    def packets():
+        for path, begin in segments:
+            with av.open(str(path)) as container:
+                for packet in container.demux(video=0):
+                    if packet.dts is None:  # Nothing more comes.
+                        break
+                    shift = round(begin * Mp4.TIME_BASE / packet.time_base)
+                    packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+                    packet.stream = copy
+                    yield packet
+
+    return packets()
+
+
+def _sound(original, mp4, end):
+    """Returns the packets of the first sound of a film, up to an end."""
+    stream = original.streams.audio[0]
+    # Our film begins with the first frame.
+    begin = _begin(original.streams.video[0])
+    if stream.codec.canonical_name in MP4_SOUNDS:
+        return _copied(original, stream, mp4, begin, end)
+    return _encoded(original, stream, mp4, begin, end)
+
+
+def _begin(stream):
+    return (stream.start_time or 0) * stream.time_base
+
+
+def _copied(container, stream, mp4, begin=0, end=float("inf")):
+    copy = mp4.add_stream_from_template(stream)
+    shift = round(begin / stream.time_base)
+
+    def packets():
+        for packet in container.demux(stream):
+            if packet.dts is None:  # Nothing more comes.
+                return
+            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            if packet.pts * stream.time_base >= end:
+                return
+            # Decoders of sound need the one before the first.
+            if packet.pts + (packet.duration or 0) >= 0:
+                packet.stream = copy
+                yield packet
+
+    return packets()
+
+
+def _encoded(container, stream, mp4, begin, end):
+    layout = stream.layout.name
+    if layout.endswith("channels"):  # Some files count them only.
+        layout = "mono" if stream.channels == 1 else "stereo"
+    encoder = mp4.add_stream("aac", rate=stream.rate, layout=layout)
+
+    def packets():
+        for frame in container.decode(stream):
+            frame.pts -= round(begin / frame.time_base)
+            if frame.time >= end:
+                break
+            if frame.pts >= 0:
+                yield from encoder.encode(frame)
+        yield from encoder.encode(None)
+
+    return packets()
+
+
+def _is_full(error):
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    return full or isinstance(error, MemoryError)
+
+
+def gif_times(times, end):
+    """Returns which frames a GIF can hold, and the seconds of each.
+
+    Args:
+        times: when each frame begins, in seconds.
+        end: of the last one.
+    """
+    indices, ticks = [], []
+    for index, begin in enumerate(times):
+        tick = round(begin / GIF_TICK)
+        if not ticks or tick - ticks[-1] >= GIF_MIN_TICKS:
+            indices.append(index)
+            ticks.append(tick)
+    ends = [*ticks[1:], max(round(end / GIF_TICK), ticks[-1] + GIF_MIN_TICKS)]
+    return indices, [(stop - start) * GIF_TICK for start, stop in zip(ticks, ends)]
+
+
+def write_gif(path, frames, durations):
+    """Writes an endless GIF.
+
+    Args:
+        path: file to write.
+        frames: paths of pictures, all of one size.
+        durations: seconds of each.
+    """
+    # With a palette for each frame, even what stands still would change its colours.
+    palette = _palette(frames)
+    with open(path, "wb") as stream:
+        for index, (frame, duration) in enumerate(zip(frames, durations, strict=True)):
+            image = read_still(frame).quantize(
+                palette=palette, dither=Image.Dither.FLOYDSTEINBERG
+            )
+            if not index:
+                header, _ = GifImagePlugin.getheader(image, info={"loop": 0})
+                stream.writelines(header)
+            # `Image.save` would hold all frames until the end.
+            stream.writelines(
+                GifImagePlugin.getdata(image, duration=round(1000 * duration))
+            )
+        stream.write(b";")
+
+
+def _palette(frames):
+    """Returns a picture with the 256 colours that suit the frames as a whole."""
+    spread = np.linspace(0, len(frames) - 1, PALETTE_FRAMES).astype(int)
+    samples = []
+    for index in sorted(set(spread.tolist())):
+        sample = read_still(frames[index])
+        # Averages of pixels would miss the brightest and the most vivid colours.
+        sample.thumbnail((PALETTE_SIDE, PALETTE_SIDE), Image.Resampling.NEAREST)
+        samples.append(np.asarray(sample))
+    # Of Pillow's methods this one misses the colours least once they are dithered.
+    return Image.fromarray(np.concatenate(samples)).quantize(
+        256, Image.Quantize.FASTOCTREE
+    )
+
+
+def write_still(path, image):
+    """Writes uint8 [H, W, 3] in the format of the path's ending."""
+    Image.fromarray(np.ascontiguousarray(image)).save(path)
+
+
+def read_still(path):
+    """Reads the picture of a frame."""
+    with Image.open(path) as image:
+        return image.convert("RGB")
