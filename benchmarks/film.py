@@ -1,7 +1,7 @@
 """How fast a film is painted beside the bare model, and how much it flickers.
 
-    python benchmarks/reader.py [--model=builtin] [--side=384] [--frames=240]
-    python benchmarks/reader.py --mode=gatys --side=192 --frames=12
+    python benchmarks/film.py [--model=builtin] [--side=384] [--frames=240]
+    python benchmarks/film.py --mode=gatys --side=192 --frames=12
 
 Draws a film out of `examples/`: the camera pans and zooms, a ball crosses, the sensor
 is noisy, and halfway there is a cut. So it is known where each pixel was in the frame

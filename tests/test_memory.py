@@ -1,4 +1,4 @@
-"""Memory: what is estimated, and the pieces that are chosen for it."""
+"""Memory: what is estimated, and the tiles that are chosen for it."""
 
 import pytest
 
@@ -23,12 +23,12 @@ def test_four_times_the_pixels_need_up_to_four_times_the_memory(builtin, side):
     assert 2.5 * small < large < 4 * small
 
 
-def test_smaller_pieces_need_less(builtin):
+def test_smaller_tiles_need_less(builtin):
     whole, *tiled = (
         memory.estimate_memory(builtin, (4096, 3072), side) for side in (0, 1024, 256)
     )
     assert whole > tiled[0] > tiled[1]
-    # Whatever fits into one piece is the whole.
+    # Whatever fits into one tile is the whole.
     assert memory.estimate_memory(builtin, (200, 256), 256) == (
         memory.estimate_memory(builtin, (200, 256), 0)
     )

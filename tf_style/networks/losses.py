@@ -31,18 +31,30 @@ def gram_matrix(features: tf.Tensor) -> Any:
     Returns:
         Channel correlations, float32 [B, C, C].
     """
-    shape = tf.shape(features)
-    flat = tf.reshape(features, [shape[0], shape[1] * shape[2], shape[3]])
-    positions = tf.cast(shape[1] * shape[2], tf.float32)
-    # A sum over so many positions has no room in fewer bits.
-    exact = tf.cast(flat, tf.float32)
+    positions = tf.cast(tf.reduce_prod(tf.shape(features)[1:3]), tf.float32)
 
     def gradient(upstream):
         # TensorFlow's own would take both factors apart, and keep them in float32.
         both = (upstream + tf.linalg.matrix_transpose(upstream)) / positions
-        return tf.reshape(tf.matmul(flat, tf.cast(both, flat.dtype)), shape)
+        kernels = tf.unstack(tf.cast(both, features.dtype)[:, None, None])
+        pictures = tf.split(features, len(kernels))
+        turned = [
+            tf.nn.conv2d(picture, kernel, 1, "VALID")
+            for picture, kernel in zip(pictures, kernels)
+        ]
+        return tf.concat(turned, 0)
 
-    return tf.matmul(exact, exact, transpose_a=True) / positions, gradient
+    products = [_product(picture) for picture in tf.unstack(features)]
+    return tf.stack(products) / positions, gradient
+
+
+def _product(picture):
+    # Of batched products, and of those in few bits, TensorFlow keeps some 300 KB for
+    # each size; of these, and of convolutions, a fraction.
+    flat = tf.reshape(picture, [-1, picture.shape[-1]])
+    # A sum over so many positions has no room in fewer bits.
+    flat = tf.cast(flat, tf.float32)
+    return tf.matmul(flat, flat, transpose_a=True)
 
 
 def content_loss(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:

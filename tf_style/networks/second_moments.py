@@ -8,8 +8,6 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tf_style.networks.losses import gram_matrix
-
 # Of what a style is known by: colours, and the activations of three layers.
 CHANNELS = (3, 32, 64, 128)
 CODE_SIZE = sum((channels + 1) ** 2 for channels in CHANNELS)
@@ -23,7 +21,13 @@ def second(values: tf.Tensor) -> tf.Tensor:
 
     A channel of ones at the end lets one matrix hold both.
     """
-    return gram_matrix(tf.concat([values, tf.ones_like(values[..., :1])], -1))
+    values = tf.concat([values, tf.ones_like(values[..., :1])], -1)
+    shape = tf.shape(values)
+    flat = tf.reshape(values, [shape[0], shape[1] * shape[2], shape[3]])
+    # A sum over so many positions has no room in fewer bits.
+    exact = tf.cast(flat, tf.float32)
+    positions = tf.cast(shape[1] * shape[2], tf.float32)
+    return tf.matmul(exact, exact, transpose_a=True) / positions
 
 
 def split(code: tf.Tensor) -> list[tf.Tensor]:

@@ -15,6 +15,7 @@ This module neither prints nor touches files.
 import collections
 import dataclasses
 import functools
+import threading
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -273,6 +274,7 @@ class Style:
         self.paintings = paintings
         self.config = config
         self._measured = collections.OrderedDict()
+        self._lock = threading.Lock()  # Jobs share a style between threads.
 
     def size_beside(self, content_size: Size, size: Size) -> list[tuple[int, ...]]:
         """Returns height and width of each painting beside a photo scaled to `size`."""
@@ -296,22 +298,26 @@ class Style:
             photo: the same at the size to work at.
         """
         sizes = self.size_beside(content.shape[1:3], photo.shape[1:3])
+        if self.config.preserve_color != "none":  # Each photo gives them its colours.
+            return self._measure(objective, loss, photo, sizes)
         key = (objective, *sizes)
-        if self.config.preserve_color == "none" and key in self._measured:
+        with self._lock:
+            if key not in self._measured:
+                self._measured[key] = self._measure(objective, loss, photo, sizes)
             self._measured.move_to_end(key)
+            if len(self._measured) > SIZES_KEPT:
+                self._measured.popitem(last=False)
             return self._measured[key]
+
+    def _measure(self, objective, loss, photo, sizes):
         grams = []
         for painting, size in zip(self.paintings, sizes):
             objective.extract.check_size(
                 *size, "the style, scaled with the picture to a size"
             )
             scaled = images.resize(painting, *size)
-            # Paintings may be given the photo's colours first.
             scaled = color.prepare(scaled, photo, self.config)
             grams.append(objective.statistics(scaled, loss))
-        self._measured[key] = grams
-        if len(self._measured) > SIZES_KEPT:
-            self._measured.popitem(last=False)
         return grams
 
 

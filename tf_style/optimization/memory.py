@@ -1,8 +1,8 @@
-"""How much memory an optimisation needs, and pieces small enough for what there is."""
+"""How much memory an optimisation needs, and tiles small enough for what there is."""
 
 from tf_style.system import hardware
 
-# Sides of pieces to choose from: the smaller cost less memory and more time.
+# Sides of tiles to choose from: the smaller cost less memory and more time.
 SIDES = (512, 256)
 # Bytes per pixel of what the optimisation holds beside the network's activations: the
 # picture, the best one, gradients, the past of the optimizer.
@@ -21,17 +21,17 @@ def estimate_memory(extract, size, side=0):
     Args:
         extract: a `features.Backbone`.
         size: height and width of the picture.
-        side: of the pieces; 0 for the whole.
+        side: of the tiles; 0 for the whole.
     """
     blocks, positions, longest = list(extract.blocks), size[0] * size[1], max(size)
-    need, piece = BASE_BYTES + PIXEL_BYTES * positions, 0
+    need, tile = BASE_BYTES + PIXEL_BYTES * positions, 0
     while side and len(blocks) > 1 and longest > side + 1:
-        piece = max(piece, _differentiating(blocks[:1], side**2))
+        tile = max(tile, _differentiating(blocks[:1], side**2))
         block = blocks.pop(0)
         positions, longest = positions / 4, longest / 2
         # What it passes on, and the gradient by that.
         need += 2 * positions * block.channels[-1] * block.itemsize
-    return need + piece + _differentiating(blocks, positions)
+    return need + tile + _differentiating(blocks, positions)
 
 
 def _differentiating(blocks, positions):

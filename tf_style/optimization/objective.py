@@ -38,20 +38,25 @@ class Objective:
         self.terms = terms
         self._measure = Traced(self._losses)
         self._differentiate = Traced(self._losses_and_gradient)
-        self._statistics = {}
+        self._looks = {}  # at pictures: for layers, and for what losses measure
 
     def activations(self, picture, layers):
         """Returns what layers make of a picture [1, H, W, 3], a list [1, H', W', C]."""
-        found = self.extract(picture)
-        return [found[layer] for layer in layers]
+        self.extract.check_size(*picture.shape[1:3], "a picture")
+
+        def look(image):
+            found = self.extract(image)
+            return [found[layer] for layer in layers]
+
+        return self._looks.setdefault(layers, Traced(look))(picture)
 
     def statistics(self, picture, loss):
         """Returns the means that a loss takes of a picture, one for each layer."""
-        if loss not in self._statistics:
-            self._statistics[loss] = Traced(
-                lambda image: self._means(image, loss, [()] * len(loss.layers))
-            )
-        return self._statistics[loss](picture)
+
+        def look(image):
+            return self._means(image, loss, [()] * len(loss.layers))
+
+        return self._looks.setdefault(loss, Traced(look))(picture)
 
     def measure(self, image, targets):
         """Measures a picture.
@@ -72,7 +77,7 @@ class Objective:
     @property
     def traces(self):
         """How many graphs were traced."""
-        traced = [self._measure, self._differentiate, *self._statistics.values()]
+        traced = [self._measure, self._differentiate, *self._looks.values()]
         return sum(function.count for function in traced)
 
     def _means(self, image, loss, local, activations=None):

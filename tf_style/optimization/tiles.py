@@ -75,6 +75,12 @@ class TiledObjective:
         losses, entries, upstream = self._forward(image, targets)
         return losses, self._backward(entries, targets, *upstream)
 
+    @property
+    def traces(self):
+        """As of `Objective`."""
+        finishing = sum(finish.count for finish in self._finish.values())
+        return finishing + sum(block.traces for block in self._blocks)
+
     def _look(self, picture, visit):
         """Visits the activations of all tiles; returns those of what runs whole."""
 
@@ -134,9 +140,8 @@ class TiledObjective:
         entries = self._walk(image, add)
         done = len(entries) - 1
         if done not in self._finish:
-            self._finish[done] = Traced(
-                lambda *arguments: self._weigh_rest(done, *arguments)
-            )
+            finish = Traced(lambda *arguments: self._weigh_rest(done, *arguments))
+            self._finish.setdefault(done, finish)
         losses, *upstream = self._finish[done](entries[-1], means, rest)
         return losses, entries, upstream
 
@@ -161,7 +166,12 @@ class TiledObjective:
                 for (_, loss), target, known in zip(self.terms, targets, means)
             ]
             losses = weigh(self.terms, complete, targets)
-        return losses, *tape.gradient(losses["total"], (means, entry))
+        # Losses may look at none of these blocks.
+        nothing = tf.UnconnectedGradients.ZERO
+        upstream = tape.gradient(
+            losses["total"], (means, entry), unconnected_gradients=nothing
+        )
+        return losses, *upstream
 
     def _backward(self, entries, targets, by_means, by_entry):
         """Returns the gradient of the total by the pixels, [1, H, W, 3]."""
@@ -204,7 +214,12 @@ class _Block:
         self._named = [terms[term][1].layers[index] for term, index in self.places]
         self._run = Traced(self._measure)
         self._run_back = Traced(self._differentiate)
-        self.look_at = Traced(self._own_activations)
+        self._look = Traced(self._own_activations)
+
+    @property
+    def traces(self):
+        """How many graphs were traced."""
+        return self._look.count + self._run.count + self._run_back.count
 
     def cut(self, entry, side):
         """Cuts what the block sees into a list of tiles."""
@@ -213,7 +228,7 @@ class _Block:
 
     def look(self, entry, tile):
         """Returns a tile's own activations by layer, and what it hands on."""
-        return self.look_at(tile.seen(entry), tile.inside)
+        return self._look(tile.seen(entry), tile.inside)
 
     def measure(self, entry, tile, targets):
         """Returns the means over a tile's own positions, and what it hands on."""
@@ -243,7 +258,8 @@ class _Block:
 
         def own(features, inside, neighbours=0):
             top, left, height, width = tf.unstack(inside)
-            size = [-1, height + neighbours, width + neighbours, -1]
+            batch, _, _, channels = features.shape
+            size = [batch, height + neighbours, width + neighbours, channels]
             # Its gradient takes a twentieth of the time of that of features[...].
             return tf.slice(features, [0, top, left, 0], size)
 

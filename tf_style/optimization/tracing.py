@@ -7,7 +7,7 @@ class Traced:
     """A `tf.function` that is traced once for each structure of its arguments.
 
     Heights and widths stay open. So a job over pictures of many sizes neither traces
-    anew nor keeps a graph for each of them.
+    anew nor keeps a graph for each of them. It may be called from several threads.
 
     Args:
         function: takes tensors, arrays, and lists of them.
@@ -21,13 +21,19 @@ class Traced:
         specs = tf.nest.map_structure(_of_any_size, arguments)
         key = str(specs)
         if key not in self._compiled:
-            self._compiled[key] = tf.function(self._function, input_signature=specs)
+            compiled = tf.function(
+                self._function, input_signature=specs, autograph=False
+            )
+            # Threads that come here together share one, which traces for them once.
+            # Tracing in a call would warn of tracing too often.
+            self._compiled.setdefault(key, compiled).get_concrete_function()
         return self._compiled[key](*arguments)
 
     @property
     def count(self):
         """How often the function was traced."""
-        return len(self._compiled)
+        compiled = [*self._compiled.values()]
+        return sum(one.experimental_get_tracing_count() for one in compiled)
 
 
 def _of_any_size(value):
