@@ -7,6 +7,9 @@ import drawings
 import numpy as np
 from PIL import Image, ImageOps
 
+# Share of styles that are tiled from small copies.
+TILED = 0.2
+
 
 def read(patterns, side=512):
     """Reads the pictures of globs as uint8 [H, W, 3], longest side at most `side`."""
@@ -26,53 +29,58 @@ def draw(count, seed, side=384):
     return [drawings.draw(np.random.default_rng([seed, i]), side) for i in range(count)]
 
 
-def crops(pictures, side, rng, colour=0.5, reach=(0.4, 1)):
-    """Yields crops without end.
+def crops(pictures, side, rng):
+    """Yields crops without end, half of them with other colours.
 
     Args:
         pictures: uint8 [H, W, 3] each.
         side: height and width of the crops in pixels.
         rng: a `numpy.random.Generator`.
-        colour: share of crops whose colours are changed.
-        reach: bounds of a crop's side, as shares of its picture's shorter side.
 
     Yields:
         float32 [side, side, 3] in [0, 1].
     """
     while True:
         picture = pictures[rng.integers(len(pictures))]
-        height, width = picture.shape[:2]
-        cut = min(height, width) * rng.uniform(*reach)
-        stretch = np.exp(rng.normal() * 0.1)
-        box_h, box_w = min(height, cut * stretch), min(width, cut / stretch)
-        top, left = rng.uniform(0, height - box_h), rng.uniform(0, width - box_w)
-        crop = Image.fromarray(picture).resize(
-            (side, side),
-            Image.Resampling.BICUBIC,
-            (left, top, left + box_w, top + box_h),
-            reducing_gap=3,
-        )
-        pixels = np.asarray(crop, np.float32) / 255
-        if rng.random() < 0.5:
-            pixels = pixels[:, ::-1]
-        if rng.random() < colour:
-            pixels = _recolour(pixels, rng)
-        yield pixels
+        pixels = crop(picture, side, rng, (0.4, 1)) / np.float32(255)
+        yield _recolour(pixels, rng) if rng.random() < 0.5 else pixels
 
 
-def tile(crop, rng):
-    """Repeats a crop [side, side, 3] at a half or a third of its size, mirrored.
+def tile(pixels, rng):
+    """Repeats a crop uint8 [side, side, 3] at half or a third of its size, mirrored.
 
     Such a picture is all detail and no composition, as bricks or pebbles are.
     """
-    side, times = crop.shape[0], int(rng.integers(2, 4))
-    small = Image.fromarray(np.uint8(crop * 255 + 0.5))
-    small = small.resize([-(-side // times)] * 2, Image.Resampling.LANCZOS)
-    pixels = np.asarray(small, np.float32) / 255
-    pixels = pixels.mean() + (pixels - pixels.mean()) * rng.uniform(1, 1.8)
-    rim = side - pixels.shape[0]
-    tiled = np.pad(pixels, [(0, rim), (0, rim), (0, 0)], "symmetric")
-    return np.clip(tiled, 0, 1).astype(np.float32)
+    side, times = pixels.shape[0], int(rng.integers(2, 4))
+    small = Image.fromarray(pixels).resize([-(-side // times)] * 2, Image.LANCZOS)
+    rim = side - small.height
+    return np.pad(np.asarray(small), [(0, rim), (0, rim), (0, 0)], "symmetric")
+
+
+def pick(sources, rng):
+    """Takes a picture of sources, (pictures, share) each."""
+    pictures, _ = sources[rng.choice(len(sources), p=[share for _, share in sources])]
+    return pictures[rng.integers(len(pictures))]
+
+
+def crop(picture, side, rng, reach=(0.5, 1)):
+    """Takes a crop of a picture uint8 [H, W, 3], as uint8 [side, side, 3].
+
+    Its side is a share within `reach` of the picture's shorter one, before scaling.
+    """
+    height, width = picture.shape[:2]
+    cut = min(height, width) * rng.uniform(*reach)
+    stretch = np.exp(rng.normal() * 0.1)
+    box_h, box_w = min(height, cut * stretch), min(width, cut / stretch)
+    top, left = rng.uniform(0, height - box_h), rng.uniform(0, width - box_w)
+    # What lies around costs time, and counts for nothing.
+    rows = slice(int(top), int(top + box_h) + 2)
+    columns = slice(int(left), int(left + box_w) + 2)
+    top, left = top - rows.start, left - columns.start
+    near = Image.fromarray(picture[rows, columns])
+    box = left, top, min(left + box_w, near.width), min(top + box_h, near.height)
+    pixels = np.asarray(near.resize((side, side), Image.Resampling.BICUBIC, box))
+    return pixels[:, ::-1] if rng.random() < 0.5 else pixels
 
 
 def batches(sources, shares, size):

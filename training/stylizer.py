@@ -1,195 +1,371 @@
 """Trains the decoder of the built-in stylizer.
 
-    python training/stylizer.py --photos 'photos/*.jpg' --paintings 'paintings/*.jpg' \
-        --exact VGG.npz --distilled CD.npz --folder runs/stylizer
+    KERAS_BACKEND=jax python training/stylizer.py --photos 'photos/*.jpg' \
+        --paintings 'paintings/*.jpg' --exact VGG.npz --distilled CD.npz \
+        --folder runs/stylizer
 
-Stops and goes on: run the same command again. See README.md in this folder.
+Runs on any backend of Keras. Stops and goes on: run the same command again. See
+README.md in this folder.
 """
 
+import argparse
+import contextlib
+import itertools
+import math
+import time
+from pathlib import Path
+
 import data
-import loop
+import keras
+import losses
 import numpy as np
 import teacher
-import tensorflow as tf
+from keras import ops
 
-from tf_style.fast.builtin import decoder, encoder
+from tf_style.fast.builtin import decoder, encoder, neighbours
 from tf_style.networks import second_moments
-from tf_style.networks.losses import gram_matrix
-from tf_style.system import hardware
 
-# A style is coded from a picture of this side, and its Gram matrices are those of one
-# half as large again: what 256 pixels a shorter side are to 512 pixels a longer one.
-CODED_SIDE, MEASURED_SIDE = 256, 384
-CONTENT_LAYER = "block4_conv2"
-STYLE_LAYERS = tuple(f"block{block}_conv1" for block in range(1, 6))
-# Bounds of a crop's side before it is scaled, in shares of its photo's shorter side of
-# about 384: most keep a photo's scale.
-REACH = {128: (0.3, 0.8), 160: (0.35, 0.9), 192: (0.45, 0.95), 256: (0.6, 1)}
-# Weight of the chessboard, whose mean square is 1e-4 in paintings.
-CHECKS = 20.0
-# Share of styles that are tiled from small copies, and of those mixed from two.
-TILED, MIXED = 0.33, 0.3
+# Updates between two lines of the log and two checkpoints.
+EPOCH = 50
+WARMUP = 200
+# Gradients of a batch with an odd picture in it can be a hundred times the usual.
+CLIP_NORM = 1.0
+# Of the moving average of the weights, which ships.
+AVERAGE = 0.998
+# Bounds of a crop's side, as shares of its picture's shorter one of about 400 pixels.
+REACH = (0.6, 1)
+# Crops of paintings from which the principal components of activations are found.
+COMPONENT_CROPS = 96
 
 
-class Judge:
-    """What the losses are measured with: VGG-19, as far as we have it.
+class Painter(keras.Model):
+    """Encoder, neighbour branch and decoder; a picture's losses beside it.
 
     Args:
-        distilled: `teacher.Distilled`.
-        exact: `teacher.Exact` for the styles of blocks 1 to 3: against the distilled
-            network alone a decoder learns to please that rather than the eye.
+        judge: a `losses.Judge`.
+        projection: see `neighbours.describe`.
+        weights: a number for each loss by its name.
     """
 
-    def __init__(self, distilled, exact):
-        self._distilled, self._exact = distilled, exact
-
-    def __call__(self, image):
-        """Returns Gram matrices of STYLE_LAYERS, and activations of CONTENT_LAYER."""
-        values = self._distilled(image) | self._exact(image, "block3_conv1")
-        values = {
-            name: tf.cast(tf.nn.relu(values[name]), tf.float32)
-            for name in (*STYLE_LAYERS, CONTENT_LAYER)
-        }
-        grams = [gram_matrix(values[name]) for name in STYLE_LAYERS]
-        return grams, values[CONTENT_LAYER]
-
-
-class Training(tf.Module):
-    """Decoder, and what it must reach; see `loop.train`."""
-
-    def __init__(self, judge, content_weight):
-        policy = encoder.fastest_policy()
+    def __init__(self, judge, projection, weights=losses.WEIGHTS):
+        super().__init__()
+        policy = "mixed_bfloat16"
         self.encoder = encoder.build(policy)
         self.decoder = decoder.build(policy)
+        self.copy = neighbours.Copy()
+        self.copy.build()
         self.judge = judge
-        self.weights = {"style": 1.0, "content": content_weight, "checks": CHECKS}
-        self.trained = self.decoder.trainable_variables
-        self.kept = {str(i): v for i, v in enumerate(self.trained)}
+        self.projection = ops.convert_to_tensor(projection)
+        # Variables, so that what is tried need not be compiled anew.
+        self.importance = self.add_weight(
+            (len(losses.NAMES),), "zeros", trainable=False, name="importance"
+        )
+        self.importance.assign([weights[name] for name in losses.NAMES])
+        self.seeds = keras.random.SeedGenerator(1)
+        self.means = [keras.metrics.Mean(name) for name in losses.NAMES]
+        self.built = True
 
-    def start(self, batches):
-        """Nothing is there to be fitted first."""
+    def call(self, pictures, training=False):
+        """Paints crops of photos in crops of styles.
 
-    def losses(self, photo, code, *targets):
-        """Three scalars by name.
+        Args:
+            pictures: uint8 [B, side, side, 3] each.
 
-        style: mean over layers of 2 |G - G_s|^2 / (|G|^2 + |G_s|^2): near the goal the
-            relative error, but bounded, since dark and flat styles have next to no G_s.
-        content: |F - F_c|^2 / |F_c|^2.
-        checks: mean square of what alternates as a chessboard does. Without it the
-            decoder dithers, which Gram matrices allow.
+        Returns:
+            Photos, styles and pictures, [B, side, side, 3] in [0, 1]. The first photo is
+            its style.
         """
-        transported, known = encoder.prepare(self.encoder, photo, code)
-        _, content = self.judge(photo)
-        seed = tf.random.uniform([], maxval=tf.int32.max, dtype=tf.int32)
-        noise = encoder.noise(tf.shape(photo), seed)
-        painted = self.decoder([*transported, *noise, known], training=True)
-        grams, features = self.judge(painted)
-        style = [bounded_error(g, t) for g, t in zip(grams, targets, strict=True)]
-        return {
-            "style": tf.add_n(style) / len(style),
-            "content": relative_error(features, content),
-            "checks": tf.reduce_mean(tf.square(alternating(painted))),
-        }
+        photo, style = (vary_colours(x, self.seeds) for x in pictures)
+        photo = ops.concatenate([style[:1], photo[1:]])
+        theirs = encoder.measure(self.encoder, style)
+        code = encoder.moments(theirs)
+        with roots():
+            colours = encoder.recolour(photo, code)
+            own = [colours, *encoder.transport(self.encoder, colours, code)]
+        places, likeness = self._find(own, theirs)
+        values = [ops.cast(value, "bfloat16") for value in neighbours.cut(theirs)]
+        height, width = theirs[-1].shape[1:3]
+        beside = neighbours.beside(height, width)[None]
+        first = height * width * ops.arange(ops.shape(photo)[0], dtype="int32")
+        beside = ops.reshape(beside + first[:, None, None], (-1, beside.shape[-1]))
+        mixed = self.copy(own, values, beside, places)
+        noise = encoder.noise(ops.shape(photo), self.seeds)
+        known = second_moments.statistics(code)
+        inputs = [*mixed, *noise, *encoder.edges(photo), likeness, known]
+        return photo, style, self.decoder(inputs, training=training)
+
+    def _find(self, own, theirs):
+        """Returns places of paintings, int32 [B, H, W], and likeness, [B, H, W, 1]."""
+        joined = neighbours.join_layers(theirs)
+        mean = ops.mean(joined, (1, 2), keepdims=True)
+        keys = neighbours.keys(joined, mean, self.projection)
+        queries = neighbours.queries(
+            neighbours.join_layers(own), mean, self.projection, joined.shape[1:3]
+        )
+        count, height, width, size = ops.shape(queries)
+        keys, queries = (
+            ops.cast(ops.reshape(x, (count, -1, size)), "bfloat16")
+            for x in (keys, queries)
+        )
+        products = ops.matmul(queries, ops.swapaxes(keys, 1, 2))
+        places = ops.cast(ops.argmax(products, -1), "int32")
+        likeness = ops.cast(ops.max(products, -1), "float32")
+        number = joined.shape[1] * joined.shape[2]
+        places = places + number * ops.arange(count, dtype="int32")[:, None]
+        shape = (count, height, width)
+        return ops.reshape(places, shape), ops.reshape(likeness, (*shape, 1))
+
+    def compute_loss(self, x, y, y_pred, sample_weight=None, training=True):
+        """Returns the sum of weighted losses of the pictures painted."""
+        terms = self.judge(*y_pred, self.seeds)
+        for mean, name in zip(self.means, losses.NAMES, strict=True):
+            mean.update_state(terms[name])
+        found = ops.stack([terms[name] for name in losses.NAMES])
+        return ops.sum(found * self.importance)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Returns the means of losses by name."""
+        return {mean.name: mean.result() for mean in self.means}
+
+    @property
+    def metrics(self):
+        """The means of losses."""
+        return self.means
+
+    def start(self, path):
+        """Takes the weights of a file, of this network or of one that it grew from."""
+        with np.load(path) as held:
+            arrays = [held[key].astype(np.float32) for key in held.files]
+        own = len(self.decoder.get_weights())
+        if len(arrays) < own:
+            grow(self.decoder, arrays)
+            return
+        self.decoder.set_weights(arrays[:own])
+        self.copy.set_weights(arrays[own:-1])
+        self.projection = ops.convert_to_tensor(arrays[-1])
+
+    def weights_to_ship(self):
+        """Returns what the package holds, arrays in its order."""
+        held = [*self.decoder.get_weights(), *self.copy.get_weights()]
+        return [*held, np.asarray(self.projection)]
 
 
-def alternating(picture):
-    """Convolves [B, H, W, C] with [-1, 2, -1] / 4 along rows and along columns."""
-    rows = (2 * picture[:, 1:-1] - picture[:, :-2] - picture[:, 2:]) / 4
-    return (2 * rows[:, :, 1:-1] - rows[:, :, :-2] - rows[:, :, 2:]) / 4
+def roots():
+    """Square roots by products of matrices, but for TensorFlow on a processor."""
+    fast = keras.backend.backend() == "tensorflow"
+    return contextlib.nullcontext() if fast else second_moments.newton()
 
 
-def relative_error(value, target):
-    """Mean over the batch of |value - target|^2 / |target|^2."""
-    return tf.reduce_mean(_square(value - target) / (_square(target) + 1e-6))
+def vary_colours(pictures, seeds):
+    """Changes gamma, contrast, saturation and the order of channels of every second.
 
+    Args:
+        pictures: uint8 [B, H, W, 3].
+        seeds: a `keras.random.SeedGenerator`.
 
-def bounded_error(value, target):
-    """Mean over the batch of 2 |value - target|^2 / (|value|^2 + |target|^2)."""
-    size = _square(value) + _square(target)
-    return tf.reduce_mean(2 * _square(value - target) / (size + 1e-6))
-
-
-def _square(values):
-    """Sum of squares of each of a batch, [B]."""
-    return tf.reduce_sum(tf.square(values), list(range(1, len(values.shape))))
-
-
-def collect(pictures, count, model, path, rng):
-    """Codes and Gram matrices of `count` styles, as rows of a list of arrays.
-
-    They are kept in a file, since they take up to a tenth of a second each.
+    Returns:
+        [B, H, W, 3] in [0, 1].
     """
-    shapes = [(second_moments.CODE_SIZE,)]
-    zeros, _ = model.judge(tf.zeros([1, 32, 32, 3]))
-    shapes += [tuple(gram.shape[1:]) for gram in zeros]
-    sizes = [int(np.prod(shape)) for shape in shapes]
-    if not path.exists():
-        crops = data.crops(pictures, MEASURED_SIDE, rng, reach=(0.65, 1))
-        encode = tf.function(lambda x: encoder.encode(model.encoder, x))
-        measure = tf.function(lambda x: model.judge(x)[0])
-        rows = np.empty((count, sum(sizes)), np.float32)
-        for row in rows:
-            crop = next(crops)
-            crop = (data.tile(crop, rng) if rng.random() < TILED else crop)[None]
-            small = tf.image.resize(crop, [CODED_SIDE] * 2, "area")
-            parts = [encode(small), *measure(crop)]
-            row[:] = np.concatenate([np.ravel(part) for part in parts])
-        np.save(path, rows)
-    return np.load(path, mmap_mode="r"), shapes, sizes
+    count = ops.shape(pictures)[0]
+    shape = (count, 1, 1, 1)
+    normal, uniform = keras.random.normal, keras.random.uniform
+    plain = ops.cast(pictures, "float32") / 255
+    x = ops.power(plain + 1e-4, ops.exp(0.3 * normal(shape, seed=seeds)))
+    grey = ops.mean(x, -1, keepdims=True)
+    x = grey + (x - grey) * uniform(shape, 0, 1.6, seed=seeds)
+    x = 0.5 + (x - 0.5) * uniform(shape, 0.6, 1.3, seed=seeds)
+    x = x + 0.05 * normal((count, 1, 1, 3), seed=seeds)
+    orders = np.float32([np.eye(3)[list(p)] for p in itertools.permutations(range(3))])
+    order = keras.random.randint((count,), 0, len(orders), seed=seeds)
+    x = ops.einsum("bhwi,bij->bhwj", x, ops.take(ops.convert_to_tensor(orders), order, 0))
+    varied = uniform(shape, seed=seeds) < 0.5
+    return ops.clip(ops.where(varied, x, plain), 0, 1)
 
 
-def batches(photos, styles, shapes, sizes, size, rng):
-    """Yields (photos, codes, Gram matrices of each layer), `size` of each."""
-    while True:
-        rows = styles[rng.integers(len(styles), size=size)]
-        others = styles[rng.integers(len(styles), size=size)]
-        share = rng.random((size, 1)) * (rng.random((size, 1)) < MIXED)
-        rows = (rows + share * (others - rows)).astype(np.float32)
-        parts = np.split(rows, np.cumsum(sizes)[:-1], 1)
-        targets = [p.reshape(size, *shape) for p, shape in zip(parts, shapes)]
-        yield (np.stack([next(photos) for _ in range(size)]), *targets)
+class Crops(keras.utils.PyDataset):
+    """Photos and styles, uint8 [B, side, side, 3] each, whose numbers name them."""
+
+    def __init__(self, contents, styles, options, **kwargs):
+        super().__init__(**kwargs)
+        self._contents, self._styles, self._options = contents, styles, options
+
+    def __len__(self):
+        return self._options.steps
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng([self._options.seed, index])
+        side, size = self._options.side, range(self._options.batch)
+        photos = [data.crop(data.pick(self._contents, rng), side, rng, REACH) for _ in size]
+        styles = [data.crop(data.pick(self._styles, rng), side, rng, REACH) for _ in size]
+        styles = [
+            data.tile(style, rng) if rng.random() < data.TILED else style
+            for style in styles
+        ]
+        return (np.stack(photos), np.stack(styles)), np.zeros(len(photos), np.float32)
+
+
+def prepare(options):
+    """Reads and draws the pictures, and returns their `Crops`."""
+    paintings, photos = data.read(options.paintings), data.read(options.photos)
+    drawn = data.draw(options.drawings, options.seed, 512)
+    return Crops(
+        [(photos, 0.7), (paintings, 0.25), (drawn, 0.05)],
+        [(paintings, 0.8), (drawn, 0.2)],
+        options,
+        workers=options.workers,
+        max_queue_size=4 * options.workers,
+    )
+
+
+def components(network, crops):
+    """Returns the principal components of what places are compared by."""
+    show = np.concatenate([x[1] for x in crops]) / np.float32(255)
+    joined = [
+        np.asarray(neighbours.join_layers(encoder.measure(network, show[i : i + 8])))
+        for i in range(0, len(show), 8)
+    ]
+    # Each painting's mean counts for nothing.
+    centred = [x - x.mean((1, 2), keepdims=True) for x in joined]
+    flat = np.concatenate([x.reshape(-1, x.shape[-1]) for x in centred])
+    _, vectors = np.linalg.eigh(flat.T @ flat)
+    return np.ascontiguousarray(vectors[:, : -neighbours.COMPONENTS - 1 : -1])
+
+
+class SoundAdam(keras.optimizers.Adam):
+    """Adam that takes no step from gradients which are no finite numbers."""
+
+    def apply(self, grads, trainable_variables=None):
+        """Called by Keras."""
+        sound = ops.all(ops.stack([ops.all(ops.isfinite(grad)) for grad in grads]))
+        grads = [ops.where(sound, grad, ops.zeros_like(grad)) for grad in grads]
+        return super().apply(grads, trainable_variables)
+
+
+class Keep(keras.callbacks.Callback):
+    """Sets the rate, prints the losses and writes the weights.
+
+    The rate warms up, then falls as a cosine until the steps are made or the time is
+    up, whichever is first.
+    """
+
+    def __init__(self, path, options):
+        super().__init__()
+        self._path, self._options = path, options
+        self._began = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Called by Keras."""
+        done = epoch * EPOCH / self._options.steps
+        if epoch == 1:  # Before, there was something to compile.
+            self._began = time.monotonic()
+        if self._began:
+            spent = (time.monotonic() - self._began) / (60 * self._options.minutes)
+            done = max(done, spent)
+        self.model.stop_training = done >= 1
+        falling = (1 + math.cos(math.pi * min(done, 1))) / 2
+        warm = min(1, (epoch + 1) * EPOCH / WARMUP)
+        self.model.optimizer.learning_rate = self._options.rate * max(
+            warm * falling, 0.01
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Called by Keras."""
+        seconds = time.monotonic() - (self._began or time.monotonic())
+        values = " ".join(f"{name} {value:.4f}" for name, value in logs.items())
+        print(f"{(epoch + 1) * EPOCH} {seconds:.0f} s {values}", flush=True)
+        np.savez(self._path, *map(_half, self.model.weights_to_ship()))
+
+
+def _half(array):
+    return np.asarray(array).astype(np.float16)
+
+
+def fit(model, crops, options, path):
+    """Trains a model on crops, and leaves the average of its weights in it."""
+    optimizer = SoundAdam(
+        options.rate, global_clipnorm=CLIP_NORM, use_ema=True, ema_momentum=AVERAGE
+    )
+    # XLA has no fast convolutions for processors.
+    model.compile(optimizer, jit_compile=keras.backend.backend() != "tensorflow")
+    model.fit(
+        crops,
+        epochs=options.steps // EPOCH,
+        steps_per_epoch=EPOCH,
+        shuffle=False,
+        verbose=0,
+        callbacks=[
+            keras.callbacks.BackupAndRestore(path.parent / "backup"),
+            Keep(path.with_suffix(".last.npz"), options),
+        ],
+    )
+    np.savez_compressed(path, *map(_half, model.weights_to_ship()))
+
+
+def grow(network, old):
+    """Starts a decoder from one of fewer channels and layers, as far as that goes.
+
+    New channels start at random and are not listened to yet; new layers add nothing.
+    """
+    pairs = list(zip(old[::2], old[1::2], strict=True))
+    kinds = keras.layers.Conv2D, decoder.Modulate, keras.layers.Dense
+    convolutions, modulations, dense = (
+        [layer for layer in network.layers if isinstance(layer, kind)] for kind in kinds
+    )
+    kernels = [pair for pair in pairs if pair[0].ndim == 4]
+    maps = [pair for pair in pairs if pair[0].ndim == 2]
+    for layer in dense:
+        layer.set_weights(maps.pop(0))
+    if added := len(convolutions) - len(kernels):
+        # One more refinement stands before the last two layers.
+        last = convolutions[-3]
+        last.set_weights([0 * weight for weight in last.get_weights()])
+        del convolutions[-2 - added : -2], modulations[-1 - added : -1]
+    for layer, (kernel, bias) in zip(convolutions, kernels, strict=True):
+        new_kernel, new_bias = layer.get_weights()
+        _, _, inputs, outputs = kernel.shape
+        new_kernel[:, :, inputs:, :outputs] = 0
+        new_kernel[:, :, :inputs, :outputs] = kernel
+        new_bias[:outputs] = bias
+        layer.set_weights([new_kernel, new_bias])
+    for layer, pair in zip(modulations, maps, strict=True):
+        both = layer.get_weights()
+        for new, held in zip(both, pair):
+            half, size = new.shape[-1] // 2, held.shape[-1] // 2
+            new[..., :size], new[..., half : half + size] = np.split(held, 2, -1)
+        layer.set_weights(both)
 
 
 def main():
     """Trains, and writes the weights that ship."""
-    flags = loop.parser(__doc__.splitlines()[0], steps=6000, drawings=300)
+    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     flags.add_argument("--photos", nargs="+", required=True, help="globs")
     flags.add_argument("--paintings", nargs="+", required=True, help="globs")
-    flags.add_argument("--side", type=int, choices=REACH, default=128, help="of crops")
-    flags.add_argument("--batch", type=int, default=8)
-    flags.add_argument("--rate", type=float, default=1.5e-3, help="highest of Adam's")
-    flags.add_argument("--content_weight", type=float, default=0.1)
-    flags.add_argument("--styles", type=int, default=3000)
+    flags.add_argument("--distilled", required=True, help="distilled VGG-19, .npz")
+    flags.add_argument("--exact", required=True, help="VGG-19's own kernels, .npz")
+    flags.add_argument("--folder", type=Path, required=True, help="checkpoints, log")
+    flags.add_argument("--steps", type=int, default=6000)
+    flags.add_argument("--minutes", type=float, default=600, help="stop after these")
+    flags.add_argument("--side", type=int, default=256, help="of crops")
+    flags.add_argument("--batch", type=int, default=16)
+    flags.add_argument("--rate", type=float, default=1e-3, help="highest of Adam's")
+    flags.add_argument("--drawings", type=int, default=200)
+    flags.add_argument("--workers", type=int, default=2, help="threads that crop")
+    flags.add_argument("--weights", nargs="*", default=[], help="as in layout=2")
     flags.add_argument("--start", help="weights to start from, .npz")
-    options = loop.begin(flags)
-    rng = np.random.default_rng(options.seed)
-    dtype = hardware.fastest_dtype()
-    # Its own channels say little of VGG-19's here, and much in the other layers.
-    distilled = teacher.Distilled(options.distilled, ("block3_conv1",), dtype)
-    exact = teacher.Exact(options.exact, dtype)
-    model = Training(Judge(distilled, exact), options.content_weight)
+    flags.add_argument("--seed", type=int, default=1)
+    options = flags.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(options.seed)
+    crops = prepare(options)
+    shown = [crops[options.steps + i] for i in range(-(-COMPONENT_CROPS // options.batch))]
+    exact = teacher.Exact(options.exact, "bfloat16")
+    judge = losses.Judge(exact, teacher.Distilled(options.distilled, (), "bfloat16"))
+    given = dict(pair.split("=") for pair in options.weights)
+    weights = losses.WEIGHTS | {name: float(value) for name, value in given.items()}
+    model = Painter(judge, components(encoder.build(), [x for x, _ in shown]), weights)
     if options.start:
-        decoder.read(model.decoder, options.start)
-    paintings = data.read(options.paintings, 768)
-    drawn = data.draw(options.drawings, options.seed, 512)
-    kept = options.folder / "styles.npy"
-    styles = collect(paintings + drawn, options.styles, model, kept, rng)
-    # Paintings are contents too, for the variety that a few photos lack.
-    photos = data.read(options.photos)
-    share = len(photos) // 3
-    contents = photos + [paintings[i] for i in rng.permutation(len(paintings))[:share]]
-    crops = data.crops(contents, side := options.side, rng, reach=REACH[side])
-    size = options.batch
-    shapes = [(size, side, side, 3), *[(size, *shape) for shape in styles[1]]]
-    dataset = tf.data.Dataset.from_generator(
-        lambda: batches(crops, *styles, size, rng),
-        output_signature=tuple(tf.TensorSpec(s, tf.float32) for s in shapes),
-    )
-    loop.train(
-        model, iter(dataset.prefetch(4)), options.steps, options.rate, options.folder
-    )
-    values = [v.numpy().astype(np.float16) for v in model.trained]
-    np.savez_compressed(options.folder / "stylizer.npz", *values)
+        model.start(options.start)
+    fit(model, crops, options, options.folder / "stylizer.npz")
 
 
 if __name__ == "__main__":

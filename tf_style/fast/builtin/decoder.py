@@ -9,7 +9,7 @@ import contextvars
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from tf_style.networks import small_vgg
 from tf_style.networks.second_moments import CHANNELS
@@ -37,24 +37,14 @@ class Modulate(keras.layers.Layer):
 
     def call(self, x, known):
         """Maps x [B, H, W, C] and known [B, K] to [B, H, W, C]."""
-        scale, shift = tf.split(self.affine(known), 2, -1)
+        scale, shift = ops.split(self.affine(known), 2, -1)
         replaced = _statistics.get()
-        if x.shape[0] == 1 and not replaced:
-            # Batch normalisation is the same, and has a fast kernel.
-            picture = tf.raw_ops.FusedBatchNormV3(
-                x=x,
-                scale=1 + scale[0],
-                offset=shift[0],
-                mean=[],
-                variance=[],
-                epsilon=EPSILON,
-                is_training=True,
-            )
-            return tf.nn.leaky_relu(picture.y)
+        if x.shape[0] == 1 and not replaced and keras.backend.backend() == "tensorflow":
+            return ops.leaky_relu(_normalise_one(x, 1 + scale[0], shift[0]))
         mean, variance = replaced(self, x) if replaced else measure_moments(x)
-        scale = (1 + scale[:, None, None]) * tf.math.rsqrt(variance + EPSILON)
+        scale = (1 + scale[:, None, None]) * ops.rsqrt(variance + EPSILON)
         shift = shift[:, None, None] - mean * scale
-        return tf.nn.leaky_relu(x * tf.cast(scale, x.dtype) + tf.cast(shift, x.dtype))
+        return ops.leaky_relu(x * ops.cast(scale, x.dtype) + ops.cast(shift, x.dtype))
 
     def compute_output_spec(self, x, known):
         """Keras' way to learn the shape without running the layer."""
@@ -101,14 +91,17 @@ class SharedStatistics:
 def build(dtype="float32", start="he_normal"):
     """Builds the decoder, with kernels from the initializer `start`.
 
-    Inputs: [colours, *activations] after transport, then a map of noise [B, H', W', 1]
-    for the size of each of these activations, and a style's `moments.statistics`.
-    Output: the picture.
+    Inputs: [colours, *activations] after transport and copying; a map of noise
+    [B, H', W', 1] for the size of each of these activations; `encoder.edges` of the
+    photo; how near each place's neighbour is, [B, H / 8, W / 8, 1]; and a style's
+    `moments.statistics`. Output: the picture.
     """
     colours, half, quarter, eighth = (
         keras.Input((None, None, channels)) for channels in CHANNELS
     )
     noises = [keras.Input((None, None, 1)) for _ in CHANNELS[1:]]
+    edges = [keras.Input((None, None, 2)) for _ in CHANNELS[1:3]]
+    likeness = keras.Input((None, None, 1))
     style = keras.Input((2 * sum(CHANNELS),))
     known = keras.layers.Dense(256, kernel_initializer=start)(style)
     known = keras.layers.LeakyReLU(0.2)(known)
@@ -131,19 +124,21 @@ def build(dtype="float32", start="he_normal"):
         return keras.layers.Concatenate(dtype=dtype)(parts)
 
     def enlarge(x):
-        return keras.layers.Lambda(_double, dtype=dtype)(x)
+        shape = (None, None, x.shape[-1])
+        return keras.layers.Lambda(_double, shape, dtype=dtype)(x)
 
-    x = paint(join(eighth, noises[2]), 96)
+    x = paint(join(eighth, noises[2], likeness), 128)
     x = paint(refine(refine(x)), 48)
-    x = paint(join(enlarge(x), quarter, noises[1]), 80)
+    x = paint(join(enlarge(x), quarter, noises[1], edges[1]), 80)
     x = paint(refine(refine(x)), 32)
-    pixels = keras.layers.Lambda(lambda p: tf.nn.space_to_depth(p, 2))(colours)
-    x = paint(join(enlarge(x), half, pixels, noises[0]), 32)
-    x = convolve(paint(x, 32), 12)
+    pixels = keras.layers.Lambda(_fold, (None, None, 4 * CHANNELS[0]))(colours)
+    x = paint(join(enlarge(x), half, pixels, noises[0], edges[0]), 32)
+    x = convolve(paint(refine(x), 32), 12)
     x = keras.layers.Activation("sigmoid", dtype="float32")(x)
-    x = keras.layers.Lambda(lambda p: tf.nn.depth_to_space(p, 2))(x)
+    x = keras.layers.Lambda(_unfold, (None, None, CHANNELS[0]))(x)
     x = keras.layers.Lambda(match_colours)([x, style])
-    return keras.Model([colours, half, quarter, eighth, *noises, style], x)
+    inputs = [colours, half, quarter, eighth, *noises, *edges, likeness, style]
+    return keras.Model(inputs, x)
 
 
 def unmatched(network):
@@ -160,7 +155,7 @@ def read(network, path):
 
 def measure_moments(x, axes=(1, 2)):
     """Returns mean and variance of [B, H, W, C], float32 [B, 1, 1, C] each."""
-    return tf.nn.moments(tf.cast(x, tf.float32), axes, keepdims=True)
+    return ops.moments(ops.cast(x, "float32"), axes, keepdims=True)
 
 
 def match_colours(parts, own=None):
@@ -171,17 +166,56 @@ def match_colours(parts, own=None):
         own: its mean and variance, where they are not to be its very own.
     """
     picture, style = parts
-    mean, deviation = tf.split(style[:, None, None, : 2 * CHANNELS[0]], 2, -1)
+    mean, deviation = ops.split(style[:, None, None, : 2 * CHANNELS[0]], 2, -1)
     own_mean, own_variance = own or measure_moments(picture)
-    gain = deviation * tf.math.rsqrt(own_variance + EPSILON)
-    return tf.clip_by_value((picture - own_mean) * gain + mean, 0, 1)
+    gain = deviation * ops.rsqrt(own_variance + EPSILON)
+    return ops.clip((picture - own_mean) * gain + mean, 0, 1)
 
 
 def _bounded(x):
     """Keeps x within 4, so that no odd style makes the factors of layers pile up."""
-    return 4 * tf.tanh(x / 4)
+    return 4 * ops.tanh(x / 4)
 
 
 def _double(x):
     """Bilinear, since nearest neighbours leave a hatching of squares."""
-    return tf.cast(tf.image.resize(x, 2 * tf.shape(x)[1:3]), x.dtype)
+    count, height, width, channels = ops.shape(x)
+    before = ops.concatenate([x[:, :1], x[:, :-1]], 1)
+    after = ops.concatenate([x[:, 1:], x[:, -1:]], 1)
+    rows = ops.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], 2)
+    x = ops.reshape(rows, (count, 2 * height, width, channels))
+    before = ops.concatenate([x[:, :, :1], x[:, :, :-1]], 2)
+    after = ops.concatenate([x[:, :, 1:], x[:, :, -1:]], 2)
+    columns = ops.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], 3)
+    return ops.reshape(columns, (count, 2 * height, 2 * width, channels))
+
+
+def _fold(x):
+    """[B, 2 H, 2 W, C] to [B, H, W, 4 C]."""
+    count, height, width, channels = ops.shape(x)
+    x = ops.reshape(x, (count, height // 2, 2, width // 2, 2, channels))
+    x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
+    return ops.reshape(x, (count, height // 2, width // 2, 4 * channels))
+
+
+def _unfold(x):
+    """[B, H, W, 4 C] to [B, 2 H, 2 W, C]."""
+    count, height, width, channels = ops.shape(x)
+    x = ops.reshape(x, (count, height, width, 2, 2, channels // 4))
+    x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
+    return ops.reshape(x, (count, 2 * height, 2 * width, channels // 4))
+
+
+def _normalise_one(x, scale, offset):
+    """Normalises one picture: batch normalisation is the same, and has a fast kernel."""
+    import tensorflow as tf
+
+    return tf.raw_ops.FusedBatchNormV3(
+        x=x,
+        scale=scale,
+        offset=offset,
+        mean=[],
+        variance=[],
+        epsilon=EPSILON,
+        is_training=True,
+    ).y

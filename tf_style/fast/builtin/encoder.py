@@ -4,10 +4,9 @@ Activations are those of the built-in backbone, in three layers.
 """
 
 import keras
-import tensorflow as tf
+from keras import ops
 
 from tf_style.networks import second_moments, small_vgg
-from tf_style.system import hardware
 
 # What is transported: colours, and the activations of these layers.
 LAYERS = ("block2_conv1", "block3_conv1", "block4_conv1")
@@ -16,12 +15,10 @@ STRIDES = (2, 4, 8)
 STRIDE = STRIDES[-1]
 # Root mean squares of activations over paintings: the decoder sees about unit size.
 SCALES = (1.0, 250.0, 250.0, 250.0)
-
-
-def fastest_policy():
-    """Returns Keras' dtype policy that is fastest here and good enough."""
-    fast = hardware.fastest_dtype() == "bfloat16"
-    return "mixed_bfloat16" if fast else "float32"
+# What brings the slopes of a photo's brightness to about unit size.
+EDGES = 8.0
+# Of red, green and blue, ITU-R BT.601.
+LUMINANCE = (0.299, 0.587, 0.114)
 
 
 def build(dtype="float32"):
@@ -38,7 +35,7 @@ def measure(encoder, image):
     """Returns colours and activations of [B, H, W, 3], of about unit size."""
     show = keras.applications.vgg19.preprocess_input
     activations = encoder(show(image * 255, "channels_last"))
-    values = [image, *(tf.cast(a, tf.float32) for a in activations)]
+    values = [image, *(ops.cast(a, "float32") for a in activations)]
     return [value / scale for value, scale in zip(values, SCALES)]
 
 
@@ -48,30 +45,20 @@ def encode(encoder, image):
     It holds the means of colours and activations and of all their products. Being means
     over positions, codes of several styles may be mixed like their pixels.
     """
-    return second_moments.join(
-        [second_moments.second(v) for v in measure(encoder, image)]
-    )
+    return moments(measure(encoder, image))
 
 
-def prepare(encoder, photo, code):
-    """Returns what the decoder is shown, but for the noise: (transported, statistics).
-
-    Args:
-        encoder: as from `build`.
-        photo: [B, H, W, 3] in [0, 1], each side a multiple of `STRIDE`, at least two.
-        code: moments to reach, [B, CODE_SIZE].
-    """
-    colours = recolour(photo, code)
-    return [colours, *transport(encoder, colours, code)], second_moments.statistics(
-        code
-    )
+def moments(measured):
+    """Returns the style code of what `measure` returns."""
+    return second_moments.join([second_moments.second(v) for v in measured])
 
 
 def recolour(photo, code, own=None):
     """Moves the colours of a photo [B, H, W, 3] to those of a code.
 
     Args:
-        photo, code: as for `prepare`.
+        photo: [B, H, W, 3] in [0, 1], each side a multiple of `STRIDE`, at least two.
+        code: moments to reach, [B, CODE_SIZE].
         own: second moments of its colours, where they are not to be its very own.
     """
     return second_moments.transport(
@@ -83,8 +70,9 @@ def transport(encoder, colours, code, own=None):
     """Moves the activations of a recoloured photo to those of a code.
 
     Args:
-        encoder, code: as for `prepare`.
+        encoder: as from `build`.
         colours: as from `recolour`.
+        code: moments to reach, [B, CODE_SIZE].
         own: second moments of the activations, where `colours` are tiles of the photo.
 
     Returns:
@@ -96,7 +84,7 @@ def transport(encoder, colours, code, own=None):
 
 def see(encoder, colours):
     """Returns the activations of a recoloured photo."""
-    _, *activations = measure(encoder, tf.clip_by_value(colours, 0, 1))
+    _, *activations = measure(encoder, ops.clip(colours, 0, 1))
     return activations
 
 
@@ -107,20 +95,46 @@ def move(activations, code, own):
     return [second_moments.transport(*task) for task in tasks]
 
 
+def edges(photo):
+    """Returns slopes of brightness, down and to the right, at half and quarter size.
+
+    Args:
+        photo: [B, H, W, 3] in [0, 1].
+
+    Returns:
+        [B, H / 2, W / 2, 2] and [B, H / 4, W / 4, 2], of about unit size.
+    """
+    grey = ops.sum(photo * ops.convert_to_tensor(LUMINANCE), -1, keepdims=True)
+    slopes = []
+    for stride in STRIDES[:2]:
+        small = ops.average_pool(grey, stride, stride, data_format="channels_last")
+        rows = ops.concatenate([small[:, :1], small, small[:, -1:]], 1)
+        columns = ops.concatenate([small[:, :, :1], small, small[:, :, -1:]], 2)
+        both = [rows[:, 2:] - rows[:, :-2], columns[:, :, 2:] - columns[:, :, :-2]]
+        slopes.append(ops.concatenate(both, -1) * EDGES)
+    return slopes
+
+
 def noise(shape, seed=0):
     """Draws the decoder's noise for pictures of `shape` [B, H, W, 3].
 
     Equal sizes get equal noise, so that a picture can be made again.
+
+    Args:
+        shape: of the pictures.
+        seed: a number, or a `keras.random.SeedGenerator` for noise that differs.
     """
     return [
-        tf.random.stateless_normal(
-            [shape[0], shape[1] // scale, shape[2] // scale, 1], [scale, seed]
+        keras.random.normal(
+            (shape[0], shape[1] // stride, shape[2] // stride, 1),
+            dtype="float32",
+            seed=seed + stride if isinstance(seed, int) else seed,
         )
-        for scale in STRIDES
+        for stride in STRIDES
     ]
 
 
 def same_noise(photos):
     """Draws the noise for [B, H, W, 3]: each gets what a single one gets."""
-    count, *size = tf.unstack(tf.shape(photos))
-    return [tf.repeat(level, count, 0) for level in noise([1, *size])]
+    count, *size = ops.shape(photos)
+    return [ops.repeat(level, count, 0) for level in noise([1, *size])]

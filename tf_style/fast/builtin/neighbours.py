@@ -1,0 +1,225 @@
+"""The neighbour branch: what a painting has where it looks most like the photo.
+
+Each place of the photo, 8x8 pixels, looks for the place of the painting whose 3x3 patch
+of activations is nearest by the cosine, and is given what the painting has there, in
+colours and in all layers. Chen and Schmidt (2016), "Fast patch-based style transfer of
+arbitrary style", https://arxiv.org/abs/1612.04337, swapped patches of one layer alone.
+
+Places of one painting or several are rows of one list; the photo's places hold numbers
+of rows.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from tf_style.networks.second_moments import CHANNELS
+
+# Colours and layers: positions a side that a place has in each.
+SIDES = (8, 4, 2, 1)
+# A place is also offered what the places beside it found, moved by as much.
+SHIFTS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
+# What places are compared by: principal components of the last two layers.
+COMPONENTS = 48
+# Weight of the finer of them: strokes rather than motifs.
+FINE = 0.5
+# What it costs to lie as far apart as the painting is long, beside a cosine: where
+# many places would do, those beside each other find such that are so too.
+DISTANCE = 0.05
+
+
+def join_layers(measured):
+    """Returns the last two layers as one, [B, H / 8, W / 8, C], the finer averaged."""
+    *_, quarter, eighth = measured
+    finer = ops.average_pool(quarter, 2, 2, data_format="channels_last")
+    return ops.concatenate([FINE * finer, eighth], -1)
+
+
+def keys(joined, mean, projection):
+    """Returns what places of paintings are found by, [B, H, W, D].
+
+    The product with what `queries` returns is the cosine of 3x3 patches, less
+    `DISTANCE` times the squared distance.
+
+    Args:
+        joined: as from `join_layers`, [B, H, W, C].
+        mean: what is nothing remarkable in the painting, [B, 1, 1, C].
+        projection: its principal components, [C, COMPONENTS].
+    """
+    patches = _describe(joined, mean, projection)
+    size = ops.shape(joined)[1:3]
+    place = _positions(size, size)
+    far = ops.sum(ops.square(place), -1, keepdims=True)
+    return _append(patches, [place, far])
+
+
+def queries(joined, mean, projection, size):
+    """Returns what places of photos look for, [B, H, W, D].
+
+    Args:
+        joined: as from `join_layers`, of photos.
+        mean, projection: as for `keys`.
+        size: height and width of the painting in places.
+    """
+    patches = _describe(joined, mean, projection)
+    place = _positions(ops.shape(joined)[1:3], size)
+    nearness = ops.ones_like(place[..., :1])
+    return _append(patches, [2 * DISTANCE * place, -DISTANCE * nearness])
+
+
+def _describe(joined, mean, projection):
+    """Returns unit vectors of 3x3 patches, [B, H, W, 9 * COMPONENTS]."""
+    x = ops.matmul(joined - mean, projection)
+    height, width = ops.shape(x)[1:3]
+    x = ops.concatenate([x[:, :1], x, x[:, -1:]], 1)
+    x = ops.concatenate([x[:, :, :1], x, x[:, :, -1:]], 2)
+    patches = [
+        x[:, row : row + height, column : column + width]
+        for row in range(3)
+        for column in range(3)
+    ]
+    patches = ops.concatenate(patches, -1)
+    return patches * ops.rsqrt(ops.sum(ops.square(patches), -1, keepdims=True) + 1e-8)
+
+
+def _positions(size, within):
+    """Where places lie in a picture, [1, H, W, 2]; its centre is 0, its length 1.
+
+    Places outside of a smaller picture `within` are mirrored into it.
+    """
+    length = ops.cast(ops.maximum(*within), "float32")
+    axes = []
+    for side, inner in zip(size, within):
+        rim = (ops.cast(inner, "float32") - 1) / 2
+        x = ops.arange(side, dtype="float32") - (ops.cast(side, "float32") - 1) / 2
+        x = x + rim
+        x = x - 4 * rim * ops.round(x / ops.maximum(4 * rim, 1e-3))
+        axes.append((ops.abs(x) - rim) / length)
+    return ops.stack(ops.meshgrid(*axes, indexing="ij"), -1)[None]
+
+
+def _append(patches, others):
+    """Appends [1, H, W, C] to each of [B, H, W, D]."""
+    shape = ops.shape(patches)[:3]
+    wide = [ops.broadcast_to(x, (*shape, x.shape[-1])) for x in others]
+    return ops.concatenate([patches, *wide], -1)
+
+
+def beside(height, width):
+    """Returns the places of a painting that lie at `SHIFTS` of each, int32 [H * W, 5].
+
+    At the rim it is the place itself or the next one inside.
+    """
+    rows, columns = np.mgrid[:height, :width].reshape(2, -1)
+    moved = [
+        np.clip(rows + down, 0, height - 1) * width
+        + np.clip(columns + right, 0, width - 1)
+        for down, right in SHIFTS
+    ]
+    return np.stack(moved, 1).astype(np.int32)
+
+
+def cut(measured):
+    """Returns what each place of paintings has, a list of [B * H * W, S * S * C].
+
+    Args:
+        measured: colours and activations, as from `encoder.measure`.
+    """
+    values = []
+    for value, side in zip(measured, SIDES, strict=True):
+        count, height, width, channels = ops.shape(value)
+        rows, columns = height // side, width // side
+        value = ops.reshape(value, (count, rows, side, columns, side, channels))
+        value = ops.transpose(value, (0, 1, 3, 2, 4, 5))
+        values.append(ops.reshape(value, (-1, side * side * channels)))
+    return values
+
+
+class Copy(keras.layers.Layer):
+    """Mixes what was transported with what the painting has at the places found.
+
+    Its weights are a gate for each channel, the share of what is copied, and for each
+    layer how much the places beside a place have to say of it.
+    """
+
+    def build(self):
+        """Makes the gates; what is coarse is copied most."""
+        self.gates = [
+            self.add_weight((channels,), keras.initializers.Constant(_logit(share)))
+            for channels, share in zip(CHANNELS, (0.3, 0.5, 0.6, 0.85))
+        ]
+        self.spread = self.add_weight((len(CHANNELS),), "zeros")
+        self.built = True
+
+    def call(self, transported, values, neighbours, places, strength=1.0):
+        """Returns colours and activations for the decoder, as `transported`.
+
+        Args:
+            transported: colours and activations of photos, a list of [B, H, W, C].
+            values: as from `cut`, of all paintings, N places.
+            neighbours: as from `beside`, int32 [N, 5].
+            places: what the photos' places found, int32 [B, H / 8, W / 8].
+            strength: in [0, 1], lets the gates through.
+        """
+        found = [
+            ops.take(neighbours[:, index], _shifted(places, shift), axis=0)
+            for index, shift in enumerate(SHIFTS)
+        ]
+        repeats = _repeats(places)
+        mixed = []
+        for index, (own, value) in enumerate(zip(transported, values, strict=True)):
+            spread = ops.cast(ops.sigmoid(self.spread[index]), value.dtype)
+            near = [ops.take(value, place, axis=0) for place in found]
+            copied = (near[0] + spread * sum(near[1:])) / (1 + 4 * spread)
+            copied = _without_repeats(copied, repeats, SIDES[index])
+            copied = ops.cast(_joined(copied, SIDES[index]), own.dtype)
+            gate = strength * ops.sigmoid(self.gates[index])
+            mixed.append(own + ops.cast(gate, own.dtype) * (copied - own))
+        return mixed
+
+
+def _shifted(places, shift):
+    """What the place at -shift of each found; at the rim, what the place itself did."""
+    down, right = shift
+    if down > 0:
+        places = ops.concatenate([places[:, :1], places[:, :-1]], 1)
+    if down < 0:
+        places = ops.concatenate([places[:, 1:], places[:, -1:]], 1)
+    if right > 0:
+        places = ops.concatenate([places[:, :, :1], places[:, :, :-1]], 2)
+    if right < 0:
+        places = ops.concatenate([places[:, :, 1:], places[:, :, -1:]], 2)
+    return places
+
+
+def _repeats(places):
+    """Share of the places beside each that found the same, [B, H, W, 1]."""
+    same = [
+        ops.cast(ops.equal(_shifted(places, shift), places), "float32")
+        for shift in SHIFTS[1:]
+    ]
+    return ops.expand_dims(sum(same) / len(same), -1)
+
+
+def _without_repeats(blocks, repeats, side):
+    """Fades detail that would be the same over and over into its mean."""
+    count, height, width, size = ops.shape(blocks)
+    x = ops.reshape(blocks, (count, height, width, side * side, size // side**2))
+    repeats = ops.cast(repeats, x.dtype)[..., None]
+    x = x + repeats * (ops.mean(x, 3, keepdims=True) - x)
+    return ops.reshape(x, (count, height, width, size))
+
+
+def _joined(blocks, side):
+    """[B, H, W, S * S * C] to [B, H * S, W * S, C]."""
+    count, height, width, size = ops.shape(blocks)
+    channels = size // side**2
+    x = ops.reshape(blocks, (count, height, width, side, side, channels))
+    x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
+    return ops.reshape(x, (count, height * side, width * side, channels))
+
+
+def _logit(share):
+    return math.log(share / (1 - share))
