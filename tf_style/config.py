@@ -167,8 +167,9 @@ class GatysConfig(StyleConfig):
             checks.check(self, name, getattr(self, name) != "", "a name or a path")
         for name in ("content_layers", "style_layers"):
             checks.check(self, name, len(getattr(self, name)) > 0, "at least one layer")
-        for name in ("content", "style", "tv", "temporal"):
-            checks.number(self, f"{name}_weight", 0, math.inf)
+        for spec in fields(self):
+            if spec.name.endswith("_weight"):
+                checks.number(self, spec.name, 0, math.inf)
         weights = self.style_layer_weights
         checks.check(
             self,

@@ -213,24 +213,23 @@ def measure_targets(
     Returns:
         A `Target` for each of `objective_terms`.
     """
-    (_, contents), (_, styles), *_ = objective.terms
     photo = images.resize(content, *size)
-    activations = objective.activations(photo, contents.layers)
-    targets = [
-        Target(activations, [()] * len(activations)),
-        _style_target(
-            style.measure(objective, styles, content, photo),
-            config.share_among(len(style.paintings)),
-            [images.resize(mask, *size) for mask in masks],
-            styles.layers,
-        ),
-    ]
-    if config.tv_weight:
-        targets.append(Target([()], [()]))
-    if prior is not None:
-        held = tuple(tf.constant(images.resize(part, *size)) for part in prior)
-        targets.append(Target([held], [()]))
-    return targets
+    shares = config.share_among(len(style.paintings))
+    masks = [images.resize(mask, *size) for mask in masks]
+
+    def measure(loss):
+        nothing = [()] * len(loss.layers)
+        if loss.reference == "content":
+            return Target(objective.activations(photo, loss.layers), nothing)
+        if loss.reference == "style":
+            found = style.measure(objective, loss, content, photo)
+            return _style_target(found, shares, masks, loss.layers)
+        if loss.reference == "prior":
+            held = tuple(tf.constant(images.resize(part, *size)) for part in prior)
+            return Target([held], nothing)
+        return Target(nothing, nothing)
+
+    return [measure(loss) for _, loss in objective.terms]
 
 
 def _style_target(grams, shares, masks, layers):
@@ -293,14 +292,14 @@ class Style:
 
         Args:
             objective: measures them.
-            loss: the style loss.
+            loss: one that is held to the style.
             content: the photo, [1, H, W, 3].
             photo: the same at the size to work at.
         """
         sizes = self.size_beside(content.shape[1:3], photo.shape[1:3])
         if self.config.preserve_color != "none":  # Each photo gives them its colours.
             return self._measure(objective, loss, photo, sizes)
-        key = (objective, *sizes)
+        key = (objective, loss, *sizes)
         with self._lock:
             if key not in self._measured:
                 self._measured[key] = self._measure(objective, loss, photo, sizes)
@@ -399,9 +398,9 @@ def load_objective(
     extract = load_backbone(config)
     side = config.tile or memory.choose_side(extract, size)
     defining = {
-        name: getattr(config, name)
-        for name in ("content_layers", "style_layers", "style_layer_weights")
-        + ("content_weight", "style_weight", "tv_weight", "temporal_weight")
+        spec.name: getattr(config, spec.name)
+        for spec in dataclasses.fields(config)
+        if spec.name.endswith(("_layers", "_layer_weights", "_weight"))
     }
     return _load_objective(extract, side, GatysConfig(**defining), is_frame)
 
