@@ -251,7 +251,7 @@ def test_configs_are_frozen(config):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_styles_are_blended_if_told_or_weighted_or_masked_each(mode):
-    *_, method = MODES[mode].methods("content")
+    *_, method = MODES[mode].METHODS
     config = {"hub": HubConfig, "gatys": GatysConfig}[method]
     weighted = {method: config(style_weights=(1.0, 2.0))}
     assert make_job(mode=mode, **weighted).blends

@@ -8,8 +8,8 @@ text and tuples, so that a config is always ready for JSON.
 
 import importlib
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from tf_style.system import checks
@@ -30,6 +30,7 @@ FAST_MODELS = {
 MODELS = ("auto", *FAST_MODELS)
 BACKBONES = ("auto", "vgg19", "builtin")
 INITS = ("content", "noise", "hub")
+NAMES = {"model": MODELS, "backbone": BACKBONES, "init": INITS}
 
 OPTIMIZERS = ("lbfgs", "adam")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -88,6 +89,13 @@ class StyleConfig:
                 "give one for each"
             )
         return [weight / sum(weights) for weight in weights]
+
+    def without_effect(self) -> Iterator[tuple[str, str]]:
+        """Yields the settings that do nothing beside the others, and where that is."""
+        if self.preserve_color == "none":
+            yield "color_strength", "without preserve_color"
+        if len(self.style_weights) == 1:
+            yield "style_weights", "with one style"
 
 
 @dataclass(frozen=True)
@@ -196,6 +204,17 @@ class GatysConfig(StyleConfig):
         )
         checks.number(self, "seed", 0, 2**63 - 1)
 
+    def without_effect(self) -> Iterator[tuple[str, str]]:
+        """As of `StyleConfig`."""
+        yield from super().without_effect()
+        if self.optimizer == "lbfgs":
+            yield "beta1", "with optimizer=lbfgs"
+            yield "epsilon", "with optimizer=lbfgs"
+        if self.init != "noise":
+            yield "seed", "without init=noise"
+        if self.time_budget:
+            yield "steps", "beside time_budget"
+
 
 @dataclass(frozen=True)
 class HubConfig(StyleConfig):
@@ -221,6 +240,19 @@ class HubConfig(StyleConfig):
         size = self.style_size
         allowed = "0 or from 43 to 4096"
         checks.check(self, "style_size", size == 0 or 43 <= size <= 4096, allowed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodConfigs:
+    """The settings of each method of `tf_style.methods`, by its name."""
+
+    gatys: GatysConfig = field(default_factory=GatysConfig)
+    hub: HubConfig = field(default_factory=HubConfig)
+
+    def __post_init__(self):
+        for spec in fields(MethodConfigs):
+            config = checked(getattr(self, spec.name), spec.type, spec.name)
+            object.__setattr__(self, spec.name, config)
 
 
 def checked(config: C | None, kind: type[C], name: str = "config") -> C:

@@ -18,6 +18,7 @@ from tf_style.config import (
 )
 from tf_style.jobs import modes
 from tf_style.jobs.job import EXECUTORS, Job
+from tf_style.methods import METHODS
 from tf_style.system import files
 from tf_style.system.errors import InvalidInput
 
@@ -317,8 +318,8 @@ def _configs():
     A method that is not used gets those that are its own: they are checked too, and
     the job can tell that they do nothing.
     """
-    kinds = {"gatys": GatysConfig, "hub": HubConfig}
-    used = modes.MODES[FLAGS.mode].methods(FLAGS.init)
+    kinds = {method: kind for method, (_, kind) in METHODS.items()}
+    used = modes.methods(FLAGS.mode, FLAGS.init)
     taken = {field.name for method in used for field in fields(kinds[method])}
     configs = {}
     for method, kind in kinds.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tf_style import images
-from tf_style.config import BACKBONES, INITS, MODELS
+from tf_style.config import NAMES
 from tf_style.images import decode
 from tf_style.jobs import manifest, modes, snapshots, sweep, video_writer
 from tf_style.system import files
@@ -104,7 +104,7 @@ def assign(job, contents, styles):
         OSError: the folder cannot be written.
     """
     columns = [tuple(styles)] if job.blends else [(style,) for style in styles]
-    getattr(job, job.methods[-1]).share_among(len(columns[0]))
+    job.configs[-1].share_among(len(columns[0]))
     if len(job.masks) not in (0, 1, len(columns[0])):
         raise InvalidInput(
             f"there are {len(job.masks)} masks for {len(styles)} styles; give one, or "
@@ -185,15 +185,18 @@ def _check_kind(job, pair):
     for name in ("sweep", "save_every", "timelapse"):
         if getattr(job, name):
             raise InvalidInput(f"{name} is for pictures, and {pair.content} is a film")
-    if job.gatys.time_budget:
+    if job.time_budget:
         raise InvalidInput(f"time_budget is for pictures, and {pair.content} is a film")
 
 
 def _check_harmless(job, pairs):
     """Raises ValueError if a file that is not ours would be overwritten."""
-    settings = ((job.gatys.init, INITS), (job.gatys.backbone, BACKBONES))
-    settings += ((job.hub.model, MODELS),)
-    inputs = {_identity(value) for value, names in settings if value not in names}
+    inputs = {
+        _identity(value)
+        for config in job.configs
+        for name, names in NAMES.items()
+        if (value := getattr(config, name, names[0])) not in names
+    }
     inputs |= {_identity(s) for pair in pairs for s in (pair.content, *pair.styles)}
     inputs |= {_identity(mask) for mask in job.masks}
     written = [outputs_of(pair.output, job) for pair in pairs]

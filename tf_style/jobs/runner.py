@@ -4,7 +4,7 @@ import dataclasses
 import time
 from typing import NamedTuple
 
-from tf_style import images
+from tf_style import images, methods
 from tf_style.config import INITS
 from tf_style.fast import hub
 from tf_style.jobs import (
@@ -21,7 +21,6 @@ from tf_style.jobs import (
 from tf_style.jobs.events import Planned, Skipped, Started
 from tf_style.jobs.inputs import attempt, read
 from tf_style.jobs.job import Job
-from tf_style.optimization import gatys
 
 # Seconds of a time budget that are kept for writing a picture, and for the end.
 WRITING_S = 1.0
@@ -168,9 +167,9 @@ class Runner:
 
     def _seconds_for(self, job, content, pictures):
         """Returns the part of the time budget that one of so many pictures gets."""
-        if not job.gatys.time_budget:
+        if not job.time_budget:
             return 0.0
-        left = self._began + job.gatys.time_budget - time.monotonic()
+        left = self._began + job.time_budget - time.monotonic()
         megapixels = content.pixels.size / 3e6
         # Who is late already gets one step.
         writing = WRITING_S + WRITING_S_PER_MEGAPIXEL * megapixels
@@ -190,9 +189,8 @@ def settle(job):
         The job so, and notes on what was chosen and why.
     """
     choices, notes = {}, []
-    for method in job.methods:
-        choose = {"hub": hub.choose, "gatys": gatys.choose}[method]
-        choices[method], note = choose(getattr(job, method))
+    for method, config in zip(job.methods, job.configs):
+        choices[method], note = methods.load(method).choose(config)
         notes += [note] if note else []
     return dataclasses.replace(job, **choices), notes
 
@@ -212,19 +210,22 @@ def _load_shared(job, changes=()):
         ValueError, OSError: a model or the first picture cannot be had.
     """
     job, _ = settle(sweep.vary(job, changes))
-    init = None
-    if "gatys" in job.methods and job.gatys.init not in INITS:
-        init = read(job, "init", job.gatys.init, job.max_side)
+    init, source = None, getattr(job.configs[-1], "init", "")
+    if source and source not in INITS:
+        init = read(job, "init", source, job.max_side)
     return _Shared(job, _load_models(job), init)
 
 
 def _load_models(job):
     """Returns the model of each method that the mode needs; loaded once per process."""
-    load = {
-        "hub": lambda: hub.load_model(job.hub.model),
-        "gatys": lambda: gatys.load_backbone(job.gatys),
+    models = {
+        method: (
+            hub.load_model(config.model)
+            if method == "hub"
+            else methods.load(method).load_backbone(config)
+        )
+        for method, config in zip(job.methods, job.configs)
     }
-    models = {method: load[method]() for method in job.methods}
     for method, model in models.items():
         manifest.check(job, method, model.source, model.checksum)
     return models
@@ -234,10 +235,10 @@ def _started(task, count):
     """Returns the event of a picture that is taken up."""
     job, pair = task.job, task.pair
     started = Started(pair.index, count, pair.output.name, 0)
-    if "gatys" not in job.methods:
+    if not modes.of(job).HAS_STEPS:
         return started
-    content = task.content.pixels
+    content, config = task.content.pixels, job.configs[-1]
     return started._replace(
-        steps=None if job.gatys.time_budget else job.gatys.steps,
-        memory=gatys.estimate_memory(content, job.gatys),
+        steps=None if job.time_budget else config.steps,
+        memory=methods.load(job.methods[-1]).estimate_memory(content, config),
     )
