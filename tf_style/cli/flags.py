@@ -332,8 +332,14 @@ def _configs():
 
 
 def _value(name):
-    """Returns the value of a setting's flag, or None where the default holds."""
-    value = FLAGS[name].value
+    """Returns the value of a setting's flag, or None where the config's default holds.
+
+    Methods that share a flag may have defaults of their own.
+    """
+    flag = FLAGS[name]
+    if not flag.present and flag.value == flag.default:
+        return None
+    value = flag.value
     return _numbers(name, value) if name.endswith("_weights") else value
 
 
