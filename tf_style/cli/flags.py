@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from absl import flags
 
 from tf_style.config import (
+    FAST_MODELS,
     INITS,
     OPTIMIZERS,
     POOLINGS,
@@ -168,8 +169,8 @@ flags.DEFINE_bool("verbose", False, "show TensorFlow's messages and tracebacks")
 flags.DEFINE_string(
     "model",
     _HUB.model,
-    "hub: magenta, builtin, auto (the first, else the second), or the URL or folder of "
-    "a model like Magenta's",
+    f"hub: {', '.join(FAST_MODELS)}, auto (the first, else the second), or the URL or "
+    "folder of a model like Magenta's",
 )
 _define_float("strength", _HUB.strength, "hub: from 0, the photo, to 1, the style")
 _define_integer(

@@ -27,7 +27,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_hub
 
-from tf_style.config import MAGENTA_HANDLE
+from tf_style.config import MAGENTA_HANDLE, MODELS
 from tf_style.system import files, hardware
 from tf_style.system.errors import FileError, InvalidInput, NotFound
 
@@ -142,8 +142,8 @@ def load(name_or_handle):
         folder = files.local(handle)
         if not (folder / "saved_model.pb").is_file():
             raise NotFound(
-                f"model {name_or_handle} is not the folder of a SavedModel; give auto, "
-                "magenta, builtin, a URL, or a folder with saved_model.pb"
+                f"model {name_or_handle} is not the folder of a SavedModel; give "
+                f"{', '.join(MODELS)}, a URL, or a folder with saved_model.pb"
             )
         return Magenta(_load(folder), name_or_handle, handle, files.sha256(folder))
     folder = fetch(handle)

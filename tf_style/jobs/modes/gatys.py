@@ -17,15 +17,17 @@ IS_QUICK = False
 
 def stylize(task, snapshots):
     """See `modes`."""
+    from tf_style import methods
     from tf_style.jobs.events import Info
     from tf_style.jobs.tasks import Stylized
-    from tf_style.optimization import gatys
 
     began, content = time.perf_counter(), task.content.pixels
-    config = dataclasses.replace(task.job.gatys, time_budget=task.seconds)
+    # Modes of other slow methods do the same.
+    method = methods.load(task.job.methods[-1])
+    config = dataclasses.replace(task.job.configs[-1], time_budget=task.seconds)
     state, notes = snapshots.resume()
     yield from map(Info, notes)
-    steps = gatys.iterate(
+    steps = method.iterate(
         content,
         task.encode_slow(),
         config,
@@ -47,7 +49,7 @@ def stylize(task, snapshots):
         "notes": notes,
         "interrupted": interrupted,
     }
-    picture = gatys.finish(step, content, config, masks=task.mask_pixels)
+    picture = method.finish(step, content, config, masks=task.mask_pixels)
     return Stylized(picture, time.perf_counter() - began, facts, interrupted)
 
 
