@@ -32,9 +32,9 @@ def take_of(path, frames, times=None, source=None, last=Fraction(1, 25)):
         for index, (image, time, end) in enumerate(zip(frames, times, ends)):
             video.add(index, image, time, end - time)
         assert video.frames == len(frames)
-        told = finish(video, source)
+        note = finish(video, source)
         video.remove()
-        return told
+        return note
 
 
 def stills_of(path):
@@ -217,16 +217,16 @@ def test_sound_goes_on_to_the_end_of_a_film_of_uneven_frames(tmp_path):
 
 def test_no_sound_of_the_source_is_none_of_the_film(tmp_path):
     films.write(tmp_path / "b.mkv", films.pan(3, 48, 64))
-    told = take_of(tmp_path / "a.mp4", films.pan(3, 48, 64), source=tmp_path / "b.mkv")
-    assert told == ""
+    note = take_of(tmp_path / "a.mp4", films.pan(3, 48, 64), source=tmp_path / "b.mkv")
+    assert note == ""
     assert films.packets_of(tmp_path / "a.mp4") == ([], [])
     assert len(films.read(tmp_path / "a.mp4")[0]) == 3
 
 
 def test_sound_that_cannot_be_read_is_told_and_left_out(tmp_path):
     (tmp_path / "b.mkv").write_bytes(b"no film")
-    told = take_of(tmp_path / "a.mp4", films.pan(3, 48, 64), source=tmp_path / "b.mkv")
-    assert told.startswith(f"{tmp_path / 'a.mp4'} is without sound: ")
+    note = take_of(tmp_path / "a.mp4", films.pan(3, 48, 64), source=tmp_path / "b.mkv")
+    assert note.startswith(f"{tmp_path / 'a.mp4'} is without sound: ")
     assert len(films.read(tmp_path / "a.mp4")[0]) == 3
 
 
@@ -586,9 +586,9 @@ def test_sound_that_no_encoder_takes_is_told_and_left_out(
 ):
     error = av.error.ExternalError(1, "Generic error in an external library")
     fail_at(monkeypatch, writer, "_sound", 1, error)
-    told = take_of(folder / "a.mp4", films.pan(6, 48, 64), source=with_sound)
-    assert told.startswith(f"{folder / 'a.mp4'} is without sound: ")
-    assert "external library" in told and "\n" not in told
+    note = take_of(folder / "a.mp4", films.pan(6, 48, 64), source=with_sound)
+    assert note.startswith(f"{folder / 'a.mp4'} is without sound: ")
+    assert "external library" in note and "\n" not in note
     assert len(films.read(folder / "a.mp4")[0]) == 6
 
 

@@ -118,7 +118,7 @@ def _iterate(content, styles, gatys_config, hub_config, masks, init, stop, follo
     hub.load_model(hub_config.model)
     measure = measurer(content, styles, gatys_config, masks=masks)
 
-    with _Stage() as fast_stage:
+    with _Meter() as fast_meter:
         fast = hub.stylize(content, styles, hub_config, masks=masks)
     measuring = time.perf_counter()
     fast_losses = measure(fast)
@@ -132,20 +132,20 @@ def _iterate(content, styles, gatys_config, hub_config, masks, init, stop, follo
         init = fast
 
     history = []
-    with _Stage() as slow_stage:
+    with _Meter() as slow_meter:
         steps = gatys.iterate(
             content, styles, gatys_config, masks=masks, init=init, stop=stop
         )
         notes = []
         for step in follow(steps):
-            history.append(Moment(slow_stage.clock(), step.size, step.losses))
+            history.append(Moment(slow_meter.clock(), step.size, step.losses))
             notes += [step.note] if step.note else []
             yield step
         slow = gatys.finish(step, content, gatys_config, masks=masks)
 
     return Comparison(
-        Result(fast, fast_losses, fast_stage.seconds, fast_stage.peak_memory_mib),
-        Result(slow, measure(slow), slow_stage.seconds, slow_stage.peak_memory_mib),
+        Result(fast, fast_losses, fast_meter.seconds, fast_meter.peak_memory_mib),
+        Result(slow, measure(slow), slow_meter.seconds, slow_meter.peak_memory_mib),
         history,
         _caught_up(history, tuple(content.shape[1:3]), fast_losses["style"]),
         step.index,
@@ -271,7 +271,7 @@ def _caught_up(history, size, level):
     return next(times, None)
 
 
-class _Stage(contextlib.AbstractContextManager):
+class _Meter(contextlib.AbstractContextManager):
     """Measures the wall time and the peak memory of a stretch of the program."""
 
     def __enter__(self):

@@ -51,8 +51,8 @@ class StyleConfig:
     """Settings that mean the same on both paths."""
 
     # One weight for each of several styles that are blended, made to sum to one; empty
-    # means all alike. Optimising aims at the mean of their correlations and "builtin"
-    # paints in the mixed style; of other models the pictures are mixed.
+    # means all alike. Optimising takes the mean of their correlations, "builtin" paints
+    # in the mixed style, and of other models the pictures are mixed.
     style_weights: tuple[float, ...] = ()
     # Factor on the size of the style, and so of the strokes: 2 doubles them.
     style_scale: float = 1.0
@@ -157,8 +157,8 @@ class GatysConfig(StyleConfig):
     # Longest side of the style, in pixels; 0 makes it the picture's, so that strokes
     # keep their size relative to the picture.
     style_size: int = 0
-    # Side in pixels of the pieces that the picture is worked on in, which needs less
-    # memory and more time; 0 makes pieces where the whole would not fit.
+    # Side in pixels of the tiles that the picture is worked on in, which needs less
+    # memory and more time; 0 makes tiles where the whole would not fit.
     tile: int = 0
     # Seed of the noise of init="noise".
     seed: int = 0

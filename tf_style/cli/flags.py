@@ -237,7 +237,7 @@ _define_float("epsilon", _GATYS.epsilon, "gatys: Adam's floor under gradients")
 _define_integer(
     "tile",
     _GATYS.tile,
-    "gatys: work on pieces of so many pixels a side; 0 does where memory needs it",
+    "gatys: work on tiles of so many pixels a side; 0 does where memory needs it",
 )
 _define_integer("seed", _GATYS.seed, "gatys: of --init=noise")
 flags.DEFINE_bool(

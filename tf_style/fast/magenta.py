@@ -33,7 +33,7 @@ from tf_style.system.errors import FileError, InvalidInput, NotFound
 
 # The network halves the picture twice, and its 9x9 filters reflect 4 pixels at the rim.
 MULTIPLE_OF = 4
-LEAST_SIDE = 8
+MIN_SIDE = 8
 # Bytes that a pixel needs while it is painted. Measured with the mobile edition: 230.
 BYTES_PER_PIXEL = 300
 # Seconds after which nobody waits for a lock whose owner cannot be asked.
@@ -264,7 +264,7 @@ def _replace_broken(handle, folder):
 def _pad(content):
     """Mirrors the right and lower rim up to a size that the network gives back."""
     rims = [
-        (0, max(LEAST_SIDE, -(-side // MULTIPLE_OF) * MULTIPLE_OF) - side)
+        (0, max(MIN_SIDE, -(-side // MULTIPLE_OF) * MULTIPLE_OF) - side)
         for side in content.shape[1:3]
     ]
     if not any(after for _, after in rims):

@@ -29,7 +29,7 @@ def attempt(name, work, *arguments):
         yield Failed(reason if name in reason else f"{name}: {reason}")
 
 
-class Paintings:
+class StyleCache:
     """The styles of a job, read and encoded once; the last few are remembered.
 
     Attributes:

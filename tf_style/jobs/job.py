@@ -132,9 +132,9 @@ def unused_settings(job: Job, film: bool = False) -> list[str]:
     for config, name, where in _without_effect(job, film):
         default = type(config).__dataclass_fields__[name].default
         if name in swept or getattr(config, name) != default:
-            # A switch that is on by itself is told by what it was set to.
-            shown = f"{name}=False" if default is True else name
-            lines.append(f"{shown} does nothing {where}")
+            # A switch that is on by itself is named with what it was set to.
+            text = f"{name}=False" if default is True else name
+            lines.append(f"{text} does nothing {where}")
     return list(dict.fromkeys(lines))  # The methods may have it in common.
 
 

@@ -34,7 +34,7 @@ class Runner:
 
     Args:
         job: a `Job` whose models are settled.
-        paintings: its styles.
+        style_cache: the `inputs.StyleCache` of its styles.
         writer: the `pipeline.Writer` of what is made.
         count: of all pictures of the job.
         began: when its time budget began.
@@ -44,10 +44,10 @@ class Runner:
         ValueError, OSError: a model, a mask or the first picture cannot be had.
     """
 
-    def __init__(self, job, paintings, writer, count, began, stop):
+    def __init__(self, job, style_cache, writer, count, began, stop):
         self._stop = stop
         self._job = job
-        self._paintings = paintings
+        self._style_cache = style_cache
         self._writer = writer
         self._count = count
         self._began = began
@@ -91,12 +91,12 @@ class Runner:
 
     def _prepare(self, pair, content):
         """Returns the `tasks.Task` of a pair, or None if there is nothing to do."""
-        if not self._paintings.readable >= {*pair.styles}:
+        if not self._style_cache.readable >= {*pair.styles}:
             return None
         styles = []
         for source in pair.styles:
             if not (
-                style := (yield from attempt(source, self._paintings.read, source))
+                style := (yield from attempt(source, self._style_cache.read, source))
             ):
                 return None
             styles.append(style)
@@ -115,7 +115,7 @@ class Runner:
             self._masks,
             init,
             models,
-            self._paintings,
+            self._style_cache,
             seconds,
             self._stop,
         )

@@ -13,7 +13,7 @@ from tf_style.fast import hub
 from tf_style.images import masks as masking
 from tf_style.jobs import manifest, modes, plan
 from tf_style.jobs.events import Failed, Info, Written, describe_error
-from tf_style.jobs.inputs import Paintings
+from tf_style.jobs.inputs import StyleCache
 from tf_style.jobs.job import Job
 from tf_style.system.stop import StopToken
 
@@ -28,7 +28,7 @@ class Task(NamedTuple):
     masks: list[images.Picture]
     init: images.Picture | None
     models: dict  # the loaded model of each method
-    paintings: Paintings  # which know the styles as methods do
+    style_cache: StyleCache  # read and encoded
     seconds: float  # that it may take; 0: as long as it needs
     stop: StopToken
     account: dict | None = None  # as `describe` gives it
@@ -45,14 +45,14 @@ class Task(NamedTuple):
 
     def encode(self):
         """Returns the `hub.StyleCode` of its styles."""
-        return self.paintings.encode(
+        return self.style_cache.encode(
             self.pair.styles, self.job.hub, self.content.pixels
         )
 
     def encode_slow(self):
         """Returns what the slow method's `encode` makes of its styles."""
         method, config = self.job.methods[-1], self.job.configs[-1]
-        return self.paintings.encode_slow(method, self.pair.styles, config)
+        return self.style_cache.encode_slow(method, self.pair.styles, config)
 
     def first_picture(self, content):
         """Returns what the slow method starts from, or None where its config says it.
