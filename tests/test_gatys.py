@@ -552,3 +552,12 @@ def test_it_ends_after_the_step_in_which_it_is_asked_to(settings, content, style
         if step.index == 3:
             token.set()
     assert seen == [0, 1, 2, 3]
+
+
+def test_a_style_is_not_used_with_other_settings_of_styles(content, style, shallow):
+    encoded = gatys.encode(style, GatysConfig(style_scale=2, **shallow))
+    with pytest.raises(ValueError, match="encoded with style_scale 2, and .* 1.0"):
+        gatys.stylize(content, encoded, GatysConfig(steps=1, **shallow))
+    # What does not touch it may differ.
+    other = GatysConfig(style_scale=2, steps=2, style_weight=1e-2, **shallow)
+    gatys.stylize(content, encoded, other)

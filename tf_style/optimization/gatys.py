@@ -17,13 +17,14 @@ import dataclasses
 import functools
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from tf_style import color, images
-from tf_style.config import GatysConfig, checked
+from tf_style.config import GatysConfig, StyleConfig, checked
 from tf_style.images import PictureLike, Pictures, Pixels, Size
 from tf_style.images import masks as masking
 from tf_style.images.masks import Masks
@@ -39,6 +40,8 @@ from tf_style.system.stop import StopToken
 
 # Sizes at which a style's measures are kept: three scales of some sizes of photos.
 SIZES_KEPT = 16
+# What an encoded style depends on.
+STYLE_SETTINGS = (*(spec.name for spec in fields(StyleConfig)), "style_size")
 
 
 class Prior(NamedTuple):
@@ -127,7 +130,10 @@ def iterate(
     """
     config, _ = choose(config)
     content = images.as_picture(content, "content")
-    style = style if isinstance(style, Style) else encode(style, config)
+    if isinstance(style, Style):
+        style.check_config(config)
+    else:
+        style = encode(style, config)
     masks = masking.fit(masks, content, len(style.paintings))
     if init is not None:
         init = images.as_picture(init, "init")
@@ -275,6 +281,20 @@ class Style:
         self._measured = collections.OrderedDict()
         self._lock = threading.Lock()  # Jobs share a style between threads.
 
+    def check_config(self, config: GatysConfig) -> None:
+        """Holds the settings of a run to those that the style was encoded for.
+
+        Raises:
+            ValueError: it would be scaled, coloured or weighed in another way.
+        """
+        for name in STYLE_SETTINGS:
+            value, own = getattr(config, name), getattr(self.config, name)
+            if value != own:
+                raise InvalidInput(
+                    f"style was encoded with {name} {own!r}, and config has {value!r}; "
+                    "encode it again with this config"
+                )
+
     def size_beside(self, content_size: Size, size: Size) -> list[tuple[int, ...]]:
         """Returns height and width of each painting beside a photo scaled to `size`."""
         factor = self.config.style_scale * size[1] / content_size[1]
@@ -325,8 +345,8 @@ def encode(style: Pictures, config: GatysConfig | None = None) -> Style:
 
     Args:
         style: [1, H, W, 3] in [0, 1], or a sequence of such.
-        config: a `GatysConfig`; `stylize` must be given one with the same layers, and
-            the same settings of styles.
+        config: a `GatysConfig`; `stylize` must be given one with the same settings of
+            styles.
 
     Returns:
         A `Style`.
@@ -399,7 +419,7 @@ def load_objective(
     side = config.tile or memory.choose_side(extract, size)
     defining = {
         spec.name: getattr(config, spec.name)
-        for spec in dataclasses.fields(config)
+        for spec in fields(config)
         if spec.name.endswith(("_layers", "_layer_weights", "_weight"))
     }
     return _load_objective(extract, side, GatysConfig(**defining), is_frame)
