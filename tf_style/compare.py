@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tf_style import images
-from tf_style.config import GatysConfig, HubConfig, checked
+from tf_style.config import LOSS_COLORS, GatysConfig, HubConfig, checked
 from tf_style.fast import hub
 from tf_style.images import PictureLike, Pictures, Pixels, grid
 from tf_style.images import masks as masking
@@ -177,6 +177,9 @@ def save_plot(path: StrPath, comparison: Comparison) -> None:
     Args:
         path: where to write, a PNG; ~ is the home folder.
         comparison: a `Comparison`.
+
+    Raises:
+        OSError: it cannot be written.
     """
     # Takes a second to import, and only this function needs it.
     from matplotlib.figure import Figure
@@ -184,7 +187,7 @@ def save_plot(path: StrPath, comparison: Comparison) -> None:
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     seconds = [moment.seconds for moment in comparison.history]
-    for name, colour in (("style", "C0"), ("content", "C1")):
+    for name, colour in LOSS_COLORS.items():
         values = [moment.losses[name] for moment in comparison.history]
         axes.plot(seconds, values, colour, label=f"gatys, {name}")
         level = comparison.fast.losses[name]
@@ -200,7 +203,8 @@ def save_plot(path: StrPath, comparison: Comparison) -> None:
         fontsize=10,
     )
     axes.legend()
-    figure.savefig(files.local(path), format="png", dpi=120)
+    with files.replacing(files.local(path)) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
 
 
 def to_json(comparison: Comparison) -> dict[str, Any]:

@@ -38,6 +38,9 @@ POOLINGS = ("auto", "max", "average")
 PRESERVED = ("none", "luminance", "covariance", "histogram")
 
 
+# The losses that charts draw, in colours that are legible on white and on black.
+LOSS_COLORS = {"style": "#e8710a", "content": "#3b82d6"}
+
 # The most pixels a side that a setting may ask for: beyond any picture.
 MAX_SIDE = 1_000_000
 
