@@ -140,7 +140,7 @@ def load(name_or_handle):
     handle = MAGENTA_HANDLE if name_or_handle == "magenta" else name_or_handle
     if "://" not in handle:
         folder = files.local(handle)
-        if not (folder / "saved_model.pb").is_file():
+        if not os.path.isfile(folder / "saved_model.pb"):
             raise NotFound(
                 f"model {name_or_handle} is not the folder of a SavedModel; give "
                 f"{', '.join(MODELS)}, a URL, or a folder with saved_model.pb"
@@ -150,6 +150,8 @@ def load(name_or_handle):
     try:
         call = _load(folder)
     except OSError:
+        if folder != _folder_of(handle):  # It is not a copy of ours.
+            raise
         folder = _replace_broken(handle, folder)
         call = _load(folder)
     return Magenta(call, name_or_handle, handle, files.sha256(folder))

@@ -234,12 +234,14 @@ def read(path: StrPath, output: str = "") -> Job:
         OSError: it cannot be read.
     """
     path = files.local(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise NotFound(f"{path} does not exist")
     if not path.is_file():
         raise InvalidInput(f"{path} is not a manifest of tf_style: it is no file")
+    with files.naming(path, "read"):
+        data = path.read_bytes()
     try:
-        account = json.loads(path.read_text("utf-8"))
+        account = json.loads(data)
         settings, inputs = account["settings"], account["inputs"]
         entries = inputs | account["models"]
 

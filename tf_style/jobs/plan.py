@@ -22,8 +22,8 @@ OUTPUT = "stylized"
 SHEET_NAME = "contact_sheet.png"
 # Rows and columns of the contact sheet; of more nobody would see anything.
 MAX_IN_SHEET = 100
-# File systems hold names of 255 bytes; this leaves room for endings and numbers.
-STEM_MAX_BYTES = 200
+# What file systems hold; the other leaves room for endings and numbers.
+NAME_MAX_BYTES, STEM_MAX_BYTES = 255, 200
 
 
 class Pair(NamedTuple):
@@ -121,7 +121,7 @@ def assign(job, contents, styles):
         _ending(sources[0][0]) if len(sources) == 1 else ""
     )
     path = files.local(output)
-    if path.is_dir() or output.endswith("/") or not path.suffix:
+    if os.path.isdir(path) or output.endswith("/") or not path.suffix:
         folder, names = path, _names(sources, job)
     elif len(sources) > 1:
         raise InvalidInput(
@@ -211,6 +211,11 @@ def _check_harmless(job, pairs):
             if reader.ending_of(path) not in reader.WRITABLE:
                 images.writing_format(path)
         for path in [*outputs, manifest.path_of(outputs[0])]:
+            if len(os.fsencode(path.name)) > NAME_MAX_BYTES:
+                raise InvalidInput(
+                    f"output {path} has too long a name for a file and its manifest; "
+                    "choose a shorter one"
+                )
             if _identity(path) in inputs:
                 raise InvalidInput(f"output {path} would overwrite an input")
         manifest.check_ours(outputs)

@@ -16,7 +16,7 @@ import numpy as np
 from tf_style import __version__
 from tf_style.jobs import manifest
 from tf_style.system import arrays, files
-from tf_style.system.errors import FileError, InvalidInput
+from tf_style.system.errors import InvalidInput
 from tf_style.video import reader, writer
 from tf_style.video.writer import Mp4
 
@@ -200,7 +200,7 @@ class VideoWriter:
         if index != self.frames:
             raise InvalidInput(f"frame {index} came where {self.frames} was due")
         path = self._frame_path(index)
-        with _writing(path):
+        with files.naming(path, "write"):
             writer.write_still(path, image)
         begin, length = (round(s / Mp4.TIME_BASE) for s in (time, duration))
         self._stills.append([begin, length])
@@ -272,7 +272,7 @@ class VideoWriter:
             for number, begin in enumerate(self._segments)
         ]
         if self._stills:
-            with _writing(self._open_path):
+            with files.naming(self._open_path, "write"):
                 self._open_encoder(len(self._stills))
                 self._encoder.close()
                 self._encoder = None
@@ -351,7 +351,7 @@ class VideoWriter:
 
     def _encode(self, image):
         """Encodes the last of the frames, and closes its segment if that is full."""
-        with _writing(self._open_path):
+        with files.naming(self._open_path, "write"):
             self._open_encoder(len(self._stills) - 1)
             self._feed(image, *self._stills[-1])
             if len(self._stills) == self._length:
@@ -404,13 +404,3 @@ def _locked(path):
             return None
         stack.pop_all()
         return stream
-
-
-@contextlib.contextmanager
-def _writing(path):
-    """Names the path where it cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
-        raise FileError(f"cannot write {path}: {reason}") from error

@@ -15,7 +15,7 @@ import tempfile
 from tf_style.jobs import modes, plan
 from tf_style.jobs.events import Info, Started
 from tf_style.jobs.executors import ray_runtime
-from tf_style.jobs.executors.ray_worker import WorkerContext, Worker
+from tf_style.jobs.executors.ray_worker import Worker, WorkerContext
 from tf_style.jobs.inputs import read
 from tf_style.jobs.runner import settle
 from tf_style.system.errors import FileError, NotFound
