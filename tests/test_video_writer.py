@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_style.jobs import video_writer
+from tf_style.jobs import progress_folder, video_writer
 from tf_style.system import files
 from tf_style.video import writer
 
@@ -352,7 +352,7 @@ def test_a_film_in_the_making_is_films_that_play_and_little_else(folder):
         add(video, frames)
     assert names(folder / "a.mp4.partial") == [
         "frame-000006.bmp",
-        *(["lock"] if video_writer.fcntl else []),
+        *(["lock"] if progress_folder.fcntl else []),
         "progress.json",
         "segment-000000.mp4",
         "segment-000001.mp4",
@@ -451,7 +451,7 @@ def test_a_folder_that_is_not_ours_is_refused_untouched(folder, marker):
         (kept / "progress.json").write_text(marker)
     before = names(kept)
     for refuse in (
-        lambda: video_writer.check_progress(folder / "a.mp4"),
+        lambda: progress_folder.check_progress(folder / "a.mp4"),
         lambda: video_writer.VideoWriter(folder / "a.mp4", 1 / EVEN, {}),
     ):
         with pytest.raises(ValueError) as error:
@@ -465,17 +465,17 @@ def test_a_folder_that_is_not_ours_is_refused_untouched(folder, marker):
 def test_a_file_in_the_place_of_the_folder_is_refused(folder):
     (folder / "a.mp4.partial").write_text("mine")
     with pytest.raises(ValueError, match="is not ours"):
-        video_writer.check_progress(folder / "a.mp4")
+        progress_folder.check_progress(folder / "a.mp4")
 
 
 def test_no_folder_an_empty_one_and_ours_are_taken(folder):
     path = folder / "a.mp4"
-    video_writer.check_progress(path)
+    progress_folder.check_progress(path)
     (folder / "a.mp4.partial").mkdir()
-    video_writer.check_progress(path)
+    progress_folder.check_progress(path)
     with video_writer.VideoWriter(path, 1 / EVEN, {}) as video:
         add(video, films.pan(1, 48, 64))
-    video_writer.check_progress(path)
+    progress_folder.check_progress(path)
 
 
 def test_two_runs_do_not_write_to_one_folder(folder):

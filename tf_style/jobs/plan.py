@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tf_style import images
 from tf_style.config import NAMES
 from tf_style.images import decode
-from tf_style.jobs import manifest, modes, snapshots, sweep, video_writer
+from tf_style.jobs import manifest, modes, progress_folder, snapshots, sweep
 from tf_style.system import files
 from tf_style.system.errors import FileError, InvalidInput
 from tf_style.video import flow, reader
@@ -186,7 +186,9 @@ def _check_kind(job, pair):
         if getattr(job, name):
             raise InvalidInput(f"{name} is for pictures, and {pair.content} is a film")
     if job.time_budget:
-        raise InvalidInput(f"time_budget is for pictures, and {pair.content} is a film")
+        raise InvalidInput(
+            f"time_budget is for pictures, and {pair.content} is a film; set steps"
+        )
 
 
 def _check_harmless(job, pairs):
@@ -221,7 +223,7 @@ def _check_harmless(job, pairs):
         manifest.check_ours(outputs)
     for pair in pairs:
         if pair.is_film:
-            video_writer.check_progress(pair.output)
+            progress_folder.check_progress(pair.output)
         elif modes.of(job).HAS_STEPS:
             snapshots.check_ours(job, pair.output)
 

@@ -13,10 +13,10 @@ from tf_style.jobs import (
     manifest,
     modes,
     plan,
+    progress_folder,
     snapshots,
     sweep,
     tasks,
-    video_writer,
 )
 from tf_style.jobs.events import Planned, Skipped, Started
 from tf_style.jobs.inputs import attempt, read
@@ -126,7 +126,7 @@ class Runner:
             self._writer.written.add(pair.output)
             # A process may have been killed just before it removed them.
             clear = (
-                video_writer.remove_progress
+                progress_folder.remove_progress
                 if pair.is_film
                 else snapshots.remove_checkpoint
             )
