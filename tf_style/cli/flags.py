@@ -92,7 +92,7 @@ flags.DEFINE_string(
     None,
     "photos, or films: files, folders of photos, globs or URLs, separated by commas",
 )
-flags.DEFINE_string("style", None, "paintings, in the same way; every pair is made")
+flags.DEFINE_string("style", None, "paintings, likewise; every pair is made")
 flags.DEFINE_bool(
     "style_blend", Job.style_blend, "blend all styles into one picture of each photo"
 )
@@ -138,7 +138,9 @@ flags.DEFINE_bool(
     "resume", _JOB["resume"], "gatys: go on from checkpoints of runs that were stopped"
 )
 _define_integer(
-    "save_every", _JOB["save_every"], "gatys: write every so manyth step; 0 writes none"
+    "save_every",
+    _JOB["save_every"],
+    "gatys: save a frame every so many steps; 0 saves none",
 )
 flags.DEFINE_string(
     "timelapse", _JOB["timelapse"], "gatys: make a film of one picture, .gif or .mp4"
@@ -199,20 +201,32 @@ _define_enum(
     PRECISIONS,
     "gatys: of the backbone; auto is bfloat16 where there are matrix units for it",
 )
-flags.DEFINE_list("content_layers", list(_GATYS.content_layers), "gatys: what to keep")
-flags.DEFINE_list("style_layers", list(_GATYS.style_layers), "gatys: what to imitate")
+flags.DEFINE_list(
+    "content_layers", list(_GATYS.content_layers), "gatys: of the content loss"
+)
+flags.DEFINE_list("style_layers", list(_GATYS.style_layers), "gatys: of the style loss")
 flags.DEFINE_list(
     "style_layer_weights",
     list(_GATYS.style_layer_weights),
     "gatys: one per layer [equal]",
 )
-_define_float("content_weight", _GATYS.content_weight, "gatys: more keeps more")
-_define_float("style_weight", _GATYS.style_weight, "gatys: more paints more")
-_define_float("tv_weight", _GATYS.tv_weight, "gatys: more is smoother")
+_define_float(
+    "content_weight",
+    _GATYS.content_weight,
+    "gatys: of the content loss; higher keeps more of the photo",
+)
+_define_float(
+    "style_weight",
+    _GATYS.style_weight,
+    "gatys: of the style loss; higher paints more strongly",
+)
+_define_float(
+    "tv_weight", _GATYS.tv_weight, "gatys: of total variation; higher is smoother"
+)
 _define_float(
     "temporal_weight",
     _GATYS.temporal_weight,
-    "gatys: of a film, more holds a frame more to the one before",
+    "gatys: of a film; higher holds a frame more to the one before",
 )
 flags.DEFINE_string(
     "init", _GATYS.init, f"gatys: first picture: {', '.join(INITS)} or a file"

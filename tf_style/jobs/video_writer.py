@@ -28,7 +28,7 @@ STATE_MAX_BYTES = 2 << 30
 class VideoWriter:
     """A film in the making, with which a run goes on that was stopped or killed.
 
-    Until the film is finished, its frames are in a `ProgressFolder`. `commit` writes the
+    Until it is finished, its frames are in a `ProgressFolder`. `commit` writes the
     state, and then replaces progress.json: whatever that does not count is left over
     from a run that ended in between, and is overwritten. A segment begins at the same
     frames, and is encoded from the same pixels, wherever a run was stopped; so the
