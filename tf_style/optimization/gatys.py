@@ -12,10 +12,8 @@ that lowers the loss is `engine.optimize`.
 This module neither prints nor touches files.
 """
 
-import collections
 import dataclasses
 import functools
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import NamedTuple
@@ -24,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_style import color, images
-from tf_style.config import GatysConfig, StyleConfig, checked
+from tf_style.config import GatysConfig, checked
 from tf_style.images import PictureLike, Pictures, Pixels, Size
 from tf_style.images import masks as masking
 from tf_style.images.masks import Masks
@@ -33,15 +31,11 @@ from tf_style.networks.backbone import Backbone, block_number
 from tf_style.optimization import engine, memory, optimizers, pyramid
 from tf_style.optimization.engine import State, Step
 from tf_style.optimization.objective import Objective, Target
+from tf_style.optimization.style import Style
 from tf_style.optimization.tiles import TiledObjective
 from tf_style.system import hardware
 from tf_style.system.errors import InvalidInput
 from tf_style.system.stop import StopToken
-
-# Sizes at which a style's measures are kept: three scales of some sizes of photos.
-SIZES_KEPT = 16
-# What an encoded style depends on.
-STYLE_SETTINGS = (*(spec.name for spec in fields(StyleConfig)), "style_size")
 
 
 class Prior(NamedTuple):
@@ -263,81 +257,6 @@ def _style_target(grams, shares, masks, layers):
     ]
     guides = [masking.guide(masks, scales, block_number(name) - 1) for name in layers]
     return Target(guides, grams)
-
-
-class Style:
-    """A painting, or several, as the optimisation knows them; made by `encode`.
-
-    Their Gram matrices are measured once for each size that photos ask for.
-
-    Attributes:
-        paintings: [1, H, W, 3] each.
-        config: the `GatysConfig` that they were encoded for.
-    """
-
-    def __init__(self, paintings: list[Pixels], config: GatysConfig) -> None:
-        self.paintings = paintings
-        self.config = config
-        self._measured = collections.OrderedDict()
-        self._lock = threading.Lock()  # Jobs share a style between threads.
-
-    def check_config(self, config: GatysConfig) -> None:
-        """Holds the settings of a run to those that the style was encoded for.
-
-        Raises:
-            ValueError: it would be scaled, coloured or weighed in another way.
-        """
-        for name in STYLE_SETTINGS:
-            value, own = getattr(config, name), getattr(self.config, name)
-            if value != own:
-                raise InvalidInput(
-                    f"style was encoded with {name} {own!r}, and config has {value!r}; "
-                    "encode it again with this config"
-                )
-
-    def size_beside(self, content_size: Size, size: Size) -> list[tuple[int, ...]]:
-        """Returns height and width of each painting beside a photo scaled to `size`."""
-        factor = self.config.style_scale * size[1] / content_size[1]
-        longest = (self.config.style_size or max(content_size)) * factor
-        return [images.fit(p.shape[1:3], longest) for p in self.paintings]
-
-    def measure(
-        self,
-        objective: Objective | TiledObjective,
-        loss: losses.Loss,
-        content: Pixels,
-        photo: Pixels,
-    ) -> list[list[tf.Tensor]]:
-        """Returns the Gram matrices of each painting, one [1, C, C] per layer.
-
-        Args:
-            objective: measures them.
-            loss: one that is held to the style.
-            content: the photo, [1, H, W, 3].
-            photo: the same at the size to work at.
-        """
-        sizes = self.size_beside(content.shape[1:3], photo.shape[1:3])
-        if self.config.preserve_color != "none":  # Each photo gives them its colours.
-            return self._measure(objective, loss, photo, sizes)
-        key = (objective, loss, *sizes)
-        with self._lock:
-            if key not in self._measured:
-                self._measured[key] = self._measure(objective, loss, photo, sizes)
-            self._measured.move_to_end(key)
-            if len(self._measured) > SIZES_KEPT:
-                self._measured.popitem(last=False)
-            return self._measured[key]
-
-    def _measure(self, objective, loss, photo, sizes):
-        grams = []
-        for painting, size in zip(self.paintings, sizes):
-            objective.extract.check_size(
-                *size, "the style, scaled with the picture to a size"
-            )
-            scaled = images.resize(painting, *size)
-            scaled = color.prepare(scaled, photo, self.config)
-            grams.append(objective.statistics(scaled, loss))
-        return grams
 
 
 def encode(style: Pictures, config: GatysConfig | None = None) -> Style:
