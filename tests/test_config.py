@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf_style.config import GatysConfig, HubConfig, checked, from_dict
+from tf_style.config import GatysConfig, HubConfig, MethodConfigs, checked, from_dict
 from tf_style.jobs.job import Job, unused_settings
 from tf_style.jobs.modes import MODES
+from tf_style.methods import METHODS
 
 NAN, INF = math.nan, math.inf
 
@@ -502,3 +503,9 @@ def test_a_setting_that_does_nothing_is_told(mode, gatys, hub, more, lines):
 @pytest.mark.parametrize("film", [False, True])
 def test_defaults_are_never_told(mode, film):
     assert unused_settings(make_job(mode=mode), film) == []
+
+
+def test_every_method_has_its_settings_and_every_mode_its_methods():
+    kinds = {spec.name: spec.type for spec in dataclasses.fields(MethodConfigs)}
+    assert kinds == {name: kind for name, (_, kind) in METHODS.items()}
+    assert all({*mode.METHODS} <= {*kinds} for mode in MODES.values())

@@ -185,6 +185,30 @@ def brightness(layer):
     return losses.Loss("brightness", (losses.PIXELS, layer), measure, combine)
 
 
+def test_a_loss_that_someone_adds_is_held_to_the_style(photo):
+    def squares(layer):
+        """The mean square of a layer, from what the painting has."""
+        return losses.Loss(
+            "squares",
+            (layer,),
+            lambda seen, _: tf.reduce_mean(seen**2),
+            lambda means, wanted: (means[0] - wanted[0]) ** 2,
+            "style",
+        )
+
+    config, size = GatysConfig(backbone="builtin"), photo.shape[1:3]
+    painting, terms = photo[:, ::-1] ** 2, [(1.0, squares("block2_conv1"))]
+    encoded, extract = gatys.encode(painting, config), gatys.load_backbone(config)
+    for make in KINDS.values():
+        built = make(extract, terms)
+        targets = gatys.measure_targets(built, photo, encoded, size, config)
+        found = [
+            float(built.measure(tf.constant(picture), targets)["total"])
+            for picture in (painting, photo)
+        ]
+        assert found[0] < 1e-6 * found[1]
+
+
 # Of blocks that run in tiles, and of one that runs whole.
 @pytest.mark.parametrize("layer", ["block1_conv2", "block2_conv1", "block4_conv1"])
 def test_a_loss_that_someone_adds_needs_no_gradient_of_its_own(photo, layer):

@@ -307,7 +307,7 @@ def make_job(arguments: Sequence[str] = ()) -> Job:
         max_side=FLAGS.max_side,
         flow=FLAGS.flow,
         **_configs(),
-        **_manner(),
+        **_job_settings(),
     )
 
 
@@ -320,10 +320,10 @@ def _repeated_job():
         raise InvalidInput(
             f"--{given[0]} cannot be given with --from_manifest, which sets it"
         )
-    return replace(manifest.read(FLAGS.from_manifest, FLAGS.output), **_manner())
+    return replace(manifest.read(FLAGS.from_manifest, FLAGS.output), **_job_settings())
 
 
-def _manner():
+def _job_settings():
     return {name: FLAGS[name].value for name in _JOB}
 
 
