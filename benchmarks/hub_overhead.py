@@ -7,6 +7,7 @@ usual script (`BARE`). Prints medians and ratios, and writes them with --json=FI
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import subprocess
@@ -56,8 +57,7 @@ def _calls(options):
     """Returns median seconds of the model's call, and of ours around it, once warm."""
     import tensorflow as tf
 
-    from tf_style import images
-    from tf_style.fast import hub
+    from tf_style import hub, images
 
     config = HubConfig(model=options.model)
     content, style = map(images.load_image, (options.content, options.style))
@@ -76,14 +76,18 @@ def _calls(options):
 def _commands(options):
     """Returns median seconds of the bare script, and of `python -m tf_style`."""
     with tempfile.TemporaryDirectory() as folder:
-        script, output = Path(folder, "bare.py"), Path(folder, "out.png")
+        script, numbers = Path(folder, "bare.py"), itertools.count()
         script.write_text(BARE)
-        inputs = [options.content, options.style, output]
-        bare = [script, options.model, *inputs]
-        flags = zip(("content", "style", "output"), inputs)
+        bare = [script, options.model, options.content, options.style]
+        bare += [Path(folder, "bare.png")]
         ours = ["-m", "tf_style", f"--model={options.model}", "--quiet"]
-        ours += [f"--{name}={value}" for name, value in flags]
-        return _medians(options.commands, lambda: _python(bare), lambda: _python(ours))
+        ours += [f"--content={options.content}", f"--style={options.style}"]
+
+        def paint():
+            # What is there already would be kept.
+            _python([*ours, f"--output={folder}/ours{next(numbers)}.png"])
+
+        return _medians(options.commands, lambda: _python(bare), paint)
 
 
 def _python(arguments):

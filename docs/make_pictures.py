@@ -102,7 +102,7 @@ def make(commands, links, folder):
 def run(command, folder):
     """Runs a command; returns the files that it says it wrote, in order."""
     _, *arguments = shlex.split(command)
-    told = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": "-1"},
@@ -110,7 +110,9 @@ def run(command, folder):
         text=True,
         check=True,
     ).stdout
-    return [Path(path) for path in re.findall(r"^wrote (.*?)(?: \(.*)?$", told, re.M)]
+    return [
+        Path(path) for path in re.findall(r"^wrote (.*?)(?: \(.*)?$", printed, re.M)
+    ]
 
 
 def draw_rows(commands, written, folder):

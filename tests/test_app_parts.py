@@ -21,6 +21,7 @@ from tf_style.app import bundle, chart, folder, sessions
 from tf_style.app.__main__ import main
 from tf_style.app.request import StylizeRequest
 from tf_style.app.waiting_queue import WaitingQueue
+from tf_style.config import LOSS_COLORS
 from tf_style.jobs import manifest
 
 
@@ -328,7 +329,7 @@ def test_chart_breaks_the_line_where_the_size_changes():
     sizes = [(64, 48)] * 2 + [(128, 96)] * 2
     points = [chart.Point(i, size, losses) for i, size in enumerate(sizes)]
     drawing = chart.draw(points, 10)
-    assert drawing.count("<polyline") == 2 * len(chart.COLOURS)
+    assert drawing.count("<polyline") == 2 * len(LOSS_COLORS)
     assert "128 px" in drawing and "10²" in drawing
 
 

@@ -13,7 +13,7 @@ from tf_style.networks.losses import gram_matrix
 from tf_style.optimization import gatys
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-WAYS = PRESERVED[1:]
+CHOICES = PRESERVED[1:]
 
 # The National Television System Committee's, of 1953.
 YIQ = np.array(
@@ -43,8 +43,8 @@ def painting():
     return mild(2, 41, 30)  # as many pixels as the photo
 
 
-def settings(way, strength=1.0):
-    return HubConfig(preserve_color=way, color_strength=strength)
+def settings(preserve, strength=1.0):
+    return HubConfig(preserve_color=preserve, color_strength=strength)
 
 
 def colours(picture):
@@ -60,16 +60,22 @@ BOTH = pytest.mark.parametrize("give", [color.prepare, color.restore])
 
 @BOTH
 def test_covariance_gives_the_photos_mean_and_covariance(give, photo, painting):
-    found, aim = (
+    found, target = (
         colours(p) for p in (give(painting, photo, settings("covariance")), photo)
     )
-    np.testing.assert_allclose(found.mean(0), aim.mean(0), atol=1e-5)
-    aimed = np.cov(aim.T)
+    np.testing.assert_allclose(found.mean(0), target.mean(0), atol=1e-5)
+    covariance = np.cov(target.T)
     # The ridge takes a thousandth of the mean variance off, or adds it.
     np.testing.assert_allclose(
-        np.cov(found.T), aimed, rtol=0, atol=3 * color.RIDGE * np.trace(aimed) / 3
+        np.cov(found.T),
+        covariance,
+        rtol=0,
+        atol=3 * color.RIDGE * np.trace(covariance) / 3,
     )
-    assert np.abs(np.cov(colours(painting).T) - aimed).max() > 0.1 * np.abs(aimed).max()
+    assert (
+        np.abs(np.cov(colours(painting).T) - covariance).max()
+        > 0.1 * np.abs(covariance).max()
+    )
 
 
 @BOTH
@@ -89,8 +95,8 @@ def test_histogram_gives_the_photos_values_in_the_pictures_order(give, photo):
     painting = rng.permuted(np.linspace(0, 1, 3 * 41 * 30, dtype=np.float32))
     painting = painting.reshape(1, 41, 30, 3)
     found = colours(give(painting, photo, settings("histogram")))
-    for own, new, aim in zip(colours(painting).T, found.T, colours(photo).T):
-        np.testing.assert_allclose(np.sort(new), np.sort(aim), atol=1e-6)
+    for own, new, target in zip(colours(painting).T, found.T, colours(photo).T):
+        np.testing.assert_allclose(np.sort(new), np.sort(target), atol=1e-6)
         assert (np.diff(new[np.argsort(own)]) >= 0).all()
 
 
@@ -124,9 +130,9 @@ def test_luminance_keeps_the_photos_hue_and_the_pictures_brightness(photo):
 
 def test_luminance_gives_a_style_the_photos_brightness_and_contrast(photo, painting):
     style = yiq(color.prepare(painting, photo, settings("luminance")))
-    own, aim = yiq(painting), yiq(photo)
-    assert style[:, 0].mean() == pytest.approx(aim[:, 0].mean(), abs=1e-5)
-    assert style[:, 0].std() == pytest.approx(aim[:, 0].std(), rel=1e-4)
+    own, target = yiq(painting), yiq(photo)
+    assert style[:, 0].mean() == pytest.approx(target[:, 0].mean(), abs=1e-5)
+    assert style[:, 0].std() == pytest.approx(target[:, 0].std(), rel=1e-4)
     np.testing.assert_allclose(style[:, 1:], own[:, 1:], atol=1e-5)
     # Light stays light.
     assert np.corrcoef(style[:, 0], own[:, 0])[0, 1] == pytest.approx(1)
@@ -140,12 +146,14 @@ def test_luminance_is_y_of_yiq(pixel, expected):
 
 
 @BOTH
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("preserve", CHOICES)
 def test_a_strength_of_nothing_changes_nothing_and_half_goes_half_way(
-    give, way, photo, painting
+    give, preserve, photo, painting
 ):
     picture = mild(4, 30, 41)
-    none, half, full = (give(picture, photo, settings(way, s)) for s in (0, 0.5, 1))
+    none, half, full = (
+        give(picture, photo, settings(preserve, s)) for s in (0, 0.5, 1)
+    )
     np.testing.assert_array_equal(none, picture)
     np.testing.assert_allclose(half, (picture + full) / 2, atol=1e-6)
     assert np.abs(full - picture).mean() > 0.01
@@ -158,16 +166,16 @@ def test_colours_that_are_not_to_be_kept_are_left_alone(give, photo):
 
 
 @BOTH
-@pytest.mark.parametrize("way", WAYS)
-def test_a_pictures_own_colours_leave_it_as_it_is(give, way, content):
-    found = give(content, content, settings(way))
+@pytest.mark.parametrize("preserve", CHOICES)
+def test_a_pictures_own_colours_leave_it_as_it_is(give, preserve, content):
+    found = give(content, content, settings(preserve))
     np.testing.assert_allclose(found, content, atol=1e-4)
 
 
-@pytest.mark.parametrize("way", ["luminance", "covariance"])
-def test_a_grey_photo_gives_a_grey_result(way, content):
+@pytest.mark.parametrize("preserve", ["luminance", "covariance"])
+def test_a_grey_photo_gives_a_grey_result(preserve, content):
     photo = np.repeat(mild(5, 37, 50)[..., :1], 3, -1)
-    found = color.restore(content, photo, settings(way))
+    found = color.restore(content, photo, settings(preserve))
     # What little is left is the noise that the ridge lets through.
     assert np.ptp(found, axis=-1).mean() < 0.1 * photo.std()
     assert np.ptp(content, axis=-1).mean() > 10 * photo.std()
@@ -204,18 +212,18 @@ KINDS = (
 
 
 @BOTH
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("preserve", CHOICES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_any_picture_takes_the_colours_of_any_photo(give, way, kind):
+def test_any_picture_takes_the_colours_of_any_photo(give, preserve, kind):
     picture = odd_picture(kind)
     for photo in map(odd_picture, KINDS):
         if give is color.restore:  # A result has the size of its photo.
             photo = images.resize(photo, *picture.shape[1:3])
-        found = give(picture, photo, settings(way))
+        found = give(picture, photo, settings(preserve))
         assert (found.shape, found.dtype) == (picture.shape, np.float32)
         assert 0 <= found.min() <= found.max() <= 1  # no NaN either
         # Colours may be of every brightness; their mean is the photo's all the same.
-        if way == "covariance" and 0 < found.min() <= found.max() < 1:
+        if preserve == "covariance" and 0 < found.min() <= found.max() < 1:
             np.testing.assert_allclose(
                 colours(found).mean(0), colours(photo).mean(0), atol=1e-3
             )
@@ -263,11 +271,11 @@ def test_painted_in_a_style_it_has_the_photos_colours(engine, config, longest):
     painting = images.load_image(EXAMPLES / "swirls.jpg")
     picture = engine.stylize(photo, painting, config)
     assert 0 <= picture.min() <= picture.max() <= 1
-    found, aim = colours(picture), colours(photo)
-    np.testing.assert_allclose(found.mean(0), aim.mean(0), atol=2e-3)
-    aimed = np.cov(aim.T)
+    found, target = colours(picture), colours(photo)
+    np.testing.assert_allclose(found.mean(0), target.mean(0), atol=2e-3)
+    covariance = np.cov(target.T)
     np.testing.assert_allclose(
-        np.cov(found.T), aimed, rtol=0, atol=0.01 * np.abs(aimed).max()
+        np.cov(found.T), covariance, rtol=0, atol=0.01 * np.abs(covariance).max()
     )
     # And yet it is a painting.
     style = color.prepare(images.fit_longest(painting, longest), photo, config)
@@ -281,13 +289,13 @@ def test_painted_in_a_style_it_has_the_photos_colours(engine, config, longest):
     assert reached < 0.7 * left
 
 
-@pytest.mark.parametrize("way", ["luminance", "histogram"])
-def test_the_fast_path_keeps_what_is_wanted_of_the_colours(way, content, style):
+@pytest.mark.parametrize("preserve", ["luminance", "histogram"])
+def test_the_fast_path_keeps_what_is_wanted_of_the_colours(preserve, content, style):
     content, style = 0.3 + 0.4 * content, 0.3 + 0.4 * style
-    config = HubConfig(model="builtin", preserve_color=way)
+    config = HubConfig(model="builtin", preserve_color=preserve)
     picture = hub.stylize(content, style, config)
     assert np.abs(picture - content).mean() > 0.02
-    if way == "histogram":
+    if preserve == "histogram":
         # Equal values of few bits stay equal.
         np.testing.assert_allclose(
             np.sort(colours(picture), 0), np.sort(colours(content), 0), atol=1 / 255

@@ -5,11 +5,11 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from tf_style import compare, images
 from tf_style.compare import Comparison, Moment, Result
-from tf_style.config import GatysConfig, HubConfig
+from tf_style.config import LOSS_COLORS, GatysConfig, HubConfig
 from tf_style.fast import hub
 from tf_style.optimization import gatys
 from tf_style.system.stop import StopToken
@@ -220,8 +220,7 @@ def test_the_plot_is_a_png_of_both_paths(made_up, tmp_path):
         assert plot.format == "PNG"
         assert plot.size == (840, 540)
         colours = {colour for _, colour in plot.convert("RGB").getcolors(1 << 20)}
-    # matplotlib's first two: style and content.
-    assert {(31, 119, 180), (255, 127, 14)} <= colours
+    assert {ImageColor.getrgb(color) for color in LOSS_COLORS.values()} <= colours
 
 
 def test_the_numbers_survive_json(made_up):

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf_style.config import GatysConfig, HubConfig, checked, from_dict
+from tf_style.config import GatysConfig, HubConfig, MethodConfigs, checked, from_dict
 from tf_style.jobs.job import Job, unused_settings
 from tf_style.jobs.modes import MODES
+from tf_style.methods import METHODS
 
 NAN, INF = math.nan, math.inf
 
@@ -251,7 +252,7 @@ def test_configs_are_frozen(config):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_styles_are_blended_if_told_or_weighted_or_masked_each(mode):
-    *_, method = MODES[mode].methods("content")
+    *_, method = MODES[mode].METHODS
     config = {"hub": HubConfig, "gatys": GatysConfig}[method]
     weighted = {method: config(style_weights=(1.0, 2.0))}
     assert make_job(mode=mode, **weighted).blends
@@ -502,3 +503,9 @@ def test_a_setting_that_does_nothing_is_told(mode, gatys, hub, more, lines):
 @pytest.mark.parametrize("film", [False, True])
 def test_defaults_are_never_told(mode, film):
     assert unused_settings(make_job(mode=mode), film) == []
+
+
+def test_every_method_has_its_settings_and_every_mode_its_methods():
+    kinds = {spec.name: spec.type for spec in dataclasses.fields(MethodConfigs)}
+    assert kinds == {name: kind for name, (_, kind) in METHODS.items()}
+    assert all({*mode.METHODS} <= {*kinds} for mode in MODES.values())

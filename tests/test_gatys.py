@@ -37,7 +37,7 @@ def settings(vgg19):
     )
 
 
-def aim(config, content, styles, size=(37, 50), masks=()):
+def make_problem(config, content, styles, size=(37, 50), masks=()):
     """Returns the objective of a size, and what to hold a picture to."""
     objective = gatys.load_objective(config, size)
     style = gatys.encode(styles, config)
@@ -152,14 +152,14 @@ def test_adams_first_step_moves_each_pixel_by_the_rate_against_the_gradient(
         flat = tf.reshape(features, [-1, features.shape[-1]])
         return tf.transpose(flat) @ flat / flat.shape[0]
 
-    aims = [gram(f) for f in look(tf.constant(images.fit_longest(style, 50)))]
+    grams = [gram(f) for f in look(tf.constant(images.fit_longest(style, 50)))]
     picture = tf.constant(content)
     with tf.GradientTape() as tape:
         tape.watch(picture)
         shallow, deep = look(picture)
         total = tf.reduce_mean((deep - look(content)[1]) ** 2)
-        for features, aim in zip((shallow, deep), aims):
-            total += 1e-3 / 2 * tf.reduce_mean((gram(features) - aim) ** 2)
+        for features, target in zip((shallow, deep), grams):
+            total += 1e-3 / 2 * tf.reduce_mean((gram(features) - target) ** 2)
         steps_right = tf.abs(picture[:, :, 1:] - picture[:, :, :-1])
         steps_down = tf.abs(picture[:, 1:] - picture[:, :-1])
         total += 100 * (tf.reduce_sum(steps_right) + tf.reduce_sum(steps_down)) / 1850
@@ -180,9 +180,11 @@ def test_the_tutorial_preset_is_the_tutorials_objective(vgg19, content, style):
     config = dataclasses.replace(
         preset, backbone=str(vgg19), style_size=64, tv_weight=30.0 * 37 * 50
     )
-    extract, (goal, targets) = gatys.load_backbone(config), aim(config, content, style)
+    extract, (objective, targets) = gatys.load_backbone(config), make_problem(
+        config, content, style
+    )
     picture = np.random.default_rng(7).random(content.shape, np.float32)
-    terms = goal.measure(picture, targets)
+    terms = objective.measure(picture, targets)
 
     def look(image):
         return {name: f.numpy().astype(float) for name, f in extract(image).items()}
@@ -236,7 +238,7 @@ def test_the_style_is_scaled_along_with_the_content(
     config = settings(style_size=style_size)
     extract = gatys.load_backbone(config)
     for size in ((18, 25), (37, 50)):
-        _, (_, target) = aim(config, content, style, size)
+        _, (_, target) = make_problem(config, content, style, size)
         scaled = extract(images.fit_longest(style, longest[size[1]]))
         for gram, layer in zip(target.whole, config.style_layers):
             np.testing.assert_allclose(gram, losses.gram_matrix(scaled[layer]), 1e-5)
@@ -253,7 +255,7 @@ def test_a_style_scale_of_two_makes_the_style_twice_as_large(
         assert encoded.size_beside((37, 50), size) == [
             (round(45 / 61 * longest), longest)
         ]
-    _, (_, target) = aim(config, content, style)
+    _, (_, target) = make_problem(config, content, style)
     scaled = extract(images.fit_longest(style, 2 * (style_size or 50)))
     for gram, layer in zip(target.whole, config.style_layers):
         np.testing.assert_allclose(gram, losses.gram_matrix(scaled[layer]), 1e-5)
@@ -273,7 +275,7 @@ def test_of_several_styles_it_aims_at_their_weighted_mean(
 ):
     config = settings(style_weights=weights)
     extract = gatys.load_backbone(config)
-    _, (_, target) = aim(config, content, [style, other])
+    _, (_, target) = make_problem(config, content, [style, other])
     first, second = (extract(images.fit_longest(s, 50)) for s in (style, other))
     for mixed, layer in zip(target.whole, config.style_layers):
         one, two = (losses.gram_matrix(seen[layer]) for seen in (first, second))
@@ -288,7 +290,7 @@ def test_the_mean_of_styles_is_least_far_from_them_all(settings, content, style,
         # Either style alone takes no weights.
         single = dataclasses.replace(config, style_weights=())
         taken = config if isinstance(styles, list) else single
-        objective, targets = aim(taken, content, styles)
+        objective, targets = make_problem(taken, content, styles)
         return float(objective.measure(picture, targets)["style"])
 
     rng = np.random.default_rng(8)
@@ -550,3 +552,12 @@ def test_it_ends_after_the_step_in_which_it_is_asked_to(settings, content, style
         if step.index == 3:
             token.set()
     assert seen == [0, 1, 2, 3]
+
+
+def test_a_style_is_not_used_with_other_settings_of_styles(content, style, shallow):
+    encoded = gatys.encode(style, GatysConfig(style_scale=2, **shallow))
+    with pytest.raises(ValueError, match="encoded with style_scale 2, and .* 1.0"):
+        gatys.stylize(content, encoded, GatysConfig(steps=1, **shallow))
+    # What does not touch it may differ.
+    other = GatysConfig(style_scale=2, steps=2, style_weight=1e-2, **shallow)
+    gatys.stylize(content, encoded, other)

@@ -167,12 +167,12 @@ def test_none_or_one_or_as_many_masks_as_styles_are_taken(photo, count):
 
 def measure(config, photo, styles, regions, picture):
     """Returns terms, and gradient, of a picture."""
-    objective, targets = aim(config, photo, styles, regions)
+    objective, targets = make_problem(config, photo, styles, regions)
     losses, gradient = objective.differentiate(tf.constant(picture), targets)
     return {name: float(loss) for name, loss in losses.items()}, gradient.numpy()
 
 
-def aim(config, photo, styles, regions):
+def make_problem(config, photo, styles, regions):
     """Returns the objective of a photo's size, and what to hold a picture to."""
     size = photo.shape[1:3]
     objective, style = gatys.load_objective(config, size), gatys.encode(styles, config)
@@ -276,7 +276,7 @@ def test_a_mask_for_several_styles_has_their_mixture(config, photo, style, pictu
     mask = np.zeros((1, 24, 32, 1), np.float32)
     mask[0][RECTANGLE] = 1
     blended, *alone = (
-        aim(config, photo, styles, [mask])[1][1].whole
+        make_problem(config, photo, styles, [mask])[1][1].whole
         for styles in ([style, other], style, other)
     )
     for mixed, first, second in zip(blended, *alone):

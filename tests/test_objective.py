@@ -87,9 +87,9 @@ def test_the_gradient_of_a_frame_of_a_film_is_the_wholes(photo, style, smooth):
     assert terms["temporal"] == pytest.approx(weight * np.mean(trust * away**2))
     # Nothing else depends on it.
     without, plain = _compare(config, photo, style, 32)
-    slope = 2 * weight * trust * away / photo.size
+    expected = 2 * weight * trust * away / photo.size
     np.testing.assert_allclose(
-        gradient - plain, slope, atol=1e-5 * np.abs(gradient).max()
+        gradient - plain, expected, atol=1e-5 * np.abs(gradient).max()
     )
     assert "temporal" not in without
 
@@ -113,10 +113,14 @@ def _compare(config, photo, style, side, masks=(), prior=None):
             for loss in losses
         )
         found[name] = targets, losses, np.asarray(gradient)
-    (aims, losses, exact), (tiled_aims, tiled_losses, gradient) = found.values()
-    for aim, tiled_aim in zip(tf.nest.flatten(aims), tf.nest.flatten(tiled_aims)):
-        scale = np.abs(aim).max()
-        np.testing.assert_allclose(tiled_aim, aim, rtol=0, atol=1e-5 * scale)
+    (whole_targets, losses, exact), (tiled_targets, tiled_losses, gradient) = (
+        found.values()
+    )
+    for target, tiled_target in zip(
+        tf.nest.flatten(whole_targets), tf.nest.flatten(tiled_targets)
+    ):
+        scale = np.abs(target).max()
+        np.testing.assert_allclose(tiled_target, target, rtol=0, atol=1e-5 * scale)
     assert {k: float(v) for k, v in tiled_losses.items()} == pytest.approx(
         {k: float(v) for k, v in losses.items()}, rel=1e-5
     )
@@ -152,14 +156,14 @@ def test_nothing_is_traced_for_further_sizes(kind, style):
         content_layers=("block2_conv1",),
         style_layers=("block1_conv1", "block3_conv1"),
     )
-    goal = KINDS[kind](gatys.load_backbone(config), gatys.objective_terms(config))
+    built = KINDS[kind](gatys.load_backbone(config), gatys.objective_terms(config))
     encoded, traces = gatys.encode(style, config), []
     for size in ((70, 91), (83, 66), (90, 99), (70, 91)):
         photo = np.random.default_rng(3).random((1, *size, 3), np.float32)
-        targets = gatys.measure_targets(goal, photo, encoded, size, config)
-        goal.differentiate(tf.constant(photo), targets)
-        goal.measure(tf.constant(photo), targets)
-        traces.append(goal.traces)
+        targets = gatys.measure_targets(built, photo, encoded, size, config)
+        built.differentiate(tf.constant(photo), targets)
+        built.measure(tf.constant(photo), targets)
+        traces.append(built.traces)
     assert traces == traces[:1] * 4
     # Photo, style, gradient and losses; of tiles, two blocks and the end.
     assert 0 < traces[0] <= {"whole": 4, "tiled": 7}[kind]
@@ -179,6 +183,30 @@ def brightness(layer):
         return tf.add_n([(m - w) ** 2 for m, w in zip(means, wanted)])
 
     return losses.Loss("brightness", (losses.PIXELS, layer), measure, combine)
+
+
+def test_a_loss_that_someone_adds_is_held_to_the_style(photo):
+    def squares(layer):
+        """The mean square of a layer, from what the painting has."""
+        return losses.Loss(
+            "squares",
+            (layer,),
+            lambda seen, _: tf.reduce_mean(seen**2),
+            lambda means, wanted: (means[0] - wanted[0]) ** 2,
+            "style",
+        )
+
+    config, size = GatysConfig(backbone="builtin"), photo.shape[1:3]
+    painting, terms = photo[:, ::-1] ** 2, [(1.0, squares("block2_conv1"))]
+    encoded, extract = gatys.encode(painting, config), gatys.load_backbone(config)
+    for make in KINDS.values():
+        built = make(extract, terms)
+        targets = gatys.measure_targets(built, photo, encoded, size, config)
+        found = [
+            float(built.measure(tf.constant(picture), targets)["total"])
+            for picture in (painting, photo)
+        ]
+        assert found[0] < 1e-6 * found[1]
 
 
 # Of blocks that run in tiles, and of one that runs whole.

@@ -16,52 +16,52 @@ def quadratic(seed, size=12):
     return (rotation * np.geomspace(1, 100, size)) @ rotation.T
 
 
-def minimise(matrix, aim, start, steps, rate=0.01):
-    """Goes down (x - aim) matrix (x - aim) / 2; returns all positions, flat."""
+def minimise(matrix, target, start, steps, rate=0.01):
+    """Goes down (x - target) matrix (x - target) / 2; returns all positions, flat."""
     image = tf.constant(np.float32(start).reshape(1, 2, 2, 3))
     optimizer = optimizers.LBFGS(rate)
     memory = optimizer.start(image)
     path = [image.numpy().ravel()]
     for _ in range(steps):
-        gradient = np.float32(matrix @ (path[-1] - aim)).reshape(image.shape)
+        gradient = np.float32(matrix @ (path[-1] - target)).reshape(image.shape)
         image, memory = optimizer.step(image, gradient, memory, tf.constant(rate))
         path.append(image.numpy().ravel())
     return path
 
 
 def test_the_first_step_moves_pixels_by_the_rate_down_the_gradient():
-    matrix, aim, start = quadratic(1), np.full(12, 0.6), np.full(12, 0.4)
-    before, after = minimise(matrix, aim, start, 1, rate=0.01)
-    slope = matrix @ (start - aim)
+    matrix, target, start = quadratic(1), np.full(12, 0.6), np.full(12, 0.4)
+    before, after = minimise(matrix, target, start, 1, rate=0.01)
+    gradient = matrix @ (start - target)
     np.testing.assert_allclose(
-        after - before, -0.01 * slope / np.abs(slope).mean(), atol=1e-5
+        after - before, -0.01 * gradient / np.abs(gradient).mean(), atol=1e-5
     )
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_it_finds_the_least_of_a_quadratic(seed):
-    aim = np.random.default_rng(seed).uniform(0.3, 0.7, 12)
-    path = minimise(quadratic(seed), aim, np.full(12, 0.5), 60)
-    np.testing.assert_allclose(path[-1], aim, atol=2e-3)
+    target = np.random.default_rng(seed).uniform(0.3, 0.7, 12)
+    path = minimise(quadratic(seed), target, np.full(12, 0.5), 60)
+    np.testing.assert_allclose(path[-1], target, atol=2e-3)
 
 
 def test_by_the_second_step_it_knows_the_curvature_of_a_line():
-    aim = np.full(12, 0.6)
-    path = minimise(7 * np.eye(12), aim, np.full(12, 0.5), 2)
+    target = np.full(12, 0.6)
+    path = minimise(7 * np.eye(12), target, np.full(12, 0.5), 2)
     np.testing.assert_allclose(path[1], 0.51, atol=1e-5)  # the rate
     # Then Newton's step of 0.09, as exact as what is kept.
-    np.testing.assert_allclose(path[2], aim, atol=0.09 * 2**-7)
+    np.testing.assert_allclose(path[2], target, atol=0.09 * 2**-7)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_least_within_bounds_is_found_where_the_aim_is_outside(seed):
     matrix = quadratic(seed)
-    aim = np.random.default_rng(seed).uniform(-0.5, 1.5, 12)
-    path = minimise(matrix, aim, np.full(12, 0.5), 150)
+    target = np.random.default_rng(seed).uniform(-0.5, 1.5, 12)
+    path = minimise(matrix, target, np.full(12, 0.5), 150)
     assert all(0 <= x.min() and x.max() <= 1 for x in path)
-    slope = matrix @ (path[-1] - aim)
-    # Karush, Kuhn and Tucker: no slope inside, and at bounds only outwards.
-    projected = path[-1] - np.clip(path[-1] - slope / 100, 0, 1)
+    gradient = matrix @ (path[-1] - target)
+    # Karush, Kuhn and Tucker: no gradient inside, and at bounds only outwards.
+    projected = path[-1] - np.clip(path[-1] - gradient / 100, 0, 1)
     assert np.abs(projected).max() < 3e-3
 
 
@@ -98,25 +98,25 @@ def test_the_inverse_of_the_hessian_is_that_of_scipy(pairs):
 
 def test_it_comes_down_a_convex_problem_as_scipys_does():
     """With a line search, SciPy needs more looks at the loss than we make steps."""
-    matrix, aim = quadratic(5), np.random.default_rng(5).uniform(0.3, 0.7, 12)
+    matrix, target = quadratic(5), np.random.default_rng(5).uniform(0.3, 0.7, 12)
 
     def loss(x):
-        return (x - aim) @ matrix @ (x - aim) / 2, matrix @ (x - aim)
+        return (x - target) @ matrix @ (x - target) / 2, matrix @ (x - target)
 
     found = scipy.optimize.minimize(
         loss, np.full(12, 0.5), jac=True, method="L-BFGS-B", bounds=[(0, 1)] * 12
     )
-    path = minimise(matrix, aim, np.full(12, 0.5), 2 * found.nfev)
+    path = minimise(matrix, target, np.full(12, 0.5), 2 * found.nfev)
     np.testing.assert_allclose(path[-1], found.x, atol=3e-3)
 
 
 def test_pairs_are_kept_from_the_oldest_to_the_newest_with_their_products():
-    matrix, aim = quadratic(3), np.full(12, 0.6)
+    matrix, target = quadratic(3), np.full(12, 0.6)
     image, optimizer = tf.constant(np.full((1, 2, 2, 3), 0.5, np.float32)), None
     optimizer = optimizers.LBFGS(0.01)
     memory = optimizer.start(image)
     for _ in range(optimizer.HISTORY + 4):
-        gradient = np.float32(matrix @ (image.numpy().ravel() - aim))
+        gradient = np.float32(matrix @ (image.numpy().ravel() - target))
         gradient = gradient.reshape(image.shape)
         image, memory = optimizer.step(image, gradient, memory, tf.constant(0.01))
     s, y = (np.array([v.numpy().astype(np.float32) for v in memory[i]]) for i in (0, 1))

@@ -61,8 +61,8 @@ def test_tilde_is_the_home_folder(tmp_path):
 
 
 def test_folder_named_like_a_picture_is_no_picture():
-    Path("photos/album.jpg").mkdir()
-    assert "photos/album.jpg" not in plan.expand(["photos"])
+    Path("photos/folder.jpg").mkdir()
+    assert "photos/folder.jpg" not in plan.expand(["photos"])
 
 
 def test_name_may_begin_with_a_tilde():
@@ -401,7 +401,7 @@ def test_what_is_not_for_films_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
-    "lacking, content, flow, told",
+    "lacking, content, flow, reason",
     [
         ("av", "walk.MOV", False, "PyAV"),
         ("av", "moving.gif", True, None),
@@ -411,17 +411,17 @@ def test_what_is_not_for_films_is_refused_in_one_line(
     ],
 )
 def test_what_is_not_installed_is_missed_only_where_it_is_needed(
-    moving, lacking, content, flow, told, monkeypatch
+    moving, lacking, content, flow, reason, monkeypatch
 ):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == lacking else name
     )
-    if not told:
+    if not reason:
         assert len(_assign("", [content], ["s.png"], flow=flow)) == 1
         return
     with pytest.raises(ImportError) as caught:
         _assign("", [content], ["s.png"], flow=flow)
-    assert told in str(caught.value) and "tf_style[video]" in str(caught.value)
+    assert reason in str(caught.value) and "tf_style[video]" in str(caught.value)
 
 
 def test_a_film_is_not_overwritten_by_its_own(moving):

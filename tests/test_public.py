@@ -83,3 +83,49 @@ def test_home_folder_is_known_in_all_paths(tmp_path, monkeypatch, content):
     ):
         with pytest.raises(FileNotFoundError, match="~/none"):
             ts.stylize(content, content, **wrong)
+
+
+ODD_PATHS = {
+    "missing": "none/picture.png",
+    "a folder": "folder.png",
+    "below a file": "file/picture.png",
+    "too long": "x" * 300 + ".png",
+    "with a null character": "a\0b.png",
+}
+READING = {
+    "load_image": ts.load_image,
+    "load_code": ts.hub.load_code,
+    "manifest": ts.manifest.read,
+    "model": lambda path: ts.hub.load_model(str(path)),
+    "backbone": lambda path: ts.features.load_backbone(str(path), ("conv1_1",)),
+}
+
+
+@pytest.mark.parametrize("place", ODD_PATHS)
+@pytest.mark.parametrize("read", READING)
+def test_what_cannot_be_read_is_an_error_of_ours(read, place, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(ts.Error) as raised:
+        READING[read](tmp_path / ODD_PATHS[place])
+    assert "picture.png" in str(raised.value) or place not in ("missing", "below")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("place", [*ODD_PATHS][1:])
+@pytest.mark.parametrize("write", ["save_image", "save_code", "save_plot"])
+def test_what_cannot_be_written_is_an_error_of_ours(write, place, content, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.png").mkdir()
+    path, result = tmp_path / ODD_PATHS[place], ts.compare.Result(content, {}, 1, None)
+    losses = {"style": 1.0, "content": 1.0}
+    result = result._replace(losses=losses)
+    comparison = ts.compare.Comparison(result, result, [], None, 0, [], False)
+    with pytest.raises(ts.Error) as raised:
+        if write == "save_image":
+            ts.save_image(path, content)
+        elif write == "save_code":
+            ts.hub.save_code(path, ts.hub.StyleCode("x", [content], [1.0]))
+        else:
+            ts.compare.save_plot(path, comparison)
+    assert "\n" not in str(raised.value)

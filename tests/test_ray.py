@@ -21,7 +21,7 @@ from tf_style.cli import flags as cli_flags
 from tf_style.config import GatysConfig, HubConfig, Job
 from tf_style.jobs import plan, run
 from tf_style.jobs.executors import local, ray_cluster, ray_runtime, ray_worker
-from tf_style.jobs.inputs import Paintings
+from tf_style.jobs.inputs import StyleCache
 from tf_style.system.stop import StopToken
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +32,7 @@ class Mortal(ray_worker.Worker):
     """Kills itself once, when the first picture of its first large part is there."""
 
     def _stylize(self, pairs, report):
-        folder = Path(self._briefing.sign).parent
+        folder = Path(self._context.running_file).parent
 
         def report_and_die(event):
             report(event)
@@ -56,7 +56,7 @@ class Watched(ray_worker.Worker):
     def _is_over(self):
         self.events += 1
         if self.events == 5:
-            pipe = Path(self._briefing.sign).parent.parent / "pipe"
+            pipe = Path(self._context.running_file).parent.parent / "pipe"
             pipe.write_bytes(b"now")
         return super()._is_over()
 
@@ -291,18 +291,18 @@ def test_a_huge_job_has_parts_that_ray_can_count():
 
 
 @pytest.fixture
-def briefing(job, tmp_path, monkeypatch):
+def context(job, tmp_path, monkeypatch):
     """Of a worker in this process, which computes on as many cores as it did."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "sign").touch()
-    return ray_worker.Briefing(
+    (tmp_path / "running").touch()
+    return ray_worker.WorkerContext(
         job=job,
         styles=job.styles,
         readable=frozenset(job.styles),
         count=17,
         folder=str(tmp_path),
         environment={},
-        sign=str(tmp_path / "sign"),
+        running_file=str(tmp_path / "running"),
         cores=0,
     )
 
@@ -311,57 +311,61 @@ def assigned(job):
     return plan.assign(job, plan.expand(job.contents), job.styles)
 
 
-def report_of(briefing, pairs, part=3):
+def report_of(context, pairs, part=3):
     row = {"part": part, "pairs": pickle.dumps(pairs)}
-    return pickle.loads(ray_worker.Worker(briefing)(row)["report"])
+    return pickle.loads(ray_worker.Worker(context)(row)["report"])
 
 
-def test_a_worker_reports_what_the_local_executor_reports(job, briefing, tmp_path):
+def test_a_worker_reports_what_the_local_executor_reports(job, context, tmp_path):
     pairs = assigned(job)[3:6]
-    report = report_of(briefing, pairs)
+    report = report_of(context, pairs)
     assert (report.part, report.stopped, report.error) == (3, False, None)
     assert len(of_kind(report.events, run.Started)) == 2
     assert len(of_kind(report.events, run.Failed)) == 1
     assert report.written == {pair.output for pair in pairs if pair.output.exists()}
     assert len(report.written) == 2
-    paintings = Paintings(job, job.styles)
-    paintings.readable = set(job.styles)
+    style_cache = StyleCache(job, job.styles)
+    style_cache.readable = set(job.styles)
     events = list(
-        local.stylize(job, pairs, paintings, 17, 0.0, lambda *_: None, StopToken())
+        local.stylize(job, pairs, style_cache, 17, 0.0, lambda *_: None, StopToken())
     )
     assert names_of(events, run.Skipped) == names_of(report.events, run.Written)
 
 
-def test_a_worker_stops_when_the_sign_is_gone(job, briefing, tmp_path):
+def test_a_worker_stops_when_the_file_that_keeps_it_running_is_gone(
+    job, context, tmp_path
+):
     pairs = assigned(job)
-    (tmp_path / "sign").unlink()
-    report = report_of(briefing, pairs)
+    (tmp_path / "running").unlink()
+    report = report_of(context, pairs)
     assert (report.stopped, report.events) == (True, [])
-    with pytest.raises(FileNotFoundError, match="does not see .*sign; --executor=ray"):
-        ray_cluster._check(report, briefing.sign)
+    with pytest.raises(
+        FileNotFoundError, match="does not see .*running; --executor=ray"
+    ):
+        ray_cluster._check(report, context.running_file)
 
 
-def test_a_part_that_kills_its_workers_is_given_up(job, briefing):
+def test_a_part_that_kills_its_workers_is_given_up(job, context):
     pairs = assigned(job)[:1]
     for _ in range(ray_worker.MAX_TRIES):
-        assert not of_kind(report_of(briefing, pairs).events, run.Failed)
-    report = report_of(briefing, pairs)
+        assert not of_kind(report_of(context, pairs).events, run.Failed)
+    report = report_of(context, pairs)
     [failed] = report.events
     assert "00_painting.png" in failed.reason and "3 workers died" in failed.reason
-    assert not of_kind(report_of(briefing, pairs, part=4).events, run.Failed)
+    assert not of_kind(report_of(context, pairs, part=4).events, run.Failed)
 
 
 @pytest.mark.parametrize("kind", [ValueError, OSError, ImportError, KeyError])
-def test_what_ends_a_job_comes_back_as_it_was(job, briefing, monkeypatch, kind):
+def test_what_ends_a_job_comes_back_as_it_was(job, context, monkeypatch, kind):
     def fail(*_):
         raise kind("no such thing")
         yield
 
     monkeypatch.setattr(local, "stylize", fail)
-    report = report_of(briefing, assigned(job)[:1])
+    report = report_of(context, assigned(job)[:1])
     wanted = {ImportError: OSError, KeyError: RuntimeError}.get(kind, kind)
     with pytest.raises(wanted, match="no such thing"):
-        ray_cluster._check(report, briefing.sign)
+        ray_cluster._check(report, context.running_file)
 
 
 def test_importing_a_worker_does_not_load_tensorflow():

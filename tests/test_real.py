@@ -95,10 +95,12 @@ def test_gradients_in_few_bits_point_where_those_in_float32_do(
             style_layers=("block1_conv1", "block2_conv1", "block3_conv1"),
         )
         size = content.shape[1:3]
-        goal, encoded = gatys.load_objective(config, size), gatys.encode(style, config)
-        targets = gatys.measure_targets(goal, content, encoded, size, config)
+        objective, encoded = gatys.load_objective(config, size), gatys.encode(
+            style, config
+        )
+        targets = gatys.measure_targets(objective, content, encoded, size, config)
         picture = tf.constant(0.9 * content + 0.05)
-        _, found = goal.differentiate(picture, targets)
+        _, found = objective.differentiate(picture, targets)
         return tf.reshape(found, [-1]).numpy()
 
     found, exact = gradient(precision), gradient("float32")

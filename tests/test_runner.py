@@ -406,15 +406,15 @@ def test_a_picture_that_was_interrupted_is_painted_again(slow, tmp_path):
     assert is_kept(slow)
 
 
-@pytest.mark.parametrize("wish", ["save_every", "timelapse"])
-def test_who_wants_frames_or_a_film_has_them_painted(slow, wish, tmp_path):
+@pytest.mark.parametrize("setting", ["save_every", "timelapse"])
+def test_who_wants_frames_or_a_film_has_them_painted(slow, setting, tmp_path):
     values = {"save_every": 1, "timelapse": str(tmp_path / "film.gif")}
-    filmed = dataclasses.replace(slow, **{wish: values[wish]})
+    filmed = dataclasses.replace(slow, **{setting: values[setting]})
     for _ in range(2):
         assert not is_kept(filmed)
     assert is_kept(dataclasses.replace(filmed, resume=True))
     made = {"save_every": "picture.png.frames/000002.png", "timelapse": "film.gif"}[
-        wish
+        setting
     ]
     assert (tmp_path / made).is_file()
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_style.jobs import video_writer
+from tf_style.jobs import progress_folder, video_writer
 from tf_style.system import files
 from tf_style.video import writer
 
@@ -32,9 +32,9 @@ def take_of(path, frames, times=None, source=None, last=Fraction(1, 25)):
         for index, (image, time, end) in enumerate(zip(frames, times, ends)):
             video.add(index, image, time, end - time)
         assert video.frames == len(frames)
-        told = finish(video, source)
+        note = finish(video, source)
         video.remove()
-        return told
+        return note
 
 
 def stills_of(path):
@@ -217,16 +217,16 @@ def test_sound_goes_on_to_the_end_of_a_film_of_uneven_frames(tmp_path):
 
 def test_no_sound_of_the_source_is_none_of_the_film(tmp_path):
     films.write(tmp_path / "b.mkv", films.pan(3, 48, 64))
-    told = take_of(tmp_path / "a.mp4", films.pan(3, 48, 64), source=tmp_path / "b.mkv")
-    assert told == ""
+    note = take_of(tmp_path / "a.mp4", films.pan(3, 48, 64), source=tmp_path / "b.mkv")
+    assert note == ""
     assert films.packets_of(tmp_path / "a.mp4") == ([], [])
     assert len(films.read(tmp_path / "a.mp4")[0]) == 3
 
 
 def test_sound_that_cannot_be_read_is_told_and_left_out(tmp_path):
     (tmp_path / "b.mkv").write_bytes(b"no film")
-    told = take_of(tmp_path / "a.mp4", films.pan(3, 48, 64), source=tmp_path / "b.mkv")
-    assert told.startswith(f"{tmp_path / 'a.mp4'} is without sound: ")
+    note = take_of(tmp_path / "a.mp4", films.pan(3, 48, 64), source=tmp_path / "b.mkv")
+    assert note.startswith(f"{tmp_path / 'a.mp4'} is without sound: ")
     assert len(films.read(tmp_path / "a.mp4")[0]) == 3
 
 
@@ -352,7 +352,7 @@ def test_a_film_in_the_making_is_films_that_play_and_little_else(folder):
         add(video, frames)
     assert names(folder / "a.mp4.partial") == [
         "frame-000006.bmp",
-        *(["lock"] if video_writer.fcntl else []),
+        *(["lock"] if progress_folder.fcntl else []),
         "progress.json",
         "segment-000000.mp4",
         "segment-000001.mp4",
@@ -451,7 +451,7 @@ def test_a_folder_that_is_not_ours_is_refused_untouched(folder, marker):
         (kept / "progress.json").write_text(marker)
     before = names(kept)
     for refuse in (
-        lambda: video_writer.check_progress(folder / "a.mp4"),
+        lambda: progress_folder.check_progress(folder / "a.mp4"),
         lambda: video_writer.VideoWriter(folder / "a.mp4", 1 / EVEN, {}),
     ):
         with pytest.raises(ValueError) as error:
@@ -465,17 +465,17 @@ def test_a_folder_that_is_not_ours_is_refused_untouched(folder, marker):
 def test_a_file_in_the_place_of_the_folder_is_refused(folder):
     (folder / "a.mp4.partial").write_text("mine")
     with pytest.raises(ValueError, match="is not ours"):
-        video_writer.check_progress(folder / "a.mp4")
+        progress_folder.check_progress(folder / "a.mp4")
 
 
 def test_no_folder_an_empty_one_and_ours_are_taken(folder):
     path = folder / "a.mp4"
-    video_writer.check_progress(path)
+    progress_folder.check_progress(path)
     (folder / "a.mp4.partial").mkdir()
-    video_writer.check_progress(path)
+    progress_folder.check_progress(path)
     with video_writer.VideoWriter(path, 1 / EVEN, {}) as video:
         add(video, films.pan(1, 48, 64))
-    video_writer.check_progress(path)
+    progress_folder.check_progress(path)
 
 
 def test_two_runs_do_not_write_to_one_folder(folder):
@@ -586,9 +586,9 @@ def test_sound_that_no_encoder_takes_is_told_and_left_out(
 ):
     error = av.error.ExternalError(1, "Generic error in an external library")
     fail_at(monkeypatch, writer, "_sound", 1, error)
-    told = take_of(folder / "a.mp4", films.pan(6, 48, 64), source=with_sound)
-    assert told.startswith(f"{folder / 'a.mp4'} is without sound: ")
-    assert "external library" in told and "\n" not in told
+    note = take_of(folder / "a.mp4", films.pan(6, 48, 64), source=with_sound)
+    assert note.startswith(f"{folder / 'a.mp4'} is without sound: ")
+    assert "external library" in note and "\n" not in note
     assert len(films.read(folder / "a.mp4")[0]) == 6
 
 

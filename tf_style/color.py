@@ -59,8 +59,8 @@ def luminance(picture: Pixels) -> Pixels:
 
 def _match_luminance(style, content):
     """Moves luminance to the mean and deviation of the photo's."""
-    own, aim = luminance(style), luminance(content)
-    matched = (own - own.mean()) * aim.std() / max(own.std(), 1e-6) + aim.mean()
+    own, target = luminance(style), luminance(content)
+    matched = (own - own.mean()) * target.std() / max(own.std(), 1e-6) + target.mean()
     return style + matched - own
 
 
@@ -71,17 +71,17 @@ def _take_luminance(picture, content):
 
 def _match_covariance(picture, content):
     """Moves colours to the mean and covariance of the photo's."""
-    aim = second_moments.second(content)
-    return second_moments.transport(picture, aim, RIDGE).numpy()
+    target = second_moments.second(content)
+    return second_moments.transport(picture, target, RIDGE).numpy()
 
 
 def _match_histogram(picture, content):
     """Gives each channel the photo's distribution: its values, in the same order."""
     channels = []
-    for own, aim in zip(picture.reshape(-1, 3).T, content.reshape(-1, 3).T):
+    for own, target in zip(picture.reshape(-1, 3).T, content.reshape(-1, 3).T):
         # Equal values stay equal, at the middle of their ranks.
         values, place, counts = np.unique(own, return_inverse=True, return_counts=True)
         ranks = (np.cumsum(counts) - counts / 2) / own.size
-        levels = (np.arange(aim.size) + 0.5) / aim.size
-        channels.append(np.interp(ranks, levels, np.sort(aim))[place])
+        levels = (np.arange(target.size) + 0.5) / target.size
+        channels.append(np.interp(ranks, levels, np.sort(target))[place])
     return np.stack(channels, -1).reshape(picture.shape).astype(np.float32)

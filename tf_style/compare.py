@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tf_style import images
-from tf_style.config import GatysConfig, HubConfig, checked
+from tf_style.config import LOSS_COLORS, GatysConfig, HubConfig, checked
 from tf_style.fast import hub
 from tf_style.images import PictureLike, Pictures, Pixels, grid
 from tf_style.images import masks as masking
@@ -118,7 +118,7 @@ def _iterate(content, styles, gatys_config, hub_config, masks, init, stop, follo
     hub.load_model(hub_config.model)
     measure = measurer(content, styles, gatys_config, masks=masks)
 
-    with _Stage() as fast_stage:
+    with _Meter() as fast_meter:
         fast = hub.stylize(content, styles, hub_config, masks=masks)
     measuring = time.perf_counter()
     fast_losses = measure(fast)
@@ -132,20 +132,20 @@ def _iterate(content, styles, gatys_config, hub_config, masks, init, stop, follo
         init = fast
 
     history = []
-    with _Stage() as slow_stage:
+    with _Meter() as slow_meter:
         steps = gatys.iterate(
             content, styles, gatys_config, masks=masks, init=init, stop=stop
         )
         notes = []
         for step in follow(steps):
-            history.append(Moment(slow_stage.clock(), step.size, step.losses))
+            history.append(Moment(slow_meter.clock(), step.size, step.losses))
             notes += [step.note] if step.note else []
             yield step
         slow = gatys.finish(step, content, gatys_config, masks=masks)
 
     return Comparison(
-        Result(fast, fast_losses, fast_stage.seconds, fast_stage.peak_memory_mib),
-        Result(slow, measure(slow), slow_stage.seconds, slow_stage.peak_memory_mib),
+        Result(fast, fast_losses, fast_meter.seconds, fast_meter.peak_memory_mib),
+        Result(slow, measure(slow), slow_meter.seconds, slow_meter.peak_memory_mib),
         history,
         _caught_up(history, tuple(content.shape[1:3]), fast_losses["style"]),
         step.index,
@@ -177,6 +177,9 @@ def save_plot(path: StrPath, comparison: Comparison) -> None:
     Args:
         path: where to write, a PNG; ~ is the home folder.
         comparison: a `Comparison`.
+
+    Raises:
+        OSError: it cannot be written.
     """
     # Takes a second to import, and only this function needs it.
     from matplotlib.figure import Figure
@@ -184,7 +187,7 @@ def save_plot(path: StrPath, comparison: Comparison) -> None:
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     seconds = [moment.seconds for moment in comparison.history]
-    for name, colour in (("style", "C0"), ("content", "C1")):
+    for name, colour in LOSS_COLORS.items():
         values = [moment.losses[name] for moment in comparison.history]
         axes.plot(seconds, values, colour, label=f"gatys, {name}")
         level = comparison.fast.losses[name]
@@ -200,7 +203,8 @@ def save_plot(path: StrPath, comparison: Comparison) -> None:
         fontsize=10,
     )
     axes.legend()
-    figure.savefig(files.local(path), format="png", dpi=120)
+    with files.replacing(files.local(path)) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
 
 
 def to_json(comparison: Comparison) -> dict[str, Any]:
@@ -271,7 +275,7 @@ def _caught_up(history, size, level):
     return next(times, None)
 
 
-class _Stage(contextlib.AbstractContextManager):
+class _Meter(contextlib.AbstractContextManager):
     """Measures the wall time and the peak memory of a stretch of the program."""
 
     def __enter__(self):

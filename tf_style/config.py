@@ -8,8 +8,8 @@ text and tuples, so that a config is always ready for JSON.
 
 import importlib
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from tf_style.system import checks
@@ -30,12 +30,16 @@ FAST_MODELS = {
 MODELS = ("auto", *FAST_MODELS)
 BACKBONES = ("auto", "vgg19", "builtin")
 INITS = ("content", "noise", "hub")
+NAMES = {"model": MODELS, "backbone": BACKBONES, "init": INITS}
 
 OPTIMIZERS = ("lbfgs", "adam")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 POOLINGS = ("auto", "max", "average")
 PRESERVED = ("none", "luminance", "covariance", "histogram")
 
+
+# The losses that charts draw, in colours that are legible on white and on black.
+LOSS_COLORS = {"style": "#e8710a", "content": "#3b82d6"}
 
 # The most pixels a side that a setting may ask for: beyond any picture.
 MAX_SIDE = 1_000_000
@@ -50,8 +54,8 @@ class StyleConfig:
     """Settings that mean the same on both paths."""
 
     # One weight for each of several styles that are blended, made to sum to one; empty
-    # means all alike. Optimising aims at the mean of their correlations and "builtin"
-    # paints in the mixed style; of other models the pictures are mixed.
+    # means all alike. Optimising takes the mean of their correlations, "builtin" paints
+    # in the mixed style, and of other models the pictures are mixed.
     style_weights: tuple[float, ...] = ()
     # Factor on the size of the style, and so of the strokes: 2 doubles them.
     style_scale: float = 1.0
@@ -88,6 +92,13 @@ class StyleConfig:
                 "give one for each"
             )
         return [weight / sum(weights) for weight in weights]
+
+    def without_effect(self) -> Iterator[tuple[str, str]]:
+        """Yields the settings that do nothing beside the others, and where that is."""
+        if self.preserve_color == "none":
+            yield "color_strength", "without preserve_color"
+        if len(self.style_weights) == 1:
+            yield "style_weights", "with one style"
 
 
 @dataclass(frozen=True)
@@ -149,8 +160,8 @@ class GatysConfig(StyleConfig):
     # Longest side of the style, in pixels; 0 makes it the picture's, so that strokes
     # keep their size relative to the picture.
     style_size: int = 0
-    # Side in pixels of the pieces that the picture is worked on in, which needs less
-    # memory and more time; 0 makes pieces where the whole would not fit.
+    # Side in pixels of the tiles that the picture is worked on in, which needs less
+    # memory and more time; 0 makes tiles where the whole would not fit.
     tile: int = 0
     # Seed of the noise of init="noise".
     seed: int = 0
@@ -167,8 +178,9 @@ class GatysConfig(StyleConfig):
             checks.check(self, name, getattr(self, name) != "", "a name or a path")
         for name in ("content_layers", "style_layers"):
             checks.check(self, name, len(getattr(self, name)) > 0, "at least one layer")
-        for name in ("content", "style", "tv", "temporal"):
-            checks.number(self, f"{name}_weight", 0, math.inf)
+        for spec in fields(self):
+            if spec.name.endswith("_weight"):
+                checks.number(self, spec.name, 0, math.inf)
         weights = self.style_layer_weights
         checks.check(
             self,
@@ -195,6 +207,17 @@ class GatysConfig(StyleConfig):
         )
         checks.number(self, "seed", 0, 2**63 - 1)
 
+    def without_effect(self) -> Iterator[tuple[str, str]]:
+        """As of `StyleConfig`."""
+        yield from super().without_effect()
+        if self.optimizer == "lbfgs":
+            yield "beta1", "with optimizer=lbfgs"
+            yield "epsilon", "with optimizer=lbfgs"
+        if self.init != "noise":
+            yield "seed", "without init=noise"
+        if self.time_budget:
+            yield "steps", "beside time_budget"
+
 
 @dataclass(frozen=True)
 class HubConfig(StyleConfig):
@@ -220,6 +243,19 @@ class HubConfig(StyleConfig):
         size = self.style_size
         allowed = "0 or from 43 to 4096"
         checks.check(self, "style_size", size == 0 or 43 <= size <= 4096, allowed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodConfigs:
+    """The settings of each method of `tf_style.methods`, by its name."""
+
+    gatys: GatysConfig = field(default_factory=GatysConfig)
+    hub: HubConfig = field(default_factory=HubConfig)
+
+    def __post_init__(self):
+        for spec in fields(MethodConfigs):
+            config = checked(getattr(self, spec.name), spec.type, spec.name)
+            object.__setattr__(self, spec.name, config)
 
 
 def checked(config: C | None, kind: type[C], name: str = "config") -> C:

@@ -12,8 +12,10 @@ from tf_style.system.errors import InvalidInput
 if TYPE_CHECKING:
     from tf_style.images import Pixels
 
-# Where each method is, and its settings. A method is a module with a function
-# `stylize(content, style, config, *, masks)`.
+# Where each method is, and its settings, which `config.MethodConfigs` has too. A method
+# is a module with functions `stylize(content, style, config, *, masks)`, as below, and
+# `choose(config)`. A slow one has `encode`, `iterate`, `finish`, `plan_scales`,
+# `load_backbone` and `estimate_memory` as well, all as `gatys` has them.
 METHODS: dict[str, tuple[str, type[StyleConfig]]] = {
     "hub": ("tf_style.fast.hub", HubConfig),
     "gatys": ("tf_style.optimization.gatys", GatysConfig),
@@ -63,7 +65,7 @@ def stylize(
             f"method is {method!r}; it must be {' or '.join(METHODS)}"
             + _did_you_mean(method, METHODS)
         )
-    place, kind = METHODS[method]
+    _, kind = METHODS[method]
     arguments = {}
     if isinstance(config, dict):
         raise InvalidInput("config is a dict; give its items by keyword, as **config")
@@ -78,8 +80,12 @@ def stylize(
             arguments["init"] = settings.pop("init")
         config = kind(**settings)
     config = checked(config, kind)
-    module = importlib.import_module(place)
-    return module.stylize(content, style, config, masks=masks, **arguments)
+    return load(method).stylize(content, style, config, masks=masks, **arguments)
+
+
+def load(method: str) -> Any:
+    """Returns the module of a method."""
+    return importlib.import_module(METHODS[method][0])
 
 
 def _check_names(settings, method):

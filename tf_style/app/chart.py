@@ -4,6 +4,8 @@ import html
 import math
 from typing import NamedTuple
 
+from tf_style.config import LOSS_COLORS
+
 # Of the drawing, in CSS pixels.
 WIDTH, HEIGHT = 420, 190
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 26, 26
@@ -12,8 +14,6 @@ LEFT, RIGHT, TOP, BOTTOM = 48, 12, 26, 26
 DECADES = 4
 # More points could not be told apart.
 MAX_POINTS = 150
-# The terms that are drawn, in colours that are legible on white and on black.
-COLOURS = {"style": "#e8710a", "content": "#3b82d6"}
 
 
 class Point(NamedTuple):
@@ -34,7 +34,7 @@ def draw(points, steps):
     Returns:
         SVG; empty as long as there is nothing to draw.
     """
-    values = [point.losses[name] for point in points for name in COLOURS]
+    values = [point.losses[name] for point in points for name in LOSS_COLORS]
     values = [value for value in values if 0 < value < math.inf]
     if len(points) < 2 or not values:
         return ""
@@ -58,7 +58,7 @@ def draw(points, steps):
             place = x(point.index)
             shapes += [_line(place, TOP, place, HEIGHT - BOTTOM, "4 3")]
             shapes += [_text(place + 4, TOP + 10, f"{max(point.size)} px")]
-    for number, (name, colour) in enumerate(COLOURS.items()):
+    for number, (name, colour) in enumerate(LOSS_COLORS.items()):
         shapes += _curve(points, name, colour, x, y)
         shapes += [_text(LEFT + 50 + 50 * number, 14, name, colour=colour)]
     return (

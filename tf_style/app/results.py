@@ -6,6 +6,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from tf_style.app import chart
+from tf_style.config import LOSS_COLORS
 
 
 class ResultPanel(NamedTuple):
@@ -123,10 +124,10 @@ def _table(numbers):
         return ""
     rows = "".join(
         f"<tr><th>{name.capitalize()}</th><td>{result['seconds']:.1f}</td>"
-        + "".join(f"<td>{_number(result['losses'][k])}</td>" for k in chart.COLOURS)
+        + "".join(f"<td>{_number(result['losses'][k])}</td>" for k in LOSS_COLORS)
         for name, result in numbers.items()
     )
-    heads = "".join(f"<th>{kind} loss</th>" for kind in chart.COLOURS)
+    heads = "".join(f"<th>{kind} loss</th>" for kind in LOSS_COLORS)
     return f"<table><tr><th></th><th>seconds</th>{heads}</tr>{rows}</table>"
 
 

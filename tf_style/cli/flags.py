@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from absl import flags
 
 from tf_style.config import (
+    FAST_MODELS,
     INITS,
     OPTIMIZERS,
     POOLINGS,
@@ -18,6 +19,7 @@ from tf_style.config import (
 )
 from tf_style.jobs import modes
 from tf_style.jobs.job import EXECUTORS, Job
+from tf_style.methods import METHODS
 from tf_style.system import files
 from tf_style.system.errors import InvalidInput
 
@@ -90,7 +92,7 @@ flags.DEFINE_string(
     None,
     "photos, or films: files, folders of photos, globs or URLs, separated by commas",
 )
-flags.DEFINE_string("style", None, "paintings, in the same way; every pair is made")
+flags.DEFINE_string("style", None, "paintings, likewise; every pair is made")
 flags.DEFINE_bool(
     "style_blend", Job.style_blend, "blend all styles into one picture of each photo"
 )
@@ -136,7 +138,9 @@ flags.DEFINE_bool(
     "resume", _JOB["resume"], "gatys: go on from checkpoints of runs that were stopped"
 )
 _define_integer(
-    "save_every", _JOB["save_every"], "gatys: write every so manyth step; 0 writes none"
+    "save_every",
+    _JOB["save_every"],
+    "gatys: save a frame every so many steps; 0 saves none",
 )
 flags.DEFINE_string(
     "timelapse", _JOB["timelapse"], "gatys: make a film of one picture, .gif or .mp4"
@@ -167,8 +171,8 @@ flags.DEFINE_bool("verbose", False, "show TensorFlow's messages and tracebacks")
 flags.DEFINE_string(
     "model",
     _HUB.model,
-    "hub: magenta, builtin, auto (the first, else the second), or the URL or folder of "
-    "a model like Magenta's",
+    f"hub: {', '.join(FAST_MODELS)}, auto (the first, else the second), or the URL or "
+    "folder of a model like Magenta's",
 )
 _define_float("strength", _HUB.strength, "hub: from 0, the photo, to 1, the style")
 _define_integer(
@@ -197,20 +201,32 @@ _define_enum(
     PRECISIONS,
     "gatys: of the backbone; auto is bfloat16 where there are matrix units for it",
 )
-flags.DEFINE_list("content_layers", list(_GATYS.content_layers), "gatys: what to keep")
-flags.DEFINE_list("style_layers", list(_GATYS.style_layers), "gatys: what to imitate")
+flags.DEFINE_list(
+    "content_layers", list(_GATYS.content_layers), "gatys: of the content loss"
+)
+flags.DEFINE_list("style_layers", list(_GATYS.style_layers), "gatys: of the style loss")
 flags.DEFINE_list(
     "style_layer_weights",
     list(_GATYS.style_layer_weights),
     "gatys: one per layer [equal]",
 )
-_define_float("content_weight", _GATYS.content_weight, "gatys: more keeps more")
-_define_float("style_weight", _GATYS.style_weight, "gatys: more paints more")
-_define_float("tv_weight", _GATYS.tv_weight, "gatys: more is smoother")
+_define_float(
+    "content_weight",
+    _GATYS.content_weight,
+    "gatys: of the content loss; higher keeps more of the photo",
+)
+_define_float(
+    "style_weight",
+    _GATYS.style_weight,
+    "gatys: of the style loss; higher paints more strongly",
+)
+_define_float(
+    "tv_weight", _GATYS.tv_weight, "gatys: of total variation; higher is smoother"
+)
 _define_float(
     "temporal_weight",
     _GATYS.temporal_weight,
-    "gatys: of a film, more holds a frame more to the one before",
+    "gatys: of a film; higher holds a frame more to the one before",
 )
 flags.DEFINE_string(
     "init", _GATYS.init, f"gatys: first picture: {', '.join(INITS)} or a file"
@@ -235,7 +251,7 @@ _define_float("epsilon", _GATYS.epsilon, "gatys: Adam's floor under gradients")
 _define_integer(
     "tile",
     _GATYS.tile,
-    "gatys: work on pieces of so many pixels a side; 0 does where memory needs it",
+    "gatys: work on tiles of so many pixels a side; 0 does where memory needs it",
 )
 _define_integer("seed", _GATYS.seed, "gatys: of --init=noise")
 flags.DEFINE_bool(
@@ -291,7 +307,7 @@ def make_job(arguments: Sequence[str] = ()) -> Job:
         max_side=FLAGS.max_side,
         flow=FLAGS.flow,
         **_configs(),
-        **_manner(),
+        **_job_settings(),
     )
 
 
@@ -304,10 +320,10 @@ def _repeated_job():
         raise InvalidInput(
             f"--{given[0]} cannot be given with --from_manifest, which sets it"
         )
-    return replace(manifest.read(FLAGS.from_manifest, FLAGS.output), **_manner())
+    return replace(manifest.read(FLAGS.from_manifest, FLAGS.output), **_job_settings())
 
 
-def _manner():
+def _job_settings():
     return {name: FLAGS[name].value for name in _JOB}
 
 
@@ -317,8 +333,8 @@ def _configs():
     A method that is not used gets those that are its own: they are checked too, and
     the job can tell that they do nothing.
     """
-    kinds = {"gatys": GatysConfig, "hub": HubConfig}
-    used = modes.MODES[FLAGS.mode].methods(FLAGS.init)
+    kinds = {method: kind for method, (_, kind) in METHODS.items()}
+    used = modes.methods(FLAGS.mode, FLAGS.init)
     taken = {field.name for method in used for field in fields(kinds[method])}
     configs = {}
     for method, kind in kinds.items():
@@ -331,8 +347,14 @@ def _configs():
 
 
 def _value(name):
-    """Returns the value of a setting's flag, or None where the default holds."""
-    value = FLAGS[name].value
+    """Returns the value of a setting's flag, or None where the config's default holds.
+
+    Methods that share a flag may have defaults of their own.
+    """
+    flag = FLAGS[name]
+    if not flag.present and flag.value == flag.default:
+        return None
+    value = flag.value
     return _numbers(name, value) if name.endswith("_weights") else value
 
 

@@ -29,7 +29,7 @@ GROUPS = {
         *("content_layers", "style_layers", "style_layer_weights"),
         *("optimizer", "learning_rate", "beta1", "epsilon", "tile", "deterministic"),
     ),
-    "On the way": ("save_every", "timelapse", "checkpoint_every", "resume"),
+    "Intermediate results": ("save_every", "timelapse", "checkpoint_every", "resume"),
     "Films": ("flow", "temporal_weight"),
     "The job": ("sweep", "dry_run", "executor", "quiet", "verbose"),
 }

@@ -107,7 +107,7 @@ def _run(job):
 
 
 class _Signals:
-    """Hears Ctrl-C and SIGTERM.
+    """Takes Ctrl-C and SIGTERM for requests to stop.
 
     Attributes:
         stop: the `StopToken` that they set.
@@ -118,9 +118,9 @@ class _Signals:
     def __init__(self):
         self.stop, self.patient, self._came = StopToken(), False, 0
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._hear)
+            signal.signal(number, self._on_signal)
 
-    def _hear(self, *_):
+    def _on_signal(self, *_):
         self._came += 1
         self.stop.set()
         # The second is the impatient one, the third means it.

@@ -27,13 +27,13 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_hub
 
-from tf_style.config import MAGENTA_HANDLE
+from tf_style.config import MAGENTA_HANDLE, MODELS
 from tf_style.system import files, hardware
 from tf_style.system.errors import FileError, InvalidInput, NotFound
 
 # The network halves the picture twice, and its 9x9 filters reflect 4 pixels at the rim.
 MULTIPLE_OF = 4
-LEAST_SIDE = 8
+MIN_SIDE = 8
 # Bytes that a pixel needs while it is painted. Measured with the mobile edition: 230.
 BYTES_PER_PIXEL = 300
 # Seconds after which nobody waits for a lock whose owner cannot be asked.
@@ -140,16 +140,18 @@ def load(name_or_handle):
     handle = MAGENTA_HANDLE if name_or_handle == "magenta" else name_or_handle
     if "://" not in handle:
         folder = files.local(handle)
-        if not (folder / "saved_model.pb").is_file():
+        if not os.path.isfile(folder / "saved_model.pb"):
             raise NotFound(
-                f"model {name_or_handle} is not the folder of a SavedModel; give auto, "
-                "magenta, builtin, a URL, or a folder with saved_model.pb"
+                f"model {name_or_handle} is not the folder of a SavedModel; give "
+                f"{', '.join(MODELS)}, a URL, or a folder with saved_model.pb"
             )
         return Magenta(_load(folder), name_or_handle, handle, files.sha256(folder))
     folder = fetch(handle)
     try:
         call = _load(folder)
     except OSError:
+        if folder != _folder_of(handle):  # It is not a copy of ours.
+            raise
         folder = _replace_broken(handle, folder)
         call = _load(folder)
     return Magenta(call, name_or_handle, handle, files.sha256(folder))
@@ -264,7 +266,7 @@ def _replace_broken(handle, folder):
 def _pad(content):
     """Mirrors the right and lower rim up to a size that the network gives back."""
     rims = [
-        (0, max(LEAST_SIDE, -(-side // MULTIPLE_OF) * MULTIPLE_OF) - side)
+        (0, max(MIN_SIDE, -(-side // MULTIPLE_OF) * MULTIPLE_OF) - side)
         for side in content.shape[1:3]
     ]
     if not any(after for _, after in rims):

@@ -95,10 +95,12 @@ def load_picture(source: StrPath, max_side: int = 0) -> Picture:
         OSError: the file cannot be read or the URL not be fetched.
     """
     path = fetch(source)
-    if path.stat().st_size > FILE_MAX_BYTES:
-        raise InvalidInput(f"{source} is larger than {FILE_MAX_BYTES >> 20} MiB")
+    with files.naming(source, "read"):
+        if path.stat().st_size > FILE_MAX_BYTES:
+            raise InvalidInput(f"{source} is larger than {FILE_MAX_BYTES >> 20} MiB")
+        data = path.read_bytes()
     try:
-        return _decode(source, path.read_bytes(), max_side)
+        return _decode(source, data, max_side)
     except ValueError:
         if is_url(source):  # The next try shall ask the server again.
             path.unlink(missing_ok=True)
@@ -125,9 +127,9 @@ def _download(url):
 
 def _existing_file(source):
     path = files.local(source)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise IsFolder(f"{source} is a folder; a picture file is needed here")
-    if not path.exists():
+    if not os.path.exists(path):  # It may be too long a name.
         raise NotFound(f"{source} does not exist")
     if not path.is_file():
         raise InvalidInput(f"{source} is a device; a picture file is needed here")

@@ -15,7 +15,7 @@ GAP = 12
 FONT_SIZE = 16
 LINE_HEIGHT = 22
 # Narrower cells would hold no caption worth reading.
-LEAST_CELL_WIDTH = 160
+MIN_CELL_WIDTH = 160
 
 
 class Cell(NamedTuple):
@@ -60,7 +60,7 @@ def thumbnail(picture: Pixels, side: int) -> Pixels:
 
 
 def _width(cell):
-    return max(LEAST_CELL_WIDTH, 0 if cell.picture is None else cell.picture.shape[2])
+    return max(MIN_CELL_WIDTH, 0 if cell.picture is None else cell.picture.shape[2])
 
 
 def _height(cell):

@@ -6,11 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_style import images
-from tf_style.fast import hub
-from tf_style.images import masks
 from tf_style.jobs import manifest, modes, pipeline, video_writer
 from tf_style.jobs.events import Failed, Framed, Info, Started, Written
-from tf_style.optimization import gatys
+from tf_style.optimization import engine
 from tf_style.system.errors import InvalidInput
 from tf_style.video import reader, stylize
 
@@ -75,58 +73,19 @@ def count_first_frames(task):
 def _stylize(task, frames, video):
     """Stylizes frames, and has them written in a thread meanwhile."""
     shots = stylize.look_at(frames, video.frames, task.job.flow, task.stop)
-    # The slow one is the last, where the fast one only makes its first picture.
-    by_method = {"hub": _by_hub, "gatys": _by_gatys}[task.job.methods[-1]]
+    stylize_film = modes.of(task.job).stylize_film
     with (
         pipeline.ahead(shots) as shots,
         pipeline.Writer(pipeline.AHEAD) as writer,
     ):
-        for found in by_method(task, shots, video.state):
-            if isinstance(found, gatys.Step):
+        for found in stylize_film(task, shots, video.state):
+            if isinstance(found, engine.Step):
                 yield found
                 continue
             yield from writer.add(_write, video, found)
             for _ in found.frames:
                 yield Framed()
         yield from writer.finish()
-
-
-def _by_hub(task, shots, state):
-    pixels = task.content.pixels.size // 3
-    return stylize.by_hub(
-        shots,
-        task.encode(),
-        task.job.hub,
-        state,
-        masks=_masks(task),
-        with_flow=task.job.flow,
-        at_once=max(1, task.models["hub"].batch_pixels // pixels),
-        stop=task.stop,
-    )
-
-
-def _by_gatys(task, shots, state):
-    fitted = _masks(task)
-
-    def init_of(pixels):
-        if "hub" in task.job.methods:
-            return hub.stylize(pixels, task.encode(), task.job.hub, masks=fitted)
-        return task.init.pixels if task.init else None
-
-    return stylize.by_gatys(
-        shots,
-        task.encode_slow(),
-        task.job.gatys,
-        state,
-        masks=fitted,
-        init_of=init_of,
-        stop=task.stop,
-    )
-
-
-def _masks(task):
-    """Returns the masks at the size of the frames."""
-    return masks.fit(task.mask_pixels, task.content.pixels, len(task.styles))
 
 
 def _write(video, stylized):

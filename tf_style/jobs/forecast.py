@@ -3,9 +3,8 @@
 import dataclasses
 import time
 
-from tf_style import images
+from tf_style import images, methods
 from tf_style.fast import hub
-from tf_style.optimization import gatys
 
 # The first step compiles; of the others the fastest is taken.
 TRIAL_STEPS = 3
@@ -21,18 +20,19 @@ class Forecast:
 
     def seconds(self, task):
         """Returns about how many seconds a `tasks.Task` will take."""
-        job, content, total = task.job, task.content.pixels, 0.0
-        if "hub" in job.methods:
-            if "hub" not in self._rates:
-                self._rates["hub"] = _try_hub(content, task.encode(), job.hub)
-            total += self._rates["hub"] * _pixels(content)
-        if "gatys" in job.methods:
-            if job.gatys.time_budget:
-                return task.seconds
-            style = task.encode_slow()
-            if "gatys" not in self._rates:
-                self._rates["gatys"] = _try_gatys(content, style, job.gatys)
-            total += self._rates["gatys"] * _work(content, style, job.gatys)
+        content, total = task.content.pixels, 0.0
+        if task.job.time_budget:
+            return task.seconds
+        for method, config in zip(task.job.methods, task.job.configs):
+            if method == "hub":
+                if method not in self._rates:
+                    self._rates[method] = _try_hub(content, task.encode(), config)
+                total += self._rates[method] * _pixels(content)
+                continue
+            slow, style = methods.load(method), task.encode_slow()
+            if method not in self._rates:
+                self._rates[method] = _try_steps(slow, content, style, config)
+            total += self._rates[method] * _work(slow, content, style, config)
         return total
 
 
@@ -43,18 +43,18 @@ def _try_hub(content, code, config):
     return (time.perf_counter() - began) / _pixels(content)
 
 
-def _try_gatys(content, style, config):
+def _try_steps(slow, content, style, config):
     config = dataclasses.replace(config, init="content", scales=1, steps=TRIAL_STEPS)
     if max(content.shape[1:3]) > TRIAL_SIDE:
         content = images.fit_longest(content, TRIAL_SIDE)
-    times = [time.perf_counter() for _ in gatys.iterate(content, style, config)]
+    times = [time.perf_counter() for _ in slow.iterate(content, style, config)]
     fastest = min(after - before for before, after in zip(times, times[1:]))
     return fastest / _pixels(content)
 
 
-def _work(content, style, config):
+def _work(slow, content, style, config):
     """Returns pixels times steps, over all scales."""
-    scales = gatys.plan_scales(content, style, config)
+    scales = slow.plan_scales(content, style, config)
     return sum((s.stop - s.start) * s.size[0] * s.size[1] for s in scales)
 
 

@@ -2,11 +2,10 @@
 
 import functools
 
-from tf_style import images
+from tf_style import images, methods
 from tf_style.fast import hub
 from tf_style.jobs import manifest
 from tf_style.jobs.events import Failed, describe_error
-from tf_style.optimization import gatys
 from tf_style.video import reader
 
 # Decoded styles that are kept while the contents go by.
@@ -30,7 +29,7 @@ def attempt(name, work, *arguments):
         yield Failed(reason if name in reason else f"{name}: {reason}")
 
 
-class Paintings:
+class StyleCache:
     """The styles of a job, read and encoded once; the last few are remembered.
 
     Attributes:
@@ -51,9 +50,10 @@ class Paintings:
             return self._known(sources, config)
         return self._encode(sources, config, content)
 
-    def _encode_slow(self, sources, config):
-        """Returns the `gatys.Style` of styles."""
-        return gatys.encode([self.read(source).pixels for source in sources], config)
+    def _encode_slow(self, method, sources, config):
+        """Returns what `encode` of a slow method makes of styles."""
+        styles = [self.read(source).pixels for source in sources]
+        return methods.load(method).encode(styles, config)
 
     def _read(self, source):
         # Methods scale the style themselves, and by its shorter side at that.

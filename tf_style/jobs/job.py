@@ -8,11 +8,11 @@ from tf_style.config import (
     MAX_SECONDS,
     MAX_SIDE,
     MAX_STEPS,
-    GatysConfig,
-    HubConfig,
-    checked,
+    MethodConfigs,
+    StyleConfig,
 )
 from tf_style.jobs import modes
+from tf_style.methods import METHODS
 from tf_style.system import checks
 from tf_style.system.errors import InvalidInput
 
@@ -21,7 +21,7 @@ EXECUTORS = ("local", "ray")
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(MethodConfigs):
     """What to paint, how, and where to put it (`tf_style.run`)."""
 
     # Files, folders, globs and http(s) URLs; every content in every style. One alone
@@ -57,8 +57,6 @@ class Job:
     save_every: int = 0
     # Film of a single picture's frames, .gif or .mp4; empty: none.
     timelapse: str = ""
-    gatys: GatysConfig = field(default_factory=GatysConfig)
-    hub: HubConfig = field(default_factory=HubConfig)
     # SHA-256 that a repeated run must find, for "content", "style" and "init" and the
     # models of its methods, "hub" and "gatys".
     checksums: Mapping[str, str] = field(default_factory=dict)
@@ -68,8 +66,7 @@ class Job:
             if isinstance(getattr(self, name), (str, os.PathLike)):
                 object.__setattr__(self, name, (getattr(self, name),))
         checks.make_plain(self)
-        for name, kind in (("gatys", GatysConfig), ("hub", HubConfig)):
-            object.__setattr__(self, name, checked(getattr(self, name), kind, name))
+        super().__post_init__()
         sums = self.checksums
         valid = isinstance(sums, Mapping) and all(
             isinstance(text, str) for pair in sums.items() for text in pair
@@ -88,8 +85,7 @@ class Job:
             if getattr(self, name) and not mode.HAS_STEPS:
                 able = [n for n, m in modes.MODES.items() if m.HAS_STEPS]
                 raise InvalidInput(f"{name} is for modes {' and '.join(able)}")
-        budget = "gatys" in self.methods and self.gatys.time_budget
-        if self.executor == "ray" and budget:
+        if self.executor == "ray" and self.time_budget:
             raise InvalidInput(
                 "time_budget is for executor local; workers of ray begin one by one"
             )
@@ -101,13 +97,24 @@ class Job:
     @property
     def blends(self) -> bool:
         """Whether all styles go into one picture."""
-        weights = getattr(self, self.methods[-1]).style_weights
+        weights = self.configs[-1].style_weights
         return self.style_blend or bool(weights) or len(self.masks) > 1
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Names of the methods that paint, "hub" and "gatys", in their order."""
-        return modes.MODES[self.mode].methods(self.gatys.init)
+        """Names of the methods that paint, in their order, the slow one last."""
+        last = getattr(self, modes.of(self).METHODS[-1])
+        return modes.methods(self.mode, getattr(last, "init", ""))
+
+    @property
+    def configs(self) -> list[StyleConfig]:
+        """The settings of these methods."""
+        return [getattr(self, method) for method in self.methods]
+
+    @property
+    def time_budget(self) -> float:
+        """Seconds that the slow one may take; 0: as long as it needs."""
+        return getattr(self.configs[-1], "time_budget", 0.0)
 
 
 def unused_settings(job: Job, film: bool = False) -> list[str]:
@@ -125,37 +132,27 @@ def unused_settings(job: Job, film: bool = False) -> list[str]:
     for config, name, where in _without_effect(job, film):
         default = type(config).__dataclass_fields__[name].default
         if name in swept or getattr(config, name) != default:
-            # A switch that is on by itself is told by what it was set to.
-            shown = f"{name}=False" if default is True else name
-            lines.append(f"{shown} does nothing {where}")
+            # A switch that is on by itself is named with what it was set to.
+            text = f"{name}=False" if default is True else name
+            lines.append(f"{text} does nothing {where}")
     return list(dict.fromkeys(lines))  # The methods may have it in common.
 
 
 def _without_effect(job, film):
     """Yields config, name and place of all settings that do nothing in a job."""
-    used = [getattr(job, method) for method in job.methods]
+    used = job.configs
     names = {spec.name for config in used for spec in fields(config)}
     mode = f"in mode {job.mode}"
-    for config in (job.gatys, job.hub):
-        for spec in fields(config):
+    for method in METHODS:
+        for spec in fields(config := getattr(job, method)):
             if spec.name not in names:
                 yield config, spec.name, mode
     for config in used:
-        if config.preserve_color == "none":
-            yield config, "color_strength", "without preserve_color"
-        if len(config.style_weights) == 1:
-            yield config, "style_weights", "with one style"
-    if job.gatys in used:
-        if job.gatys.optimizer == "lbfgs":
-            yield job.gatys, "beta1", "with optimizer=lbfgs"
-            yield job.gatys, "epsilon", "with optimizer=lbfgs"
-        if job.gatys.init != "noise":
-            yield job.gatys, "seed", "without init=noise"
-        if job.gatys.time_budget:
-            yield job.gatys, "steps", "beside time_budget"
-        if not (film and job.flow):
+        for name, where in config.without_effect():
+            yield config, name, where
+        if hasattr(config, "temporal_weight") and not (film and job.flow):
             where = "with flow=False" if film else "without a film"
-            yield job.gatys, "temporal_weight", where
+            yield config, "temporal_weight", where
     if not film:
         yield job, "flow", "without a film"
     if not modes.MODES[job.mode].HAS_CHECKPOINTS:

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from tf_style import __version__
-from tf_style.config import BACKBONES, INITS, MODELS, GatysConfig, HubConfig, from_dict
+from tf_style.config import NAMES, from_dict
 from tf_style.jobs.job import Job
+from tf_style.methods import METHODS
 from tf_style.system import files
 from tf_style.system.errors import InvalidInput, NotFound
 from tf_style.system.files import StrPath
@@ -105,12 +106,11 @@ def describe(job, inputs, models):
         models: the loaded model of each method, with name, source and checksum.
     """
     settings = {"mode": job.mode, "max_side": job.max_side}
-    if "hub" in job.methods:
-        settings["hub"] = asdict(job.hub) | {"model": _place(job.hub.model, MODELS)}
-    if "gatys" in job.methods:
-        init = _place(job.gatys.init, INITS)
-        backbone = _place(job.gatys.backbone, BACKBONES)
-        settings["gatys"] = asdict(job.gatys) | {"init": init, "backbone": backbone}
+    for method, config in zip(job.methods, job.configs):
+        settings[method] = {
+            name: _place(value, NAMES[name]) if name in NAMES else value
+            for name, value in asdict(config).items()
+        }
     return {
         "settings": settings,
         "inputs": {
@@ -234,12 +234,14 @@ def read(path: StrPath, output: str = "") -> Job:
         OSError: it cannot be read.
     """
     path = files.local(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise NotFound(f"{path} does not exist")
     if not path.is_file():
         raise InvalidInput(f"{path} is not a manifest of tf_style: it is no file")
+    with files.naming(path, "read"):
+        data = path.read_bytes()
     try:
-        account = json.loads(path.read_text("utf-8"))
+        account = json.loads(data)
         settings, inputs = account["settings"], account["inputs"]
         entries = inputs | account["models"]
 
@@ -257,8 +259,10 @@ def read(path: StrPath, output: str = "") -> Job:
             masks=sources("mask"),
             max_side=settings["max_side"],
             flow=settings.get("flow", Job.flow),
-            gatys=from_dict(GatysConfig, settings.get("gatys", {})),
-            hub=from_dict(HubConfig, settings.get("hub", {})),
+            **{
+                method: from_dict(kind, settings.get(method, {}))
+                for method, (_, kind) in METHODS.items()
+            },
         )
         required = {"content", "style", *job.methods, *inputs}
         checksums = {name: entries[name]["sha256"] for name in required}

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tf_style import images
-from tf_style.config import BACKBONES, INITS, MODELS
+from tf_style.config import NAMES
 from tf_style.images import decode
-from tf_style.jobs import manifest, modes, snapshots, sweep, video_writer
+from tf_style.jobs import manifest, modes, progress_folder, snapshots, sweep
 from tf_style.system import files
 from tf_style.system.errors import FileError, InvalidInput
 from tf_style.video import flow, reader
@@ -22,8 +22,8 @@ OUTPUT = "stylized"
 SHEET_NAME = "contact_sheet.png"
 # Rows and columns of the contact sheet; of more nobody would see anything.
 MAX_IN_SHEET = 100
-# File systems hold names of 255 bytes; this leaves room for endings and numbers.
-STEM_MAX_BYTES = 200
+# What file systems hold; the other leaves room for endings and numbers.
+NAME_MAX_BYTES, STEM_MAX_BYTES = 255, 200
 
 
 class Pair(NamedTuple):
@@ -104,7 +104,7 @@ def assign(job, contents, styles):
         OSError: the folder cannot be written.
     """
     columns = [tuple(styles)] if job.blends else [(style,) for style in styles]
-    getattr(job, job.methods[-1]).share_among(len(columns[0]))
+    job.configs[-1].share_among(len(columns[0]))
     if len(job.masks) not in (0, 1, len(columns[0])):
         raise InvalidInput(
             f"there are {len(job.masks)} masks for {len(styles)} styles; give one, or "
@@ -121,7 +121,7 @@ def assign(job, contents, styles):
         _ending(sources[0][0]) if len(sources) == 1 else ""
     )
     path = files.local(output)
-    if path.is_dir() or output.endswith("/") or not path.suffix:
+    if os.path.isdir(path) or output.endswith("/") or not path.suffix:
         folder, names = path, _names(sources, job)
     elif len(sources) > 1:
         raise InvalidInput(
@@ -185,15 +185,20 @@ def _check_kind(job, pair):
     for name in ("sweep", "save_every", "timelapse"):
         if getattr(job, name):
             raise InvalidInput(f"{name} is for pictures, and {pair.content} is a film")
-    if job.gatys.time_budget:
-        raise InvalidInput(f"time_budget is for pictures, and {pair.content} is a film")
+    if job.time_budget:
+        raise InvalidInput(
+            f"time_budget is for pictures, and {pair.content} is a film; set steps"
+        )
 
 
 def _check_harmless(job, pairs):
     """Raises ValueError if a file that is not ours would be overwritten."""
-    settings = ((job.gatys.init, INITS), (job.gatys.backbone, BACKBONES))
-    settings += ((job.hub.model, MODELS),)
-    inputs = {_identity(value) for value, names in settings if value not in names}
+    inputs = {
+        _identity(value)
+        for config in job.configs
+        for name, names in NAMES.items()
+        if (value := getattr(config, name, names[0])) not in names
+    }
     inputs |= {_identity(s) for pair in pairs for s in (pair.content, *pair.styles)}
     inputs |= {_identity(mask) for mask in job.masks}
     written = [outputs_of(pair.output, job) for pair in pairs]
@@ -208,12 +213,17 @@ def _check_harmless(job, pairs):
             if reader.ending_of(path) not in reader.WRITABLE:
                 images.writing_format(path)
         for path in [*outputs, manifest.path_of(outputs[0])]:
+            if len(os.fsencode(path.name)) > NAME_MAX_BYTES:
+                raise InvalidInput(
+                    f"output {path} has too long a name for a file and its manifest; "
+                    "choose a shorter one"
+                )
             if _identity(path) in inputs:
                 raise InvalidInput(f"output {path} would overwrite an input")
         manifest.check_ours(outputs)
     for pair in pairs:
         if pair.is_film:
-            video_writer.check_progress(pair.output)
+            progress_folder.check_progress(pair.output)
         elif modes.of(job).HAS_STEPS:
             snapshots.check_ours(job, pair.output)
 

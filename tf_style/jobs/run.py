@@ -19,7 +19,7 @@ from tf_style.jobs.events import (
     Written,
 )
 from tf_style.jobs.executors import local, ray_cluster
-from tf_style.jobs.inputs import Paintings, attempt
+from tf_style.jobs.inputs import StyleCache, attempt
 from tf_style.jobs.job import Job, unused_settings
 from tf_style.optimization import gatys
 from tf_style.system.stop import StopToken
@@ -54,19 +54,19 @@ def run(
     contents, styles = plan.expand(job.contents), plan.expand(job.styles)
     pairs = plan.assign(job, contents, styles)
     yield from _note_unused(job, any(pair.is_film for pair in pairs))
-    paintings, sheet = Paintings(job, styles), contact_sheet.ContactSheet(job, pairs)
+    style_cache, sheet = StyleCache(job, styles), contact_sheet.ContactSheet(job, pairs)
     for style in styles:
-        picture = yield from attempt(style, paintings.read, style)
+        picture = yield from attempt(style, style_cache.read, style)
         if picture:
-            paintings.readable.add(style)
+            style_cache.readable.add(style)
             sheet.add(style, picture.pixels)
-    if not any(paintings.readable >= {*pair.styles} for pair in pairs):
+    if not any(style_cache.readable >= {*pair.styles} for pair in pairs):
         return
     if job.executor == "ray" and not job.dry_run:
-        events = ray_cluster.stylize(job, pairs, paintings, sheet.add, stop)
+        events = ray_cluster.stylize(job, pairs, style_cache, sheet.add, stop)
     else:
         events = local.stylize(
-            job, pairs, paintings, len(pairs), began, sheet.add, stop
+            job, pairs, style_cache, len(pairs), began, sheet.add, stop
         )
     written = yield from events
     if not (job.dry_run or stop.requested):

@@ -4,7 +4,7 @@ import dataclasses
 import time
 from typing import NamedTuple
 
-from tf_style import images
+from tf_style import images, methods
 from tf_style.config import INITS
 from tf_style.fast import hub
 from tf_style.jobs import (
@@ -13,15 +13,14 @@ from tf_style.jobs import (
     manifest,
     modes,
     plan,
+    progress_folder,
     snapshots,
     sweep,
     tasks,
-    video_writer,
 )
 from tf_style.jobs.events import Planned, Skipped, Started
 from tf_style.jobs.inputs import attempt, read
 from tf_style.jobs.job import Job
-from tf_style.optimization import gatys
 
 # Seconds of a time budget that are kept for writing a picture, and for the end.
 WRITING_S = 1.0
@@ -35,7 +34,7 @@ class Runner:
 
     Args:
         job: a `Job` whose models are settled.
-        paintings: its styles.
+        style_cache: the `inputs.StyleCache` of its styles.
         writer: the `pipeline.Writer` of what is made.
         count: of all pictures of the job.
         began: when its time budget began.
@@ -45,10 +44,10 @@ class Runner:
         ValueError, OSError: a model, a mask or the first picture cannot be had.
     """
 
-    def __init__(self, job, paintings, writer, count, began, stop):
+    def __init__(self, job, style_cache, writer, count, began, stop):
         self._stop = stop
         self._job = job
-        self._paintings = paintings
+        self._style_cache = style_cache
         self._writer = writer
         self._count = count
         self._began = began
@@ -92,12 +91,12 @@ class Runner:
 
     def _prepare(self, pair, content):
         """Returns the `tasks.Task` of a pair, or None if there is nothing to do."""
-        if not self._paintings.readable >= {*pair.styles}:
+        if not self._style_cache.readable >= {*pair.styles}:
             return None
         styles = []
         for source in pair.styles:
             if not (
-                style := (yield from attempt(source, self._paintings.read, source))
+                style := (yield from attempt(source, self._style_cache.read, source))
             ):
                 return None
             styles.append(style)
@@ -116,7 +115,7 @@ class Runner:
             self._masks,
             init,
             models,
-            self._paintings,
+            self._style_cache,
             seconds,
             self._stop,
         )
@@ -127,7 +126,7 @@ class Runner:
             self._writer.written.add(pair.output)
             # A process may have been killed just before it removed them.
             clear = (
-                video_writer.remove_progress
+                progress_folder.remove_progress
                 if pair.is_film
                 else snapshots.remove_checkpoint
             )
@@ -168,9 +167,9 @@ class Runner:
 
     def _seconds_for(self, job, content, pictures):
         """Returns the part of the time budget that one of so many pictures gets."""
-        if not job.gatys.time_budget:
+        if not job.time_budget:
             return 0.0
-        left = self._began + job.gatys.time_budget - time.monotonic()
+        left = self._began + job.time_budget - time.monotonic()
         megapixels = content.pixels.size / 3e6
         # Who is late already gets one step.
         writing = WRITING_S + WRITING_S_PER_MEGAPIXEL * megapixels
@@ -190,9 +189,8 @@ def settle(job):
         The job so, and notes on what was chosen and why.
     """
     choices, notes = {}, []
-    for method in job.methods:
-        choose = {"hub": hub.choose, "gatys": gatys.choose}[method]
-        choices[method], note = choose(getattr(job, method))
+    for method, config in zip(job.methods, job.configs):
+        choices[method], note = methods.load(method).choose(config)
         notes += [note] if note else []
     return dataclasses.replace(job, **choices), notes
 
@@ -212,19 +210,22 @@ def _load_shared(job, changes=()):
         ValueError, OSError: a model or the first picture cannot be had.
     """
     job, _ = settle(sweep.vary(job, changes))
-    init = None
-    if "gatys" in job.methods and job.gatys.init not in INITS:
-        init = read(job, "init", job.gatys.init, job.max_side)
+    init, source = None, getattr(job.configs[-1], "init", "")
+    if source and source not in INITS:
+        init = read(job, "init", source, job.max_side)
     return _Shared(job, _load_models(job), init)
 
 
 def _load_models(job):
     """Returns the model of each method that the mode needs; loaded once per process."""
-    load = {
-        "hub": lambda: hub.load_model(job.hub.model),
-        "gatys": lambda: gatys.load_backbone(job.gatys),
+    models = {
+        method: (
+            hub.load_model(config.model)
+            if method == "hub"
+            else methods.load(method).load_backbone(config)
+        )
+        for method, config in zip(job.methods, job.configs)
     }
-    models = {method: load[method]() for method in job.methods}
     for method, model in models.items():
         manifest.check(job, method, model.source, model.checksum)
     return models
@@ -234,10 +235,10 @@ def _started(task, count):
     """Returns the event of a picture that is taken up."""
     job, pair = task.job, task.pair
     started = Started(pair.index, count, pair.output.name, 0)
-    if "gatys" not in job.methods:
+    if not modes.of(job).HAS_STEPS:
         return started
-    content = task.content.pixels
+    content, config = task.content.pixels, job.configs[-1]
     return started._replace(
-        steps=None if job.gatys.time_budget else job.gatys.steps,
-        memory=gatys.estimate_memory(content, job.gatys),
+        steps=None if job.time_budget else config.steps,
+        memory=methods.load(job.methods[-1]).estimate_memory(content, config),
     )

@@ -10,9 +10,10 @@ import tensorflow as tf
 
 from tf_style import compare, images
 from tf_style.fast import hub
+from tf_style.images import masks as masking
 from tf_style.jobs import manifest, modes, plan
 from tf_style.jobs.events import Failed, Info, Written, describe_error
-from tf_style.jobs.inputs import Paintings
+from tf_style.jobs.inputs import StyleCache
 from tf_style.jobs.job import Job
 from tf_style.system.stop import StopToken
 
@@ -27,7 +28,7 @@ class Task(NamedTuple):
     masks: list[images.Picture]
     init: images.Picture | None
     models: dict  # the loaded model of each method
-    paintings: Paintings  # which know the styles as methods do
+    style_cache: StyleCache  # read and encoded
     seconds: float  # that it may take; 0: as long as it needs
     stop: StopToken
     account: dict | None = None  # as `describe` gives it
@@ -37,21 +38,38 @@ class Task(NamedTuple):
         """The masks as arrays."""
         return [mask.pixels for mask in self.masks]
 
+    @property
+    def fitted_masks(self):
+        """The masks at the size of the content."""
+        return masking.fit(self.mask_pixels, self.content.pixels, len(self.styles))
+
     def encode(self):
         """Returns the `hub.StyleCode` of its styles."""
-        return self.paintings.encode(
+        return self.style_cache.encode(
             self.pair.styles, self.job.hub, self.content.pixels
         )
 
     def encode_slow(self):
-        """Returns the `gatys.Style` of its styles."""
-        return self.paintings.encode_slow(self.pair.styles, self.job.gatys)
+        """Returns what the slow method's `encode` makes of its styles."""
+        method, config = self.job.methods[-1], self.job.configs[-1]
+        return self.style_cache.encode_slow(method, self.pair.styles, config)
+
+    def first_picture(self, content):
+        """Returns what the slow method starts from, or None where its config says it.
+
+        Args:
+            content: [1, H, W, 3], the photo or a frame.
+        """
+        if "hub" in self.job.methods:
+            masks = self.mask_pixels
+            return hub.stylize(content, self.encode(), self.job.hub, masks=masks)
+        return self.init.pixels if self.init else None
 
     def describe(self):
         """Returns all that the picture depends on, as `manifest.describe`."""
         inputs = {"content": (self.pair.content, self.content.sha256)}
         if self.init:
-            inputs["init"] = (self.job.gatys.init, self.init.sha256)
+            inputs["init"] = (self.job.configs[-1].init, self.init.sha256)
         for kind, sources, pictures in (
             ("style", self.pair.styles, self.styles),
             ("mask", self.job.masks, self.masks),

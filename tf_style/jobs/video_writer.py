@@ -4,9 +4,7 @@ Times are in seconds.
 """
 
 import contextlib
-import json
 import os
-import re
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -15,108 +13,26 @@ import numpy as np
 
 from tf_style import __version__
 from tf_style.jobs import manifest
+from tf_style.jobs.progress_folder import ProgressFolder
 from tf_style.system import arrays, files
-from tf_style.system.errors import FileError, InvalidInput
+from tf_style.system.errors import InvalidInput
 from tf_style.video import reader, writer
 from tf_style.video.writer import Mp4
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 # After so much painting a killed run need not do it again.
 COMMIT_EVERY_S = 2.0
 # A frame of 8192x8192 pixels takes half of it.
 STATE_MAX_BYTES = 2 << 30
-# Says that a progress folder is ours, and what of it counts.
-MARKER = "progress.json"
-# Is locked while a run writes there.
-LOCK = "lock"
-# All else that we write there, `files.replacing` included.
-OURS = re.compile(
-    r"(segment(-\d{6,})?\.mp4|frame-\d{6,}\.bmp|state-\d{6,}\.npz|\.tf_style-.*)"
-)
-
-
-def progress_folder(path):
-    """Returns the folder of a film in the making, which stands beside it."""
-    return Path(f"{path}.partial")
-
-
-def check_progress(path):
-    """Tells early if a film cannot be kept in its progress folder while it is made.
-
-    Args:
-        path: the film.
-
-    Raises:
-        ValueError: something stands there that is not ours.
-    """
-    _read_progress(progress_folder(path))
-
-
-def remove_progress(path, account):
-    """Removes the progress folder of a film that was finished, if it is this one's.
-
-    Args:
-        path: the film.
-        account: what it depends on, as of `manifest.describe`.
-    """
-    folder = progress_folder(path)
-    found = _read_progress(folder)
-    if "account" in found and not manifest.difference(found["account"], account):
-        _remove(folder)
-
-
-def _remove(folder):
-    """Deletes what we wrote into a folder, and the folder if nothing is left."""
-    with contextlib.suppress(OSError):
-        _clear(folder)
-        for name in (MARKER, LOCK):
-            (folder / name).unlink(missing_ok=True)
-        folder.rmdir()
-
-
-def _clear(folder):
-    """Deletes what is of a film, and has a name of ours."""
-    for path in list(folder.iterdir()):
-        if OURS.fullmatch(path.name) and path.is_file():
-            path.unlink()
-
-
-def _read_progress(folder):
-    """Returns what the marker of a progress folder says; {} where nothing is there."""
-    try:
-        names = os.listdir(folder) if os.path.lexists(folder) else []
-        # A process that was killed early leaves no more than these.
-        if all(name == LOCK or files.is_temporary(name) for name in names):
-            return {}
-        found = json.loads((folder / MARKER).read_text("utf-8"))
-        if isinstance(found, dict) and "tf_style" in found:
-            return found
-    except (OSError, ValueError, RecursionError):
-        pass
-    raise InvalidInput(
-        f"{folder} is not ours, and the frames of the film would be kept there; move "
-        "it away, or choose another output"
-    )
 
 
 class VideoWriter:
     """A film in the making, with which a run goes on that was stopped or killed.
 
-    Until the film is finished, its frames are in a folder beside it, NAME.partial:
-
-        progress.json       whose film it is, and which of the following count
-        segment-NNNNNN.mp4  encoded frames, each file a film of one group of pictures
-        frame-NNNNNN.bmp    the frames since the last segment; of a GIF, all frames
-        state-NNNNNN.npz    what is needed to paint on after so many frames
-
-    `commit` writes the state, and then replaces progress.json: whatever that does not
-    count is left over from a run that ended in between, and is overwritten. A segment
-    begins at the same frames, and is encoded from the same pixels, wherever a run was
-    stopped; so the finished film does not show that it was.
+    Until it is finished, its frames are in a `ProgressFolder`. `commit` writes the
+    state, and then replaces progress.json: whatever that does not count is left over
+    from a run that ended in between, and is overwritten. A segment begins at the same
+    frames, and is encoded from the same pixels, wherever a run was stopped; so the
+    finished film does not show that it was.
 
     Use: paint on from `frames` and `state`; `add` each frame; `keep` the state wherever
     it could be gone on from; `commit`, `finish` and `remove` at the end.
@@ -149,23 +65,25 @@ class VideoWriter:
         self._encoder = None  # of those frames
         self._kept = None  # what to commit
         self._committed_at = time.monotonic()
-        self.folder = progress_folder(path)
+        self._files = ProgressFolder(path)
+        self.folder = self._files.path
         self.committed, self.state, self.note = 0, {}, ""
         self.end = Fraction(0)
-        check_progress(path)
+        self._files.read()  # Nobody else's folder is to be locked.
         self.folder.mkdir(exist_ok=True)
-        self._lock = _locked(self.folder / LOCK)
-        found = _read_progress(self.folder)
+        self._lock = contextlib.ExitStack()
+        self._lock.enter_context(self._files.lock())
+        found = self._files.read()
         try:
             if found.get("frames"):
                 self.note = self._resume(found)
             if not self.committed:
-                self._write_marker(self._progress())
-                _clear(self.folder)
+                self._files.write(self._progress())
+                self._files.clear()
         except BaseException:
             if not found:
                 self.remove()
-            self._unlock()
+            self._lock.close()
             raise
 
     def __enter__(self):
@@ -177,7 +95,7 @@ class VideoWriter:
         self._drop_encoder()
         if not self.committed:
             self.remove()
-        self._unlock()
+        self._lock.close()
 
     @property
     def frames(self):
@@ -199,8 +117,8 @@ class VideoWriter:
         """
         if index != self.frames:
             raise InvalidInput(f"frame {index} came where {self.frames} was due")
-        path = self._frame_path(index)
-        with _writing(path):
+        path = self._files.frame(index)
+        with files.naming(path, "write"):
             writer.write_still(path, image)
         begin, length = (round(s / Mp4.TIME_BASE) for s in (time, duration))
         self._stills.append([begin, length])
@@ -237,15 +155,15 @@ class VideoWriter:
         progress, state = self._kept
         before, now = self.committed, progress["frames"]
         if now != before:
-            with files.replacing(self._state_path(now)) as temporary:
+            with files.replacing(self._files.state(now)) as temporary:
                 with open(temporary, "wb") as stream:
                     np.savez(stream, **state)
-            self._write_marker(progress)
+            self._files.write(progress)
             self.committed = now
             stale = range(before - before % self._length, now - now % self._length)
             for index in () if self._is_gif else stale:
-                self._frame_path(index).unlink(missing_ok=True)
-            self._state_path(before).unlink(missing_ok=True)
+                self._files.frame(index).unlink(missing_ok=True)
+            self._files.state(before).unlink(missing_ok=True)
         self._kept, self._committed_at = None, time.monotonic()
 
     def finish(self, source, path):
@@ -265,25 +183,25 @@ class VideoWriter:
             indices, seconds = writer.gif_times(
                 [begin * Mp4.TIME_BASE for begin, _ in self._stills], self.end
             )
-            writer.write_gif(path, list(map(self._frame_path, indices)), seconds)
+            writer.write_gif(path, list(map(self._files.frame, indices)), seconds)
             return ""
         segments = [
-            (self._segment_path(number), begin)
+            (self._files.segment(number), begin)
             for number, begin in enumerate(self._segments)
         ]
         if self._stills:
-            with _writing(self._open_path):
+            with files.naming(self._files.open_segment, "write"):
                 self._open_encoder(len(self._stills))
                 self._encoder.close()
                 self._encoder = None
-            segments.append((self._open_path, self._stills[0][0]))
+            segments.append((self._files.open_segment, self._stills[0][0]))
         reason = writer.join(segments, source, path, self.end)
         return f"{self._path} is without sound: {reason}" if reason else ""
 
     def remove(self):
         """Deletes what we wrote into the folder, and the folder if nothing is left."""
         self._drop_encoder()
-        _remove(self.folder)
+        self._files.remove()
 
     def _resume(self, found):
         """Goes on from what an earlier run committed, if it is the same film's.
@@ -303,10 +221,10 @@ class VideoWriter:
             if count != len(segments) * self._length + len(stills):
                 raise InvalidInput("frames do not add up")
             first = count - len(stills)
-            paths = map(self._segment_path, range(len(segments)))
-            for path in (*paths, *map(self._frame_path, range(first, count))):
+            paths = map(self._files.segment, range(len(segments)))
+            for path in (*paths, *map(self._files.frame, range(first, count))):
                 path.stat()
-            state = arrays.read_npz(self._state_path(count), STATE_MAX_BYTES)
+            state = arrays.read_npz(self._files.state(count), STATE_MAX_BYTES)
         except (
             *(AttributeError, KeyError, OSError, OverflowError),
             *(TypeError, ValueError),
@@ -316,10 +234,6 @@ class VideoWriter:
         self.committed, self.end = count, end * Mp4.TIME_BASE
         return f"going on after frame {count}, with what is in {self.folder}"
 
-    def _unlock(self):
-        if self._lock:
-            self._lock.close()
-
     def _progress(self):
         return self._about | {
             "frames": self.frames,
@@ -328,37 +242,20 @@ class VideoWriter:
             "stills": list(self._stills),
         }
 
-    def _write_marker(self, progress):
-        with files.replacing(self.folder / MARKER) as temporary:
-            temporary.write_text(json.dumps(progress) + "\n", "utf-8")
-
     @property
     def _first_still(self):
         return len(self._segments) * self._length
 
-    @property
-    def _open_path(self):
-        return self.folder / "segment.mp4"
-
-    def _segment_path(self, number):
-        return self.folder / f"segment-{number:06}.mp4"
-
-    def _frame_path(self, index):
-        return self.folder / f"frame-{index:06}.bmp"
-
-    def _state_path(self, count):
-        return self.folder / f"state-{count:06}.npz"
-
     def _encode(self, image):
         """Encodes the last of the frames, and closes its segment if that is full."""
-        with _writing(self._open_path):
+        with files.naming(self._files.open_segment, "write"):
             self._open_encoder(len(self._stills) - 1)
             self._feed(image, *self._stills[-1])
             if len(self._stills) == self._length:
                 self._encoder.close()
                 self._encoder = None
                 number = len(self._segments)
-                os.replace(self._open_path, self._segment_path(number))
+                os.replace(self._files.open_segment, self._files.segment(number))
                 self._segments.append(self._stills[0][0])
                 self._stills = []
 
@@ -366,9 +263,9 @@ class VideoWriter:
         """Begins a segment anew, with its first `count` frames, unless it is open."""
         if self._encoder:
             return
-        self._encoder = Mp4(self._open_path, self._rate, {})
+        self._encoder = Mp4(self._files.open_segment, self._rate, {})
         for index, times in enumerate(self._stills[:count], self._first_still):
-            self._feed(np.asarray(writer.read_still(self._frame_path(index))), *times)
+            self._feed(np.asarray(writer.read_still(self._files.frame(index))), *times)
 
     def _feed(self, image, begin, duration):
         begin -= self._stills[0][0]
@@ -380,37 +277,4 @@ class VideoWriter:
             with contextlib.suppress(Exception):  # It may have failed before.
                 encoder.close()
         with contextlib.suppress(OSError):
-            self._open_path.unlink()
-
-
-def _locked(path):
-    """Locks a file, which is made, for as long as it is open.
-
-    Returns:
-        The open file; None where there are no such locks.
-
-    Raises:
-        ValueError: another process has it.
-    """
-    if not fcntl:
-        return None
-    with contextlib.ExitStack() as stack:
-        stream = stack.enter_context(open(path, "wb"))
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InvalidInput(f"another run is writing to {path.parent}") from None
-        except OSError:  # Not all file systems have locks.
-            return None
-        stack.pop_all()
-        return stream
-
-
-@contextlib.contextmanager
-def _writing(path):
-    """Names the path where it cannot be written."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
-        raise FileError(f"cannot write {path}: {reason}") from error
+            self._files.open_segment.unlink()

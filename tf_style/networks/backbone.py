@@ -1,6 +1,6 @@
 """Backbones: from a picture to the activations of named layers.
 
-The only module that knows what the network wants to be shown (BGR, 0..255, ImageNet's
+The only module that knows what the network wants to be seen (BGR, 0..255, ImageNet's
 channel means taken off).
 """
 
@@ -35,9 +35,9 @@ class Block:
         self._network = network
         self._preprocess = preprocess
         self.layers = tuple(name for name in network.output if name != PASSED_ON)
-        shown = network.input
-        self.is_first = shown.shape[-1] == 3
-        self.sees = tf.TensorSpec([1, None, None, shown.shape[-1]], shown.dtype)
+        seen = network.input
+        self.is_first = seen.shape[-1] == 3
+        self.sees = tf.TensorSpec([1, None, None, seen.shape[-1]], seen.dtype)
         convolutions = [
             layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)
         ]

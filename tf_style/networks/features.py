@@ -117,7 +117,7 @@ def _vgg19_file(name_or_path):
     if name_or_path == "vgg19":
         return _download_vgg19()
     path = files.local(name_or_path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise NotFound(
             f"backbone {name_or_path} does not exist; give vgg19, builtin, or the path "
             "of a Keras weights file (.weights.h5 or .h5)"

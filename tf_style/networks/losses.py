@@ -153,12 +153,16 @@ class Loss(NamedTuple):
             a mean over positions, float32 of any shape.
         combine: (these means, one for each layer; what the whole picture is held to,
             likewise) -> a scalar.
+        reference: what it is held to: the activations of the photo ("content"), its own
+            means of the painting ("style"), the frame before of a film ("prior"), or
+            nothing ("").
     """
 
     name: str
     layers: tuple[str, ...]
     measure: Callable
     combine: Callable
+    reference: str = ""
 
 
 def content(layers: tuple[str, ...]) -> Loss:
@@ -167,7 +171,7 @@ def content(layers: tuple[str, ...]) -> Loss:
     def combine(distances, _):
         return tf.add_n(distances) / len(distances)
 
-    return Loss("content", layers, content_loss, combine)
+    return Loss("content", layers, content_loss, combine, "content")
 
 
 def style(layers: tuple[str, ...], weights: Sequence[float] = ()) -> Loss:
@@ -184,7 +188,7 @@ def style(layers: tuple[str, ...], weights: Sequence[float] = ()) -> Loss:
     def combine(grams, targets):
         return style_loss(grams, targets, list(weights))
 
-    return Loss("style", layers, measure, combine)
+    return Loss("style", layers, measure, combine, "style")
 
 
 def variation() -> Loss:
@@ -198,7 +202,7 @@ def temporal() -> Loss:
     def measure(image, held):
         return temporal_loss(image[:, :-1, :-1], *held)
 
-    return Loss("temporal", (PIXELS,), measure, _first)
+    return Loss("temporal", (PIXELS,), measure, _first, "prior")
 
 
 def _first(means, _):

@@ -12,11 +12,10 @@ that lowers the loss is `engine.optimize`.
 This module neither prints nor touches files.
 """
 
-import collections
 import dataclasses
 import functools
-import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
@@ -32,13 +31,11 @@ from tf_style.networks.backbone import Backbone, block_number
 from tf_style.optimization import engine, memory, optimizers, pyramid
 from tf_style.optimization.engine import State, Step
 from tf_style.optimization.objective import Objective, Target
+from tf_style.optimization.style import Style
 from tf_style.optimization.tiles import TiledObjective
 from tf_style.system import hardware
 from tf_style.system.errors import InvalidInput
 from tf_style.system.stop import StopToken
-
-# Sizes at which a style's measures are kept: three scales of some sizes of photos.
-SIZES_KEPT = 16
 
 
 class Prior(NamedTuple):
@@ -127,7 +124,10 @@ def iterate(
     """
     config, _ = choose(config)
     content = images.as_picture(content, "content")
-    style = style if isinstance(style, Style) else encode(style, config)
+    if isinstance(style, Style):
+        style.check_config(config)
+    else:
+        style = encode(style, config)
     masks = masking.fit(masks, content, len(style.paintings))
     if init is not None:
         init = images.as_picture(init, "init")
@@ -213,24 +213,23 @@ def measure_targets(
     Returns:
         A `Target` for each of `objective_terms`.
     """
-    (_, contents), (_, styles), *_ = objective.terms
     photo = images.resize(content, *size)
-    activations = objective.activations(photo, contents.layers)
-    targets = [
-        Target(activations, [()] * len(activations)),
-        _style_target(
-            style.measure(objective, styles, content, photo),
-            config.share_among(len(style.paintings)),
-            [images.resize(mask, *size) for mask in masks],
-            styles.layers,
-        ),
-    ]
-    if config.tv_weight:
-        targets.append(Target([()], [()]))
-    if prior is not None:
-        held = tuple(tf.constant(images.resize(part, *size)) for part in prior)
-        targets.append(Target([held], [()]))
-    return targets
+    shares = config.share_among(len(style.paintings))
+    masks = [images.resize(mask, *size) for mask in masks]
+
+    def measure(loss):
+        nothing = [()] * len(loss.layers)
+        if loss.reference == "content":
+            return Target(objective.activations(photo, loss.layers), nothing)
+        if loss.reference == "style":
+            found = style.measure(objective, loss, content, photo)
+            return _style_target(found, shares, masks, loss.layers)
+        if loss.reference == "prior":
+            held = tuple(tf.constant(images.resize(part, *size)) for part in prior)
+            return Target([held], nothing)
+        return Target(nothing, nothing)
+
+    return [measure(loss) for _, loss in objective.terms]
 
 
 def _style_target(grams, shares, masks, layers):
@@ -260,74 +259,13 @@ def _style_target(grams, shares, masks, layers):
     return Target(guides, grams)
 
 
-class Style:
-    """A painting, or several, as the optimisation knows them; made by `encode`.
-
-    Their Gram matrices are measured once for each size that photos ask for.
-
-    Attributes:
-        paintings: [1, H, W, 3] each.
-        config: the `GatysConfig` that they were encoded for.
-    """
-
-    def __init__(self, paintings: list[Pixels], config: GatysConfig) -> None:
-        self.paintings = paintings
-        self.config = config
-        self._measured = collections.OrderedDict()
-        self._lock = threading.Lock()  # Jobs share a style between threads.
-
-    def size_beside(self, content_size: Size, size: Size) -> list[tuple[int, ...]]:
-        """Returns height and width of each painting beside a photo scaled to `size`."""
-        factor = self.config.style_scale * size[1] / content_size[1]
-        longest = (self.config.style_size or max(content_size)) * factor
-        return [images.fit(p.shape[1:3], longest) for p in self.paintings]
-
-    def measure(
-        self,
-        objective: Objective | TiledObjective,
-        loss: losses.Loss,
-        content: Pixels,
-        photo: Pixels,
-    ) -> list[list[tf.Tensor]]:
-        """Returns the Gram matrices of each painting, one [1, C, C] per layer.
-
-        Args:
-            objective: measures them.
-            loss: the style loss.
-            content: the photo, [1, H, W, 3].
-            photo: the same at the size to work at.
-        """
-        sizes = self.size_beside(content.shape[1:3], photo.shape[1:3])
-        if self.config.preserve_color != "none":  # Each photo gives them its colours.
-            return self._measure(objective, loss, photo, sizes)
-        key = (objective, *sizes)
-        with self._lock:
-            if key not in self._measured:
-                self._measured[key] = self._measure(objective, loss, photo, sizes)
-            self._measured.move_to_end(key)
-            if len(self._measured) > SIZES_KEPT:
-                self._measured.popitem(last=False)
-            return self._measured[key]
-
-    def _measure(self, objective, loss, photo, sizes):
-        grams = []
-        for painting, size in zip(self.paintings, sizes):
-            objective.extract.check_size(
-                *size, "the style, scaled with the picture to a size"
-            )
-            scaled = images.resize(painting, *size)
-            scaled = color.prepare(scaled, photo, self.config)
-            grams.append(objective.statistics(scaled, loss))
-        return grams
-
-
 def encode(style: Pictures, config: GatysConfig | None = None) -> Style:
     """Prepares a painting, or several, for any number of photos; as `hub.encode`.
 
     Args:
         style: [1, H, W, 3] in [0, 1], or a sequence of such.
-        config: a `GatysConfig`; `stylize` must be given one with the same layers, and
-            the same settings of styles.
+        config: a `GatysConfig`; `stylize` must be given one with the same settings of
+            styles.
 
     Returns:
         A `Style`.
@@ -399,9 +337,9 @@ def load_objective(
     extract = load_backbone(config)
     side = config.tile or memory.choose_side(extract, size)
     defining = {
-        name: getattr(config, name)
-        for name in ("content_layers", "style_layers", "style_layer_weights")
-        + ("content_weight", "style_weight", "tv_weight", "temporal_weight")
+        spec.name: getattr(config, spec.name)
+        for spec in fields(config)
+        if spec.name.endswith(("_layers", "_layer_weights", "_weight"))
     }
     return _load_objective(extract, side, GatysConfig(**defining), is_frame)
 

@@ -10,6 +10,7 @@ import zipfile
 
 import numpy as np
 
+from tf_style.system import files
 from tf_style.system.errors import InvalidInput
 from tf_style.system.files import StrPath
 
@@ -28,7 +29,7 @@ def read_npz(path: StrPath, max_bytes: int) -> dict[str, np.ndarray]:
         ValueError: it is none, is damaged or takes more; one line without its name.
         OSError: it cannot be opened.
     """
-    with open(path, "rb") as stream:
+    with files.naming(path, "read"), open(path, "rb") as stream:
         try:
             return _read(stream, max_bytes)
         except (Exception, MemoryError) as error:

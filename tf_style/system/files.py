@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tf_style.system.errors import FileError
+from tf_style.system.errors import Error, FileError, InvalidInput, IsFolder, NotFound
 
 # Some hosts, Wikimedia's among them, refuse the default agent of urllib.
 USER_AGENT = "tf_style/0.1"
@@ -40,8 +40,34 @@ StrPath: TypeAlias = str | os.PathLike[str]
 
 
 def local(source: StrPath) -> Path:
-    """Returns the path of a source, with ~ for the home folder where there is one."""
-    return Path(os.path.expanduser(source))
+    """Returns the path of a source, with ~ for the home folder where there is one.
+
+    Raises:
+        ValueError: it has a null character, which no path can have.
+    """
+    path = os.path.expanduser(source)
+    if "\0" in path:
+        raise InvalidInput(f"path {path!r} has a null character; leave it out")
+    return Path(path)
+
+
+@contextlib.contextmanager
+def naming(path: StrPath, verb: str) -> Iterator[None]:
+    """Turns what the system says of a file into a `FileError` that names it.
+
+    Args:
+        path: the file.
+        verb: what could not be done: read, or write.
+    """
+    try:
+        yield
+    except Error:
+        raise
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        kinds = {FileNotFoundError: NotFound, IsADirectoryError: IsFolder}
+        kind = kinds.get(type(error), FileError)
+        raise kind(f"cannot {verb} {path}: {reason}") from error
 
 
 def cache_folder() -> Path:
@@ -117,12 +143,8 @@ def replacing(path: StrPath) -> Iterator[Path]:
         OSError: the file cannot be written; one line that names it.
     """
     path = Path(os.path.realpath(local(path)))
-    try:
-        with _renamed_into_place(path) as temporary:
-            yield temporary
-    except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
-        raise FileError(f"cannot write {path}: {reason}") from error
+    with naming(path, "write"), _renamed_into_place(path) as temporary:
+        yield temporary
 
 
 @contextlib.contextmanager

@@ -9,13 +9,13 @@ from tf_style.jobs.inputs import attempt, read
 from tf_style.jobs.runner import Runner, settle
 
 
-def stylize(job, pairs, paintings, count, began, show, stop):
+def stylize(job, pairs, style_cache, count, began, show, stop):
     """Makes pictures. While the fast path makes one, the next is read.
 
     Args:
         job: a `config.Job`.
         pairs: the `plan.Pair`s to make, those of one photo together.
-        paintings: its `inputs.Paintings`.
+        style_cache: its `inputs.StyleCache`.
         count: of all pictures of the job, of which `pairs` may be a part.
         began: when the job's time budget began, on `time.monotonic`.
         show: is called with the source and the pixels of each photo.
@@ -50,7 +50,7 @@ def stylize(job, pairs, paintings, count, began, show, stop):
             if not runner:
                 job, notes = settle(job)
                 yield from map(Info, notes)
-                runner = Runner(job, paintings, writer, count, began, stop)
+                runner = Runner(job, style_cache, writer, count, began, stop)
             if batch and batch[0][1].pixels.shape != content.pixels.shape:
                 yield from runner.make(batch)
                 batch = []

@@ -15,7 +15,7 @@ import tempfile
 from tf_style.jobs import modes, plan
 from tf_style.jobs.events import Info, Started
 from tf_style.jobs.executors import ray_runtime
-from tf_style.jobs.executors.ray_worker import Briefing, Worker
+from tf_style.jobs.executors.ray_worker import Worker, WorkerContext
 from tf_style.jobs.inputs import read
 from tf_style.jobs.runner import settle
 from tf_style.system.errors import FileError, NotFound
@@ -38,7 +38,7 @@ ENVIRONMENT = (
 )
 
 
-def stylize(job, pairs, paintings, show, stop):
+def stylize(job, pairs, style_cache, show, stop):
     """Makes pictures, as `local.stylize` does.
 
     Joins the cluster that `RAY_ADDRESS` names, or else starts Ray on this machine.
@@ -60,24 +60,24 @@ def stylize(job, pairs, paintings, show, stop):
         ray_runtime.joined(ray),
         concurrent.futures.ThreadPoolExecutor(1) as pool,
         # Workers stop when it is gone, and are waited for after that.
-        tempfile.NamedTemporaryFile(dir=folder) as sign,
+        tempfile.NamedTemporaryFile(dir=folder) as running_file,
     ):
-        workers, each = ray_runtime.crew(ray)
+        workers, each = ray_runtime.count_workers(ray)
         alone = not modes.of(job).IS_QUICK or any(pair.is_film for pair in pairs)
         parts = dict(enumerate(share(pairs, workers, 1 if alone else PART)))
         workers = min(workers, len(parts))
-        briefing = _brief(job, pairs, paintings, sign.name, each)
-        rows = _rows(ray, parts, briefing, workers, each)
+        context = _worker_context(job, pairs, style_cache, running_file.name, each)
+        rows = _rows(ray, parts, context, workers, each)
         # In a thread, so that Ctrl-C does not tear Ray's own code apart.
         collected = pool.submit(_collect, rows, workers, reports)
-        for report in _until_stopped(reports, stop, sign):
+        for report in _until_stopped(reports, stop, running_file):
             for event in report.events:
                 if isinstance(event, Started):
                     # It is done already, and counts as one step.
                     event = Started(next(begun), event.count, event.name, 0)
                 yield event
             if not stop.requested:
-                _check(report, sign.name)
+                _check(report, running_file.name)
             written |= report.written
             done = parts.pop(report.part)
             if sheet:
@@ -86,14 +86,14 @@ def stylize(job, pairs, paintings, show, stop):
     return written
 
 
-def _until_stopped(reports, stop, sign):
-    """Yields reports until there are no more; removes the sign if that is asked for."""
+def _until_stopped(reports, stop, running_file):
+    """Yields reports until there are no more; removes the file at a stop."""
     while True:
         try:
             report = reports.get(timeout=LOOK_EVERY_S)
         except queue.Empty:
             if stop.requested:
-                sign.close()
+                running_file.close()
             continue
         if report is None:
             return
@@ -125,22 +125,22 @@ def share(pairs, workers, most):
         begin += size
 
 
-def _brief(job, pairs, paintings, sign, each):
+def _worker_context(job, pairs, style_cache, running_file, each):
     styles = dict.fromkeys(style for pair in pairs for style in pair.styles)
     environment = {n: os.environ[n] for n in ENVIRONMENT if n in os.environ}
-    return Briefing(
+    return WorkerContext(
         job=job,
         styles=tuple(styles),
-        readable=frozenset(paintings.readable),
+        readable=frozenset(style_cache.readable),
         count=len(pairs),
         folder=os.getcwd(),
         environment=environment,
-        sign=sign,
+        running_file=running_file,
         cores=each.get("num_cpus", 0),
     )
 
 
-def _rows(ray, parts, briefing, workers, each):
+def _rows(ray, parts, context, workers, each):
     """Returns what gives rows with the reports of workers, in the order they come."""
     items = [
         {"part": number, "pairs": pickle.dumps(pairs)}
@@ -150,7 +150,7 @@ def _rows(ray, parts, briefing, workers, each):
     dataset.context.enable_progress_bars = False
     # By default, dead workers are replaced, and their parts begun again, without end.
     pool = ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1)
-    return dataset.map(Worker, fn_constructor_args=(briefing,), compute=pool, **each)
+    return dataset.map(Worker, fn_constructor_args=(context,), compute=pool, **each)
 
 
 def _collect(rows, workers, reports):
@@ -168,15 +168,15 @@ def _collect(rows, workers, reports):
         reports.put(None)
 
 
-def _check(report, sign):
+def _check(report, running_file):
     """Raises what ends a job."""
     if report.error:
         kind, reason = report.error
         raise kind(reason)
     if report.stopped:
         raise NotFound(
-            f"{report.machine} does not see {sign}; --executor=ray needs folders that "
-            "all machines share"
+            f"{report.machine} does not see {running_file}; --executor=ray needs "
+            "folders that all machines share"
         )
 
 

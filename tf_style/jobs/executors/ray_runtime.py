@@ -121,12 +121,12 @@ def _undisturbed():
         return
     came = []
 
-    def hear(number, _):
+    def remember(number, _):
         came.append(number)
         if len(came) > 1:
             raise KeyboardInterrupt
 
-    before = {n: signal.signal(n, hear) for n in (signal.SIGINT, signal.SIGTERM)}
+    before = {n: signal.signal(n, remember) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
@@ -136,7 +136,7 @@ def _undisturbed():
             signal.raise_signal(number)
 
 
-def crew(ray):
+def count_workers(ray):
     """Returns how many workers there is room for, and what each takes."""
     there = ray.cluster_resources()
     if cards := int(there.get("GPU", 0)):

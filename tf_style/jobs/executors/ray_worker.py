@@ -21,7 +21,7 @@ MAX_TRIES = 3
 REPORTED = (Failed, Skipped, Info, Started, Written)
 
 
-class Briefing(NamedTuple):
+class WorkerContext(NamedTuple):
     """What a worker must know of a job."""
 
     job: Job  # whose models are settled
@@ -30,7 +30,8 @@ class Briefing(NamedTuple):
     count: int  # of all pictures of the job
     folder: str  # that relative paths start from
     environment: dict[str, str]
-    sign: str  # path of a file that is there while the job goes on; others beside it
+    # Path of a file that is there until the job is stopped; tries stand beside it.
+    running_file: str
     cores: int  # to compute on; 0: as TensorFlow likes
 
 
@@ -42,7 +43,7 @@ class Report(NamedTuple):
     machine: str
     events: list  # those of `tf_style.events`
     written: frozenset  # paths of what is there
-    stopped: bool  # whether the sign was gone before the end
+    stopped: bool  # whether that file was gone before the end
     error: tuple[type, str] | None  # what ends the whole job
 
 
@@ -50,20 +51,20 @@ class Worker:
     """Paints part after part, with one model.
 
     Args:
-        briefing: a `Briefing`.
+        context: a `WorkerContext`.
     """
 
-    def __init__(self, briefing):
-        os.environ.update(briefing.environment)
+    def __init__(self, context):
+        os.environ.update(context.environment)
         # Elsewhere than on the machine that sent it, the folder may not exist.
         with contextlib.suppress(OSError):
-            os.chdir(briefing.folder)
+            os.chdir(context.folder)
         self._local, inputs, self._stop_token = startup.import_quietly(_import_executor)
-        if briefing.cores:
-            _keep_to(briefing.cores)
-        self._paintings = inputs.Paintings(briefing.job, briefing.styles)
-        self._paintings.readable = briefing.readable
-        self._briefing = briefing
+        if context.cores:
+            _keep_to(context.cores)
+        self._style_cache = inputs.StyleCache(context.job, context.styles)
+        self._style_cache.readable = context.readable
+        self._context = context
         self._name = uuid.uuid4().hex
 
     def __call__(self, row):
@@ -96,15 +97,15 @@ class Worker:
         return {"report": pickle.dumps(report)}
 
     def _stylize(self, pairs, report):
-        """Reports the events of the local executor; stops it when the sign is gone.
+        """Reports the events of the local executor; stops it when that file is gone.
 
         Returns:
             Whether it was stopped, and the paths of what is there.
         """
-        job, count = self._briefing.job, self._briefing.count
+        job, count = self._context.job, self._context.count
         stop = self._stop_token(watch=self._is_over)
         events = self._local.stylize(
-            job, pairs, self._paintings, count, 0.0, lambda *_: None, stop
+            job, pairs, self._style_cache, count, 0.0, lambda *_: None, stop
         )
         try:
             while True:
@@ -115,11 +116,11 @@ class Worker:
             return stop.requested, frozenset(end.value)
 
     def _is_over(self):
-        return not os.path.exists(self._briefing.sign)
+        return not os.path.exists(self._context.running_file)
 
     def _tries(self, part):
         """Returns how often a part was begun, by whomever, and now."""
-        with open(f"{self._briefing.sign}-{part}", "ab") as stream:
+        with open(f"{self._context.running_file}-{part}", "ab") as stream:
             stream.write(b"1")
             return stream.tell()
 

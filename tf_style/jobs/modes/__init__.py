@@ -10,11 +10,12 @@ A mode is a module in this folder, and a line in the table below. It has
 * IS_QUICK: whether reading and writing should go on beside it, and several pictures of
   one size are made at once;
 * MAKES_FILMS: whether it takes films;
-* methods(init): names of the methods that it uses, in their order, given where the
-  slow one starts from;
+* METHODS: names of the methods that it uses, in their order, a slow one last;
 * parts(output): what is written beside a picture;
 * picture_path(output): where the picture itself is;
 * stylize(task, snapshots): yields the steps, returns a `tasks.Stylized`;
+* stylize_film(task, shots, state): where it takes films, yields the steps of the frames
+  to come, given what the last left, and each `video.stylize.Stylized`;
 * draw(task, stylized, paths): writes all files.
 
 Importing one imports nothing heavy.
@@ -28,3 +29,9 @@ MODES = {"hub": hub, "gatys": gatys, "compare": compare}
 def of(job):
     """Returns the mode of a job."""
     return MODES[job.mode]
+
+
+def methods(mode, init):
+    """Returns names of the methods of a mode; the first picture may be the fast one."""
+    names = MODES[mode].METHODS
+    return ("hub", *names) if init == "hub" and "hub" not in names else names

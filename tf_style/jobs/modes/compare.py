@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 HELP = "both"
+METHODS = ("hub", "gatys")
 MAX_SIDE = 512
 HAS_STEPS = True
 HAS_CHECKPOINTS = IS_QUICK = MAKES_FILMS = False
@@ -17,11 +18,6 @@ class Parts(NamedTuple):
     fast: Path
     slow: Path
     plot: Path
-
-
-def methods(init):
-    """See `modes`."""
-    return ("hub", "gatys")
 
 
 def parts(output):

@@ -5,42 +5,34 @@ import time
 
 from tf_style.jobs.modes.hub import draw, parts, picture_path
 
-__all__ = ["draw", "methods", "parts", "picture_path", "stylize"]
+__all__ = ["draw", "parts", "picture_path", "stylize", "stylize_film"]
 
 HELP = "optimise"
+METHODS = ("gatys",)
 # Optimising costs thousands of times more per pixel than one pass.
 MAX_SIDE = 512
 HAS_STEPS = HAS_CHECKPOINTS = MAKES_FILMS = True
 IS_QUICK = False
 
 
-def methods(init):
-    """See `modes`; the first picture may be the fast one."""
-    return ("hub", "gatys") if init == "hub" else ("gatys",)
-
-
 def stylize(task, snapshots):
     """See `modes`."""
-    from tf_style.fast import hub
+    from tf_style import methods
     from tf_style.jobs.events import Info
     from tf_style.jobs.tasks import Stylized
-    from tf_style.optimization import gatys
 
     began, content = time.perf_counter(), task.content.pixels
-    first = task.init.pixels if task.init else None
-    if "hub" in task.job.methods:
-        first = hub.stylize(
-            content, task.encode(), task.job.hub, masks=task.mask_pixels
-        )
-    config = dataclasses.replace(task.job.gatys, time_budget=task.seconds)
+    # Modes of other slow methods do the same.
+    method = methods.load(task.job.methods[-1])
+    config = dataclasses.replace(task.job.configs[-1], time_budget=task.seconds)
     state, notes = snapshots.resume()
     yield from map(Info, notes)
-    steps = gatys.iterate(
+    steps = method.iterate(
         content,
         task.encode_slow(),
         config,
         masks=task.mask_pixels,
-        init=first,
+        init=task.first_picture(content),
         state=state,
         stop=task.stop,
     )
@@ -57,5 +49,20 @@ def stylize(task, snapshots):
         "notes": notes,
         "interrupted": interrupted,
     }
-    picture = gatys.finish(step, content, config, masks=task.mask_pixels)
+    picture = method.finish(step, content, config, masks=task.mask_pixels)
     return Stylized(picture, time.perf_counter() - began, facts, interrupted)
+
+
+def stylize_film(task, shots, state):
+    """See `modes`."""
+    from tf_style.video import stylize
+
+    return stylize.by_gatys(
+        shots,
+        task.encode_slow(),
+        task.job.gatys,
+        state,
+        masks=task.fitted_masks,
+        init_of=task.first_picture,
+        stop=task.stop,
+    )

@@ -3,14 +3,10 @@
 import time
 
 HELP = "one pass"
+METHODS = ("hub",)
 MAX_SIDE = 0
 HAS_STEPS = HAS_CHECKPOINTS = False
 IS_QUICK = MAKES_FILMS = True
-
-
-def methods(init):
-    """See `modes`."""
-    return ("hub",)
 
 
 def parts(output):
@@ -34,6 +30,23 @@ def stylize(task, snapshots):
     )
     return Stylized(picture, time.perf_counter() - began, {})
     yield  # It has no steps.
+
+
+def stylize_film(task, shots, state):
+    """See `modes`."""
+    from tf_style.video import stylize
+
+    pixels = task.content.pixels.size // 3
+    return stylize.by_hub(
+        shots,
+        task.encode(),
+        task.job.hub,
+        state,
+        masks=task.fitted_masks,
+        with_flow=task.job.flow,
+        at_once=max(1, task.models["hub"].batch_pixels // pixels),
+        stop=task.stop,
+    )
 
 
 def draw(task, stylized, paths):
