@@ -23,7 +23,7 @@ from tf_style.system import arrays, fallback, files
 from tf_style.system.errors import InvalidInput
 from tf_style.system.files import StrPath
 
-# A code of the built-in stylizer takes 100 KB, one of Magenta's is a picture.
+# Of either model, a code is a picture.
 CODE_MAX_BYTES = 1 << 30
 # A longer style costs as a picture of that length, for nothing that its middle lacks.
 MOST_ELONGATED = 16
@@ -270,14 +270,17 @@ def _checked_code(code, model, config):
 
 
 def _sound(code):
-    """Returns a code with its parts as float32, whatever the model.
+    """Returns a code with its parts as float32 or as bytes, whatever the model.
 
     Raises:
-        ValueError: it has parts that are no finite floats, or not one weight for each.
+        ValueError: it has parts that are neither finite floats nor bytes, or not one
+            weight for each.
     """
     parts, weights = [np.asarray(part) for part in code.parts], np.asarray(code.weights)
-    if not all(p.dtype.kind == "f" and p.size and np.isfinite(p).all() for p in parts):
-        raise InvalidInput("the style code has parts that are no finite floats")
+    for part in parts:
+        floats = part.dtype.kind == "f" and np.isfinite(part).all()
+        if not part.size or not (floats or part.dtype == np.uint8):
+            raise InvalidInput("the style code has parts that are no finite floats")
     if not (
         weights.shape == (len(parts),)
         and weights.dtype.kind in "fiu"
@@ -288,7 +291,7 @@ def _sound(code):
             f"the style code has weights {code.weights} for {len(parts)} styles; they "
             "must be one for each, all together 1"
         )
-    parts = [np.asarray(part, np.float32) for part in parts]
+    parts = [p if p.dtype == np.uint8 else np.float32(p) for p in parts]
     return StyleCode(code.model, parts, weights.tolist())
 
 

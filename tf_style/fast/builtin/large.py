@@ -1,9 +1,10 @@
 """The stylizer on photos too large for one pass: in tiles, without a seam.
 
-The network looks at all of a picture in three places. Moments of activations, and the
-colours of the result, are added up over tiles. The instance statistics of the decoder
-are measured on a sample of tiles taken together, and shared by all. Everything else
-sees `REACH` pixels at most, which tiles see of their neighbours.
+The network looks at all of a picture in four places. Moments of activations, and the
+colours of the result, are added up over tiles. What is found in the paintings is put
+together before any tile is painted. The instance statistics of the decoder are measured
+on a sample of tiles taken together, and shared by all. Everything else sees `REACH`
+pixels at most, which tiles see of their neighbours.
 """
 
 import itertools
@@ -11,7 +12,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from tf_style.fast.builtin import decoder, encoder
+from tf_style.fast.builtin import decoder, encoder, network
 from tf_style.images import tiles
 from tf_style.networks import second_moments
 
@@ -30,51 +31,90 @@ class Large:
     """Paints photos of any size with the networks of a stylizer.
 
     Args:
-        encoder_network, decoder_network: as from `encoder.build`, `decoder.build`.
+        networks: a `network.Network`.
     """
 
-    def __init__(self, encoder_network, decoder_network):
-        self._encoder = encoder_network
-        self._statistics = decoder.SharedStatistics(decoder.unmatched(decoder_network))
+    def __init__(self, networks):
+        self._network = networks
+        self._statistics = decoder.SharedStatistics(
+            decoder.unmatched(networks.decoder)
+        )
         picture = tf.TensorSpec([1, None, None, 3])
         self._encode_tile = tf.function(self._measure, input_signature=[picture])
+        self._find = tf.function(self._find_tile, reduce_retracing=True)
         self._sample = tf.function(self._sample_tiles, reduce_retracing=True)
         self._paint_tile = tf.function(self._paint, reduce_retracing=True)
 
     def encode(self, photo):
-        """Returns the code of a photo [1, H, W, 3], as `encoder.encode`."""
+        """Returns the code of a photo [1, H, W, 3], as `encoder.moments`."""
+        photo = np.asarray(photo)
         return second_moments.join([second_moments.second(photo), *self._add_up(photo)])
 
-    def paint(self, photo, code):
+    def paint(self, photo, code, paintings, shares, strength):
         """Repaints a photo.
 
         Args:
             photo: [1, H, W, 3] in [0, 1], each side a multiple of `encoder.STRIDE`.
             code: moments to reach, [1, CODE_SIZE].
+            paintings: a list of `network.Painting`.
+            shares: of each, all together 1.
+            strength: how much is copied, in [0, 1].
 
         Returns:
             float32 [1, H, W, 3] in [0, 1].
         """
+        photo = np.asarray(photo)
         colours = encoder.recolour(photo, code).numpy()
         own = self._add_up(np.clip(colours, 0, 1))
+        found = self._search(colours, own, code, paintings)
+        found = network.choose(found, paintings, tf.unstack(shares))
         noises = [level.numpy() for level in encoder.noise(photo.shape)]
+        edges = [level.numpy() for level in encoder.edges(photo)]
+        # All that the decoder is shown, with the pixels that each position stands for.
+        wholes = [
+            (colours, 1),
+            *zip(noises, encoder.STRIDES),
+            *zip(edges, encoder.STRIDES),
+            *((np.asarray(part), encoder.STRIDE) for part in found),
+        ]
 
         def look(tile):
-            levels = zip(encoder.STRIDES, noises)
-            seen = [tile.shrunk(stride).seen(noise) for stride, noise in levels]
-            return [tile.seen(colours), *seen]
+            return [tile.shrunk(stride).seen(whole) for whole, stride in wholes]
 
         height, width = photo.shape[1:3]
         sample = map(look, _sample(height, width))
         stacked = [np.concatenate(parts) for parts in zip(*sample)]
-        shared = self._sample(stacked, own, code)
+        shared = self._sample(stacked, own, code, paintings, strength)
         painted = np.empty_like(colours)
         for tile in tiles.tiles(height, width, SIDE, REACH):
-            seen = self._paint_tile(look(tile), own, code, shared)
+            seen = self._paint_tile(look(tile), own, code, paintings, strength, shared)
             top, left, rows, columns = tile.inside.numpy()
             inside = seen[:, top : top + rows, left : left + columns]
             tile.own(painted)[:] = inside.numpy()
-        return decoder.match_colours([painted, second_moments.statistics(code)]).numpy()
+        return decoder.match_colours([painted, second_moments.statistics(code)])
+
+    def _search(self, colours, own, code, paintings):
+        """Returns what all places find in each painting, `network.Found`."""
+        height, width = (side // encoder.STRIDE for side in colours.shape[1:3])
+        wholes = [
+            network.Found(
+                np.empty((1, height, width), np.int32),
+                np.empty((1, height, width, 1), np.float32),
+            )
+            for _ in paintings
+        ]
+        for tile in tiles.tiles(*colours.shape[1:3], SIDE, REACH):
+            places = tile.shrunk(encoder.STRIDE)
+            part = tf.constant(
+                [places.seen_rows.start, places.seen_columns.start, height, width]
+            )
+            found = self._find(tile.seen(colours), own, code, paintings, part)
+            top, left, rows, columns = places.inside.numpy()
+            for whole, piece in zip(wholes, found):
+                for target, values in zip(whole, piece):
+                    inside = values[:, top : top + rows, left : left + columns]
+                    places.own(target)[:] = inside.numpy()
+        return wholes
 
     def _add_up(self, picture):
         """Returns second moments of the activations of a picture, [1, C + 1, C + 1]."""
@@ -88,21 +128,28 @@ class Large:
         return sums
 
     def _measure(self, picture):
-        _, *activations = encoder.measure(self._encoder, picture)
+        _, *activations = encoder.measure(self._network.encoder, picture)
         return activations
 
-    def _show(self, tiles, own, code):
-        """Returns what the decoder is shown of tiles [colours, *noises]."""
-        colours, *noises = tiles
-        moved = encoder.transport(self._encoder, colours, code, own)
+    def _find_tile(self, colours, own, code, paintings, part):
+        moved = encoder.transport(self._network.encoder, colours, code, own)
+        return self._network.find([colours, *moved], paintings, tf.unstack(part))
+
+    def _show(self, tiles, own, code, paintings, strength):
+        """Returns what the decoder is shown of tiles: colours, noises, edges, found."""
+        colours, *others, places, likeness = tiles
+        moved = encoder.transport(self._network.encoder, colours, code, own)
+        found = network.Found(places, likeness)
+        mixed = self._network.mix([colours, *moved], paintings, found, strength)
         known = tf.repeat(second_moments.statistics(code), tf.shape(colours)[0], 0)
-        return [colours, *moved, *noises, known]
+        return [*mixed, *others, likeness, known]
 
-    def _sample_tiles(self, tiles, own, code):
-        return self._statistics.measure(self._show(tiles, own, code))
+    def _sample_tiles(self, tiles, *how):
+        return self._statistics.measure(self._show(tiles, *how))
 
-    def _paint(self, tile, own, code, shared):
-        return self._statistics.apply(self._show(tile, own, code), shared)
+    def _paint(self, tile, own, code, paintings, strength, shared):
+        shown = self._show(tile, own, code, paintings, strength)
+        return self._statistics.apply(shown, shared)
 
 
 def _sample(height, width):

@@ -12,7 +12,6 @@ of rows.
 import math
 
 import keras
-import numpy as np
 from keras import ops
 
 from tf_style.networks.second_moments import CHANNELS
@@ -55,16 +54,23 @@ def keys(joined, mean, projection):
     return _append(patches, [place, far])
 
 
-def queries(joined, mean, projection, size):
+def queries(joined, mean, projection, size, part=None):
     """Returns what places of photos look for, [B, H, W, D].
 
     Args:
         joined: as from `join_layers`, of photos.
         mean, projection: as for `keys`.
         size: height and width of the painting in places.
+        part: where in a larger photo these places are, (top, left, height and width of
+            the photo), in places; None: they are the whole.
     """
     patches = _describe(joined, mean, projection)
-    place = _positions(ops.shape(joined)[1:3], size)
+    rows, columns = ops.shape(joined)[1:3]
+    if part is None:
+        place = _positions((rows, columns), size)
+    else:
+        top, left, *whole = part
+        place = _positions(whole, size)[:, top : top + rows, left : left + columns]
     nearness = ops.ones_like(place[..., :1])
     return _append(patches, [2 * DISTANCE * place, -DISTANCE * nearness])
 
@@ -110,15 +116,16 @@ def _append(patches, others):
 def beside(height, width):
     """Returns the places of a painting that lie at `SHIFTS` of each, int32 [H * W, 5].
 
-    At the rim it is the place itself or the next one inside.
+    At the rim it is the place itself.
     """
-    rows, columns = np.mgrid[:height, :width].reshape(2, -1)
+    rows = ops.arange(height, dtype="int32")[:, None]
+    columns = ops.arange(width, dtype="int32")
     moved = [
-        np.clip(rows + down, 0, height - 1) * width
-        + np.clip(columns + right, 0, width - 1)
+        ops.clip(rows + down, 0, height - 1) * width
+        + ops.clip(columns + right, 0, width - 1)
         for down, right in SHIFTS
     ]
-    return np.stack(moved, 1).astype(np.int32)
+    return ops.reshape(ops.stack(moved, -1), (-1, len(SHIFTS)))
 
 
 def cut(measured):

@@ -5,66 +5,98 @@ every colour. So whatever the network measures of a picture (the moments of colo
 activations, the instance statistics of the decoder, the colours of the result) is a
 running mean over the frames. Where something comes in that is half as large as the
 picture, the rest of it changes by 7 levels of 255 a frame at most, instead of by 11.
+
+What a place of the picture found in the painting is kept, too, while it is nearly as
+good as the best.
 """
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
-from tf_style.fast.builtin import decoder, encoder
+from tf_style.fast.builtin import decoder, encoder, network
 from tf_style.networks import second_moments
 
 # Share of the past in a running mean: it forgets half in seven frames.
 INERTIA = 0.9
+# By how much another place of the painting must be better, as a cosine.
+HOLD = 0.04
 
 
 class Steady:
     """Paints frames with the networks of a stylizer.
 
     Args:
-        encoder_network, decoder_network: as from `encoder.build`, `decoder.build`.
+        networks: a `network.Network`.
     """
 
-    def __init__(self, encoder_network, decoder_network):
-        self._encoder = encoder_network
-        self._statistics = decoder.SharedStatistics(decoder.unmatched(decoder_network))
-        photos, code, past = (
-            [None, None, None, 3],
-            [None, second_moments.CODE_SIZE],
-            [1, None],
+    def __init__(self, networks):
+        self._network = networks
+        self._statistics = decoder.SharedStatistics(
+            decoder.unmatched(networks.decoder)
         )
-        signature = [tf.TensorSpec(shape) for shape in (photos, code, past)]
-        self._paint = tf.function(self._stylize, signature)
+        self._paint = tf.function(self._stylize, reduce_retracing=True)
 
-    def paint(self, photos, code, memory):
+    def paint(self, photos, code, paintings, shares, strength, memory):
         """Repaints frames that follow each other.
 
         Args:
             photos: [B, H, W, 3] in [0, 1], each side a multiple of `encoder.STRIDE`.
             code: moments to reach, [B, CODE_SIZE].
+            paintings: a list of `network.Painting`.
+            shares: of each, all together 1.
+            strength: how much is copied, in [0, 1].
             memory: a dict, empty at the first frame of a scene, that is written to:
-                arrays of float32, all that later frames need of these.
+                arrays, all that later frames need of these.
 
         Returns:
             [B, H, W, 3] in [0, 1].
         """
         past = memory.get("statistics", tf.zeros([1, 0]))
-        painted, memory["statistics"] = self._paint(photos, code, past)
+        nowhere = np.full(np.shape(photos[:1, :: encoder.STRIDE, :: encoder.STRIDE, 0]), -1)
+        places = tf.constant(memory.get("places", nowhere), tf.int32)
+        how = (code, paintings, shares, strength)
+        painted, memory["statistics"], memory["places"] = self._paint(
+            photos, *how, past, places
+        )
         return painted
 
-    def _stylize(self, photos, code, past):
+    def _stylize(self, photos, code, paintings, shares, strength, past, places):
         means, known = _Means(past), second_moments.statistics(code)
         (own,) = means.add(second_moments.second(photos))
         colours = encoder.recolour(photos, code, own)
-        activations = encoder.see(self._encoder, colours)
+        activations = encoder.see(self._network.encoder, colours)
         owns = means.add(*map(second_moments.second, activations))
-        moved = encoder.move(activations, code, owns)
+        shown = [colours, *encoder.move(activations, code, owns)]
+        found = self._network.find(shown, paintings)
+        found = network.choose(found, paintings, tf.unstack(shares))
+        found = self._hold(found, shown, paintings, places)
+        mixed = self._network.mix(shown, paintings, found, strength)
+        noises, edges = encoder.same_noise(photos), encoder.edges(photos)
         picture = self._statistics.run(
-            [colours, *moved, *encoder.same_noise(photos), known],
+            [*mixed, *noises, *edges, found.likeness, known],
             lambda _, x: means.add(*decoder.measure_moments(x)),
         )
         own = means.add(*decoder.measure_moments(picture))
-        return decoder.match_colours([picture, known], own), means.last()
+        painted = decoder.match_colours([picture, known], own)
+        return painted, means.last(), found.places[-1:]
+
+    def _hold(self, found, shown, paintings, places):
+        """Lets places keep what they found in the frame before, if it is good still."""
+        rate = self._network.rate(shown, paintings)
+
+        def step(before, frame):
+            index, places, likeness = frame
+            held = rate(index, before[0])
+            keep = held > likeness - HOLD
+            return tf.where(keep, before[0], places), tf.where(keep, held, likeness)
+
+        count = tf.shape(found.places)[0]
+        frames = (tf.range(count), found.places, found.likeness[..., 0])
+        first = places[0], tf.zeros_like(frames[2][0])
+        places, likeness = tf.scan(step, frames, first)
+        return network.Found(places, likeness[..., None])
 
 
 class _Means:

@@ -1,27 +1,26 @@
-"""The built-in stylizer: any style in one pass, without a network.
+"""The built-in stylizer: any style in one pass, without a network connection.
 
 The photo's colours, and its activations in three layers of the built-in backbone, are
-moved to the style's means and covariances in closed form (`moments`); a decoder
-(`decoder`), the only part that was trained, paints a picture from them, whose colours
-get the style's means and deviations. The style enters as these moments and nothing
-else: they are its code.
+moved to the style's means and covariances in closed form (`second_moments`); each place
+finds what the painting has where it looks most like it (`neighbours`); a decoder, which
+was trained with the mixture of both, paints a picture.
 """
 
 import functools
 import hashlib
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from tf_style.fast.builtin import decoder, encoder, large, steady
-from tf_style.networks import keras_settings, second_moments, small_vgg
-from tf_style.system import files
+from tf_style.fast.builtin import encoder, large, network, steady
+from tf_style.networks import second_moments, small_vgg
+from tf_style.system import files, hardware
 
-# Weights as float16, in the order of the decoder's.
-WEIGHTS = Path(__file__).with_name("stylizer.npz")
+WEIGHTS = network.WEIGHTS
 # Pixels from which a picture is painted in tiles. One pass of so many takes 1.7 GB.
 MOST_PIXELS = 1 << 22
+# Paintings of which all is held that the search needs, 10 MB each.
+PAINTINGS = 4
 
 
 class Stylizer:
@@ -33,12 +32,12 @@ class Stylizer:
 
     name = "builtin"
     source = str(WEIGHTS)
-    # Longest side at which a style is coded. Measured on pictures of 512 pixels: 341
-    # makes small squares of texture too strong, from 420 to 512 it matters little.
+    # Longest side at which a style is coded. Measured on pictures of 512 pixels.
     style_size, style_side = 460, staticmethod(max)
     # It is halved three times.
     least_style_side = 16
-    code_shape = (second_moments.CODE_SIZE,)
+    # A code is the painting in 8 bits, from which all else follows in 0.02 s.
+    code_shape = (None, None, 3)
     # Four pictures of 256x256 pixels take a quarter less time than one by one; larger
     # ones take more.
     batch_pixels = 1 << 18
@@ -46,31 +45,47 @@ class Stylizer:
     def __init__(self):
         sums = [files.sha256(path) for path in (small_vgg.WEIGHTS, WEIGHTS)]
         self.checksum = hashlib.sha256("".join(sums).encode()).hexdigest()
-        with keras_settings.defaults():
-            self._build(encoder.fastest_policy())
+        fast = hardware.fastest_dtype() == "bfloat16"
+        self._network = network.Network("mixed_bfloat16" if fast else "float32")
+        self._large = large.Large(self._network)
+        self._steady = steady.Steady(self._network)
         # Of one picture, the network knows a faster way.
         self._one, self._several = self._compile(1), self._compile(None)
-
-    def _build(self, dtype):
-        self._encoder = encoder.build(dtype)
-        self._decoder = decoder.build(dtype, start="zeros")
-        decoder.read(self._decoder, WEIGHTS)
-        self._large = large.Large(self._encoder, self._decoder)
-        self._steady = steady.Steady(self._encoder, self._decoder)
+        picture = tf.TensorSpec([1, None, None, 3])
+        self._look_at = tf.function(self._network.look, input_signature=[picture])
+        self._look = functools.lru_cache(maxsize=PAINTINGS)(self._read)
 
     def _compile(self, count):
         """Returns the functions that encode, and that paint, so many pictures."""
         pictures = tf.TensorSpec([count, None, None, 3])
-        codes = tf.TensorSpec([count, second_moments.CODE_SIZE])
-        return (
-            tf.function(lambda image: encoder.encode(self._encoder, image), [pictures]),
-            tf.function(self._stylize, [pictures, codes]),
+
+        def encode(photo):
+            return encoder.moments(encoder.measure(self._network.encoder, photo))
+
+        def paint(photo, code, paintings, shares, strength):
+            photo = tf.ensure_shape(photo, pictures.shape)
+            return self._stylize(photo, code, paintings, shares, strength)
+
+        return tf.function(encode, [pictures]), tf.function(
+            paint, reduce_retracing=True
         )
 
     def encode(self, style):
-        """Returns the code of a style [1, H, W, 3] in [0, 1], [CODE_SIZE]."""
-        encode, _ = self._one
-        return encode(tf.constant(style, tf.float32))[0].numpy()
+        """Returns the code of a style [1, H, W, 3] in [0, 1], uint8 [H', W', 3].
+
+        What does not fill a place of 8x8 pixels is cut off, half of it on each side.
+        """
+        picture = np.asarray(style, np.float32)[0]
+        for axis in (0, 1):
+            side = picture.shape[axis]
+            rest = side % encoder.STRIDE
+            picture = picture.take(range(rest // 2, side - rest + rest // 2), axis)
+        return np.uint8(np.rint(np.clip(picture, 0, 1) * 255))
+
+    def _read(self, shape, pixels):
+        """Returns the `network.Painting` of a code."""
+        code = np.frombuffer(pixels, np.uint8).reshape(1, *shape)
+        return self._look_at(tf.constant(code / np.float32(255)))
 
     def paint(self, content, codes, weights, strength, memory=None):
         """Repaints `content` in a mixture of styles.
@@ -79,8 +94,8 @@ class Stylizer:
             content: photos, [B, H, W, 3] in [0, 1], of any size.
             codes: as from `encode`.
             weights: a share for each, all together 1.
-            strength: 0 gives back the photo, 1 the style; between them the code is
-                mixed with the photo's own.
+            strength: 0 gives back the photo, 1 the style; between them the moments to
+                reach are mixed with the photo's own, and less is copied.
             memory: of frames of a film, whose statistics are smoothed over time, a dict
                 that is empty at first. Frames of more than `MOST_PIXELS` go without.
 
@@ -91,9 +106,11 @@ class Stylizer:
         if strength == 0:
             return content
         height, width = content.shape[1:3]
-        padded = _pad(content)
-        code = np.average(codes, axis=0, weights=weights).astype(np.float32)
-        code = np.repeat(code[None], len(content), 0)
+        padded = tf.constant(_pad(content))
+        codes, weights = zip(*(pair for pair in zip(codes, weights) if pair[1] > 0))
+        paintings = [self._look(code.shape, code.tobytes()) for code in codes]
+        code = sum(p.moments * w for p, w in zip(paintings, weights))
+        code = tf.repeat(code, len(content), 0)
         encode, paint = self._one if len(content) == 1 else self._several
         if height * width > MOST_PIXELS:
             encode, paint = self._large.encode, self._large.paint
@@ -102,13 +119,22 @@ class Stylizer:
         if strength < 1:
             own = encode(padded)
             code = own + strength * (code - own)
-        painted = np.asarray(paint(padded, code))[:, :height, :width]
+        shares = tf.constant(weights, tf.float32)
+        share = tf.constant(strength, tf.float32)
+        painted = paint(padded, code, paintings, shares, share)
+        painted = np.asarray(painted)[:, :height, :width]
         # The decoder does not quite give back a photo from its own code.
         return content + (1 - (1 - strength) ** 3) * (painted - content)
 
-    def _stylize(self, photo, code):
-        transported, known = encoder.prepare(self._encoder, photo, code)
-        return self._decoder([*transported, *encoder.same_noise(photo), known])
+    def _stylize(self, photo, code, paintings, shares, strength):
+        colours = encoder.recolour(photo, code)
+        own = [colours, *encoder.transport(self._network.encoder, colours, code)]
+        found = self._network.find(own, paintings)
+        found = network.choose(found, paintings, tf.unstack(shares))
+        mixed = self._network.mix(own, paintings, found, strength)
+        noises, edges = encoder.same_noise(photo), encoder.edges(photo)
+        known = second_moments.statistics(code)
+        return self._network.decoder([*mixed, *noises, *edges, found.likeness, known])
 
 
 def load(name):

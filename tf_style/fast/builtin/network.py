@@ -1,0 +1,201 @@
+"""The networks of the stylizer, and how they are joined."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_style.fast.builtin import decoder, encoder, neighbours
+from tf_style.networks import keras_settings, second_moments
+
+# Weights as float16: the decoder's in its order, the gates' and the components.
+WEIGHTS = Path(__file__).with_name("stylizer.npz")
+# Products of queries and keys that are held at once: 16 MB in bfloat16.
+PRODUCTS = 1 << 23
+# How strongly shares of several styles are enforced: steps, and the difference of
+# cosines that counts.
+SHARE_STEPS, SHARE_WIDTH = 20, 0.03
+
+
+class Painting(NamedTuple):
+    """What is known of a style. It has N places of 8x8 pixels."""
+
+    moments: tf.Tensor  # [1, CODE_SIZE]
+    mean: tf.Tensor  # see `neighbours.keys`
+    keys: tf.Tensor  # [N, D]
+    size: tf.Tensor  # height and width in places, int32 [2]
+    values: list[tf.Tensor]  # see `neighbours.cut`
+    beside: tf.Tensor  # int32 [N, 5]
+
+
+class Found(NamedTuple):
+    """Where in paintings a photo's places found what they look like."""
+
+    places: tf.Tensor  # rows of all paintings' values, int32 [B, H / 8, W / 8]
+    likeness: tf.Tensor  # [B, H / 8, W / 8, 1]
+
+
+class Network:
+    """Encoder, neighbour branch and decoder.
+
+    Args:
+        policy: Keras' dtype policy to compute with.
+    """
+
+    def __init__(self, policy):
+        with keras_settings.defaults():
+            self.encoder = encoder.build(policy)
+            self.decoder = decoder.build(policy, start="zeros")
+            self.copy = neighbours.Copy()
+            self.copy.build()
+        with np.load(WEIGHTS) as held:
+            arrays = [held[key].astype(np.float32) for key in held.files]
+        own = len(self.decoder.get_weights())
+        self.decoder.set_weights(arrays[:own])
+        self.copy.set_weights(arrays[own:-1])
+        self._projection = tf.constant(arrays[-1])
+        # What is copied and compared is held in this.
+        self._dtype = tf.bfloat16 if "bfloat16" in policy else tf.float32
+
+    def look(self, style):
+        """Returns the `Painting` of [1, H, W, 3] in [0, 1], sides multiples of 8."""
+        measured = encoder.measure(self.encoder, style)
+        joined = neighbours.join_layers(measured)
+        mean = tf.reduce_mean(joined, [1, 2], keepdims=True)
+        keys = neighbours.keys(joined, mean, self._projection)
+        size = tf.shape(joined)[1:3]
+        return Painting(
+            encoder.moments(measured),
+            mean,
+            tf.cast(tf.reshape(keys, [-1, keys.shape[-1]]), self._dtype),
+            size,
+            [tf.cast(value, self._dtype) for value in neighbours.cut(measured)],
+            neighbours.beside(size[0], size[1]),
+        )
+
+    def _queries(self, transported, painting, part=None):
+        size = tf.unstack(painting.size)
+        joined = neighbours.join_layers(transported)
+        queries = neighbours.queries(
+            joined, painting.mean, self._projection, size, part
+        )
+        return tf.cast(queries, self._dtype)
+
+    def find(self, transported, paintings, part=None):
+        """Looks for each place in each painting.
+
+        Args:
+            transported: colours and activations of photos.
+            paintings: a list of K.
+            part: see `neighbours.queries`.
+
+        Returns:
+            A `Found` for each painting, whose places count its own rows alone.
+        """
+        found = []
+        for painting in paintings:
+            queries = self._queries(transported, painting, part)
+            shape = tf.shape(queries)[:3]
+            flat = tf.reshape(queries, [-1, queries.shape[-1]])
+            places, products = _nearest(flat, painting.keys)
+            likeness = tf.reshape(products, tf.concat([shape, [1]], 0))
+            found.append(Found(tf.reshape(places, shape), likeness))
+        return found
+
+    def rate(self, transported, paintings):
+        """Returns a function (photo, places) of how well given places fit.
+
+        It maps the number of a photo and rows of all paintings, int32 [H, W], to what
+        `find` would call their likeness, [H, W].
+        """
+        queries = [self._queries(transported, painting) for painting in paintings]
+
+        def rate(photo, places):
+            best, first = tf.fill(tf.shape(places), -1.0), 0
+            for query, painting in zip(queries, paintings):
+                count = tf.shape(painting.keys)[0]
+                keys = tf.gather(
+                    painting.keys, tf.clip_by_value(places - first, 0, count - 1)
+                )
+                products = tf.reduce_sum(tf.cast(query[photo] * keys, tf.float32), -1)
+                own = (places >= first) & (places < first + count)
+                best = tf.where(own, products, best)
+                first += count
+            return best
+
+        return rate
+
+    def mix(self, transported, paintings, found, strength=1.0):
+        """Mixes transported values with what the paintings have at places found."""
+        first, beside = 0, []
+        for painting in paintings:
+            beside.append(painting.beside + first)
+            first += tf.shape(painting.beside)[0]
+        values = [tf.concat(each, 0) for each in zip(*(p.values for p in paintings))]
+        return self.copy(
+            transported, values, tf.concat(beside, 0), found.places, strength
+        )
+
+
+def choose(found, paintings, shares):
+    """Settles which painting each place takes, so that each gets its share of them.
+
+    Args:
+        found: as from `Network.find`.
+        paintings: those searched.
+        shares: of each, all together 1.
+
+    Returns:
+        One `Found`.
+    """
+    if len(found) == 1:
+        return found[0]
+    sizes = [tf.shape(painting.beside)[0] for painting in paintings]
+    firsts = [sum(sizes[:index], 0) for index in range(len(sizes))]
+    places = tf.stack([f.places + first for f, first in zip(found, firsts)])
+    likeness = tf.stack([f.likeness[..., 0] for f in found])
+    wanted = tf.reshape(tf.cast(tf.stack(shares), tf.float32), [-1, 1, 1, 1])
+    bias = tf.zeros_like(likeness[:, :, :1, :1])
+    for _ in range(SHARE_STEPS):
+        taken = tf.nn.softmax((likeness + bias) / SHARE_WIDTH, 0)
+        taken = tf.reduce_mean(taken, [2, 3], keepdims=True)
+        bias += SHARE_WIDTH * tf.math.log(wanted / (taken + 1e-6))
+    chosen = tf.one_hot(tf.argmax(likeness + bias, 0), len(found), axis=0)
+    return Found(
+        tf.reduce_sum(places * tf.cast(chosen, tf.int32), 0),
+        tf.reduce_sum(likeness * chosen, 0)[..., None],
+    )
+
+
+def _nearest(queries, keys):
+    """Returns rows of keys with the largest products, int32 [P], and these, [P].
+
+    In pieces, so that memory stays within bounds.
+    """
+    count = tf.shape(queries)[0]
+    rows = tf.maximum(PRODUCTS // tf.shape(keys)[0], 1)
+
+    def search(queries):
+        products = tf.matmul(queries, keys, transpose_b=True)
+        places = tf.argmax(products, 1, output_type=tf.int32)
+        return places, tf.cast(tf.reduce_max(products, 1), tf.float32)
+
+    def one_by_one():
+        pieces = tf.TensorArray(tf.int32, 0, True, infer_shape=False)
+        best = tf.TensorArray(tf.float32, 0, True, infer_shape=False)
+
+        def step(index, pieces, best):
+            found, likeness = search(queries[index * rows : (index + 1) * rows])
+            return index + 1, pieces.write(index, found), best.write(index, likeness)
+
+        _, pieces, best = tf.while_loop(
+            lambda index, *_: index * rows < count,
+            step,
+            [0, pieces, best],
+            parallel_iterations=1,
+        )
+        return pieces.concat(), best.concat()
+
+    places, likeness = tf.cond(count <= rows, lambda: search(queries), one_by_one)
+    return tf.ensure_shape(places, [None]), tf.ensure_shape(likeness, [None])
