@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tf_style.networks.matrix_power import power
+
 # Of what a style is known by: colours, and the activations of three layers.
 CHANNELS = (3, 32, 64, 128)
 CODE_SIZE = sum((channels + 1) ** 2 for channels in CHANNELS)
@@ -70,19 +72,11 @@ def transport(
     target_mean, target_covariance = _gaussian(target)
     floor = ridge * tf.linalg.trace(target_covariance) / channels + 1e-8
     floor = floor[:, None, None] * tf.eye(channels)
-    root = _power(target_covariance + floor, 0.5)
-    matrix = root @ _power(root @ (covariance + floor) @ root, -0.5) @ root
+    root = power(target_covariance + floor, 0.5)
+    matrix = root @ power(root @ (covariance + floor) @ root, -0.5) @ root
     flat = tf.reshape(values, [tf.shape(values)[0], -1, channels])
     moved = tf.matmul(flat, matrix) + (target_mean - tf.matmul(mean, matrix))
     return tf.reshape(moved, tf.shape(values))
-
-
-def _power(matrix, exponent):
-    """Power of symmetric [B, C, C], with a floor under its eigenvalues."""
-    values, vectors = tf.linalg.eigh(matrix)
-    values = tf.maximum(values, 1e-6 * values[:, -1:] + 1e-12)
-    scaled = vectors * (values**exponent)[:, None]
-    return tf.matmul(scaled, vectors, transpose_b=True)
 
 
 def statistics(code: tf.Tensor) -> tf.Tensor:
