@@ -13,7 +13,7 @@ import tensorflow as tf
 # Least eigenvalue, relative to the largest.
 FLOOR = 1e-6
 # An eigenvalue of FLOOR grows by up to 9/4 in each of them.
-ITERATIONS = 24
+ITERATIONS = 20
 
 _products_only = contextvars.ContextVar("products_only", default=False)
 

@@ -70,8 +70,8 @@ def transport(
     channels = values.shape[-1]
     mean, covariance = _gaussian(second(values) if own is None else own)
     target_mean, target_covariance = _gaussian(target)
-    floor = ridge * tf.linalg.trace(target_covariance) / channels + 1e-8
-    floor = floor[:, None, None] * tf.eye(channels)
+    variance = tf.reduce_mean(_diagonal(target_covariance), -1)
+    floor = (ridge * variance + 1e-8)[:, None, None] * tf.eye(channels)
     root = power(target_covariance + floor, 0.5)
     matrix = root @ power(root @ (covariance + floor) @ root, -0.5) @ root
     flat = tf.reshape(values, [tf.shape(values)[0], -1, channels])
@@ -83,6 +83,11 @@ def statistics(code: tf.Tensor) -> tf.Tensor:
     """Means and standard deviations of codes [B, CODE_SIZE], [B, 2 * channels]."""
     parts = []
     for mean, covariance in map(_gaussian, split(code)):
-        variance = tf.maximum(tf.linalg.diag_part(covariance), 0)
+        variance = tf.maximum(_diagonal(covariance), 0)
         parts += [mean[:, 0], tf.sqrt(variance + 1e-6)]
     return tf.concat(parts, -1)
+
+
+def _diagonal(matrix):
+    """Diagonal of [B, C, C], [B, C]; LiteRT has no operation for it."""
+    return tf.reduce_sum(matrix * tf.eye(matrix.shape[-1]), -1)
