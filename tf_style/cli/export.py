@@ -18,7 +18,7 @@ FORMATS = {
     "onnx": "one file for ONNX Runtime, in browsers too",
     "litert": "one file for LiteRT (TensorFlow Lite), for pictures of one size",
 }
-USAGE = """Writes the built-in stylizer for other programs, which call it as Magenta's model.
+USAGE = """Writes the built-in stylizer as a model for other programs.
 
     tf-style export --format=savedmodel model/
     tf-style export --format=onnx model.onnx

@@ -55,9 +55,15 @@ def _newton_schulz(matrix, exponent):
     identity = tf.eye(matrix.shape[-1])
     root = matrix / norm + FLOOR * identity
     inverse = identity[None]
+    bound = 2 * FLOOR**-0.5
     for _ in range(ITERATIONS):
         step = 1.5 * identity - 0.5 * tf.matmul(inverse, root)
-        root, inverse = tf.matmul(root, step), tf.matmul(step, inverse)
-    found = root * tf.sqrt(norm) if exponent > 0 else inverse * tf.math.rsqrt(norm)
-    # It diverges where all that there is is rounding, as in a picture of one colour.
-    return tf.where(tf.abs(found) < 1e12, found, 0)
+        root = tf.clip_by_value(tf.matmul(root, step), -2, 2)
+        inverse = tf.clip_by_value(tf.matmul(step, inverse), -bound, bound)
+    # It diverges, up to the bound, where there is nothing but rounding, as in the
+    # covariance of a picture of one colour; there it is as good as zero.
+    largest = tf.reduce_max(tf.abs(inverse), [1, 2], keepdims=True)
+    sound = tf.cast(largest < 0.75 * bound, tf.float32)
+    if exponent > 0:
+        return root * tf.sqrt(norm) * sound
+    return inverse * tf.math.rsqrt(norm) * sound
