@@ -2,10 +2,8 @@
 
 import * as ort from "./ort.wasm.min.mjs";
 
-// More threads than one need a page that is isolated from others by its headers.
-ort.env.wasm.numThreads = self.crossOriginIsolated
-  ? Math.min(8, navigator.hardwareConcurrency)
-  : 1;
+// More would need a server that isolates the page by its headers.
+ort.env.wasm.numThreads = 1;
 ort.env.wasm.wasmPaths = new URL("./", import.meta.url).href;
 
 let session;

@@ -9,9 +9,9 @@ USAGE = f"""Repaints photos in the style of paintings.
     {EXAMPLE}
     tf-style photo.jpg painting.jpg out.png --mode=gatys --steps=200
     tf-style --content=photos/ --style=a.jpg,b.jpg --output=painted/
-    tf-style export --format=onnx model.onnx
 
-tf-style is short for python -m tf_style."""
+tf-style is short for python -m tf_style. tf-style export writes the built-in stylizer
+for other programs; see tf-style export --help."""
 
 
 # How `--help` shows them.
