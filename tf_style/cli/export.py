@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -54,8 +55,22 @@ def main(argv: Sequence[str]) -> int:
     if {"-h", "-help", "--help", "-?", "--helpshort"} & {*argv[1:]}:
         print(USAGE, *map(_describe, FLAGS.get_flags_for_module(__name__)), sep="\n")
         return 0
+    interrupts = []
+
+    def hear(*_):
+        interrupts.append(True)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, hear)
     try:
-        _export(FLAGS(argv)[1:])
+        try:
+            _export(FLAGS(argv)[1:])
+        except Exception:
+            # What is cut short while TensorFlow is imported can fail in any way.
+            if interrupts:
+                raise KeyboardInterrupt from None
+            raise
     except (flags.Error, ValueError, OSError, ImportError) as error:
         if FLAGS.is_parsed() and FLAGS.verbose:
             raise
