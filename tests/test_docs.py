@@ -9,6 +9,7 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
+from tf_style.cli import export
 from tf_style.cli import flags as cli_flags
 from tf_style.jobs import sweep
 
@@ -69,7 +70,7 @@ def test_flags_of_a_page_exist(page):
     text = re.sub(r"(?m)^ *ray .*$", "", page.read_text("utf-8"))
     named = re.findall(r"(?<![\w-])--(\w+)", text)
     negated = {f"no{name}" for name in OURS if flags.FLAGS[name].boolean}
-    assert set(named) <= {*OURS, *negated, "flagfile", "help"}
+    assert set(named) <= {*OURS, *negated, *export.FLAGS, "flagfile", "help"}
 
 
 @pytest.mark.parametrize("command", list(_commands()))

@@ -18,9 +18,9 @@ def model():
 
 @pytest.fixture(scope="module")
 def code(model):
-    """The code of stripes of three colours."""
-    stripes = np.eye(3, dtype=np.float32)[np.arange(90) // 8 % 3]
-    return model.encode(np.tile(stripes[None, None], (1, 60, 1, 1)))
+    """The code of spots of all colours, no two places alike."""
+    spots = np.random.default_rng(5).random((1, 12, 16, 3), np.float32)
+    return model.encode(images.resize(spots, 120, 160))
 
 
 @pytest.fixture

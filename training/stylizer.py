@@ -23,7 +23,7 @@ import teacher
 from keras import ops
 
 from tf_style.fast.builtin import decoder, encoder, neighbours
-from tf_style.networks import second_moments
+from tf_style.networks import matrix_power, second_moments
 
 # Updates between two lines of the log and two checkpoints.
 EPOCH = 50
@@ -153,7 +153,7 @@ class Painter(keras.Model):
 def roots():
     """Square roots by products of matrices, but for TensorFlow on a processor."""
     fast = keras.backend.backend() == "tensorflow"
-    return contextlib.nullcontext() if fast else second_moments.newton()
+    return contextlib.nullcontext() if fast else matrix_power.products_only()
 
 
 def vary_colours(pictures, seeds):

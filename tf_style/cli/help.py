@@ -10,7 +10,8 @@ USAGE = f"""Repaints photos in the style of paintings.
     tf-style photo.jpg painting.jpg out.png --mode=gatys --steps=200
     tf-style --content=photos/ --style=a.jpg,b.jpg --output=painted/
 
-tf-style is short for python -m tf_style."""
+tf-style is short for python -m tf_style. tf-style export writes the built-in stylizer
+for other programs; see tf-style export --help."""
 
 
 # How `--help` shows them.

@@ -27,6 +27,10 @@ HELP = {"-h", "-help", "--help", "-?", "--helpshort"}
 def main() -> None:
     """Runs the program and exits: 0 done, 1 nothing made, 2 some failed, 130 Ctrl-C."""
     _secure_streams()
+    if sys.argv[1:2] == ["export"]:
+        from tf_style.cli import export
+
+        sys.exit(export.main(sys.argv[1:]))
     app.run(run, flags_parser=parse)
 
 

@@ -4,12 +4,12 @@ The way is the linear optimal transport between Gaussians, as in Lu et al. (2019
 closed-form solution to universal style transfer", https://arxiv.org/abs/1906.00668.
 """
 
-import contextlib
-import contextvars
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
+
+from tf_style.networks import matrix_power
 
 # What Keras computes with: TensorFlow's tensors, and in training those of others too.
 Tensor = Any
@@ -20,9 +20,6 @@ CODE_SIZE = sum((channels + 1) ** 2 for channels in CHANNELS)
 # Least variance of any direction, relative to the style's mean, so that nothing which
 # a photo hardly has is blown up. Colours are few, and their faint ones matter.
 RIDGES = (1e-4, 1e-2, 1e-2, 1e-2)
-# Newton's steps to a square root: the matrices here, whose eigenvalues differ by a
-# factor of 6e6 at most, come within 1 % of what their eigenvalues give.
-NEWTON_STEPS = 22
 
 
 def second(values: Tensor) -> Tensor:
@@ -82,64 +79,24 @@ def transport(
     channels = values.shape[-1]
     mean, covariance = _gaussian(second(values) if own is None else own)
     target_mean, target_covariance = _gaussian(target)
-    floor = ridge * ops.trace(target_covariance, axis1=1, axis2=2) / channels + 1e-8
-    floor = floor[:, None, None] * ops.eye(channels)
-    roots = _newton_roots if _newton.get() else _roots
-    root, _ = roots(target_covariance + floor)
+    # A trace as a sum, since LiteRT knows no diagonals.
+    identity = ops.eye(channels)
+    trace = ops.sum(target_covariance * identity, (1, 2), keepdims=True)
+    floor = (ridge * trace / channels + 1e-8) * identity
+    root = matrix_power.power(target_covariance + floor, 0.5)
     between = ops.matmul(ops.matmul(root, covariance + floor), root)
-    _, inverse = roots(between)
+    inverse = matrix_power.power(between, -0.5)
     matrix = ops.matmul(ops.matmul(root, inverse), root)
     flat = ops.reshape(values, (ops.shape(values)[0], -1, channels))
     moved = ops.matmul(flat, matrix) + (target_mean - ops.matmul(mean, matrix))
     return ops.reshape(moved, ops.shape(values))
 
 
-# Whether square roots are found by Newton's steps, in this thread only.
-_newton = contextvars.ContextVar("newton", default=False)
-
-
-@contextlib.contextmanager
-def newton() -> Iterator[None]:
-    """Lets `transport` find square roots by products of matrices alone.
-
-    For what has no eigenvalues, or slow ones: exported models, graphics cards.
-    """
-    token = _newton.set(True)
-    try:
-        yield
-    finally:
-        _newton.reset(token)
-
-
-def _roots(matrix):
-    """Square root and inverse square root of symmetric [B, C, C].
-
-    There is a floor under the eigenvalues.
-    """
-    values, vectors = ops.linalg.eigh(matrix)
-    values = ops.maximum(values, 1e-6 * values[:, -1:] + 1e-12)
-    turned = ops.swapaxes(vectors, 1, 2)
-    return tuple(
-        ops.matmul(vectors * power[:, None], turned)
-        for power in (ops.sqrt(values), ops.rsqrt(values))
-    )
-
-
-def _newton_roots(matrix):
-    """The same by Higham (2008), "Functions of Matrices", eq. 6.35 (Newton-Schulz)."""
-    size = ops.sqrt(ops.sum(ops.square(matrix), (1, 2), keepdims=True))
-    identity = ops.eye(matrix.shape[-1])
-    root, inverse = matrix / size, ops.zeros_like(matrix) + identity
-    for _ in range(NEWTON_STEPS):
-        step = 1.5 * identity - 0.5 * ops.matmul(inverse, root)
-        root, inverse = ops.matmul(root, step), ops.matmul(step, inverse)
-    return root * ops.sqrt(size), inverse * ops.rsqrt(size)
-
-
 def statistics(code: Tensor) -> Tensor:
     """Means and standard deviations of codes [B, CODE_SIZE], [B, 2 * channels]."""
     parts = []
     for mean, covariance in map(_gaussian, split(code)):
-        variance = ops.maximum(ops.diagonal(covariance, axis1=1, axis2=2), 0)
+        variance = ops.sum(covariance * ops.eye(covariance.shape[-1]), -1)
+        variance = ops.maximum(variance, 0)
         parts += [mean[:, 0], ops.sqrt(variance + 1e-6)]
     return ops.concatenate(parts, -1)

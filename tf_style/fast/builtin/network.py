@@ -41,9 +41,11 @@ class Network:
 
     Args:
         policy: Keras' dtype policy to compute with.
+        pieces: whether memory of the search is bounded, for a loop in the graph.
     """
 
-    def __init__(self, policy):
+    def __init__(self, policy, pieces=True):
+        self._pieces = pieces
         with keras_settings.defaults():
             self.encoder = encoder.build(policy)
             self.decoder = decoder.build(policy, start="zeros")
@@ -54,9 +56,15 @@ class Network:
         own = len(self.decoder.get_weights())
         self.decoder.set_weights(arrays[:own])
         self.copy.set_weights(arrays[own:-1])
-        self._projection = tf.constant(arrays[-1])
+        self._projection = arrays[-1]
         # What is copied and compared is held in this.
         self._dtype = tf.bfloat16 if "bfloat16" in policy else tf.float32
+
+    @property
+    def variables(self):
+        """All weights of these networks."""
+        parts = (self.encoder, self.decoder, self.copy)
+        return [variable for part in parts for variable in part.variables]
 
     def look(self, style):
         """Returns the `Painting` of [1, H, W, 3] in [0, 1], sides multiples of 8."""
@@ -98,7 +106,8 @@ class Network:
             queries = self._queries(transported, painting, part)
             shape = tf.shape(queries)[:3]
             flat = tf.reshape(queries, [-1, queries.shape[-1]])
-            places, products = _nearest(flat, painting.keys)
+            search = _nearest_in_pieces if self._pieces else _nearest
+            places, products = search(flat, painting.keys)
             likeness = tf.reshape(products, tf.concat([shape, [1]], 0))
             found.append(Found(tf.reshape(places, shape), likeness))
         return found
@@ -133,9 +142,9 @@ class Network:
             beside.append(painting.beside + first)
             first += tf.shape(painting.beside)[0]
         values = [tf.concat(each, 0) for each in zip(*(p.values for p in paintings))]
-        return self.copy(
-            transported, values, tf.concat(beside, 0), found.places, strength
-        )
+        beside = tf.concat(beside, 0)
+        strength = tf.convert_to_tensor(strength, tf.float32)
+        return self.copy(transported, values, beside, found.places, strength)
 
 
 def choose(found, paintings, shares):
@@ -169,25 +178,25 @@ def choose(found, paintings, shares):
 
 
 def _nearest(queries, keys):
-    """Returns rows of keys with the largest products, int32 [P], and these, [P].
+    """Returns rows of keys with the largest products, int32 [P], and these, [P]."""
+    products = tf.matmul(queries, keys, transpose_b=True)
+    places = tf.argmax(products, 1, output_type=tf.int32)
+    return places, tf.cast(tf.reduce_max(products, 1), tf.float32)
 
-    In pieces, so that memory stays within bounds.
-    """
+
+def _nearest_in_pieces(queries, keys):
+    """The same, without ever holding more than `PRODUCTS`."""
     count = tf.shape(queries)[0]
     rows = tf.maximum(PRODUCTS // tf.shape(keys)[0], 1)
-
-    def search(queries):
-        products = tf.matmul(queries, keys, transpose_b=True)
-        places = tf.argmax(products, 1, output_type=tf.int32)
-        return places, tf.cast(tf.reduce_max(products, 1), tf.float32)
 
     def one_by_one():
         pieces = tf.TensorArray(tf.int32, 0, True, infer_shape=False)
         best = tf.TensorArray(tf.float32, 0, True, infer_shape=False)
 
         def step(index, pieces, best):
-            found, likeness = search(queries[index * rows : (index + 1) * rows])
-            return index + 1, pieces.write(index, found), best.write(index, likeness)
+            piece = queries[index * rows : (index + 1) * rows]
+            places, products = _nearest(piece, keys)
+            return index + 1, pieces.write(index, places), best.write(index, products)
 
         _, pieces, best = tf.while_loop(
             lambda index, *_: index * rows < count,
@@ -197,5 +206,7 @@ def _nearest(queries, keys):
         )
         return pieces.concat(), best.concat()
 
-    places, likeness = tf.cond(count <= rows, lambda: search(queries), one_by_one)
-    return tf.ensure_shape(places, [None]), tf.ensure_shape(likeness, [None])
+    places, products = tf.cond(
+        count <= rows, lambda: _nearest(queries, keys), one_by_one
+    )
+    return tf.ensure_shape(places, [None]), tf.ensure_shape(products, [None])
