@@ -13,14 +13,18 @@ import pytest
 
 from tf_style import images
 from tf_style.cli.export import FORMATS
-from tf_style.fast import export, hub
+from tf_style.fast import export
+from tf_style.fast.builtin import stylizer
+from tf_style.system import hardware
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# Of 255, in the mean; the package may compute in bfloat16.
+# Of 255, in the mean.
 LEVELS = 2
-SIZES = [(285, 384), (64, 48), (7, 3), (1, 1)]
+SIZES = [(285, 384), (64, 48)]
+# Where all places of a photo look alike, rounding says which of the painting they find.
+FEW_PIXELS = [(7, 3), (1, 1)]
 
 # As a stranger would write it.
 THREE_LINES = """
@@ -64,12 +68,14 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stylize(painting):
-    """The package's own pictures, of a style that is not scaled."""
-    ours = hub.load_model("builtin")
+    """The package's own pictures in float32, of a style that is not scaled."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hardware, "fastest_dtype", lambda: "float32")
+        ours = stylizer.Stylizer()
     return lambda content: ours.paint(content, [ours.encode(painting)], [1], 1.0)
 
 
-@pytest.mark.parametrize("size", SIZES[:2])
+@pytest.mark.parametrize("size", SIZES)
 def test_the_saved_model_paints_what_the_package_does(model, stylize, painting, size):
     content = photo(*size)
     (picture,) = model(content, painting)
@@ -174,12 +180,14 @@ def test_onnx_runtime_paints_what_tensorflow_does(tmp_path, model, painting):
     session = runtime.InferenceSession(tmp_path / "model.onnx")
     flat = np.full_like(painting, 0.3)
     for style in (painting, painting[:, :7, :3], flat):
-        for size in SIZES:
+        for size in SIZES + FEW_PIXELS:
             content = photo(*size)
             feeds = {"placeholder": content, "placeholder_1": style}
             (picture,) = session.run(["output_0"], feeds)
             assert picture.shape == content.shape
-            assert levels(picture, model(content, style)[0]) < LEVELS
+            assert np.isfinite(picture).all()
+            if size in SIZES:
+                assert levels(picture, model(content, style)[0]) < LEVELS
 
 
 @pytest.mark.slow
