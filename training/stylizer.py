@@ -72,8 +72,8 @@ class Painter(keras.Model):
             pictures: uint8 [B, side, side, 3] each.
 
         Returns:
-            Photos, styles and pictures, [B, side, side, 3] in [0, 1]. The first photo is
-            its style.
+            Photos, styles and pictures, [B, side, side, 3] in [0, 1]. The first photo
+            is its style.
         """
         photo, style = (vary_colours(x, self.seeds) for x in pictures)
         photo = ops.concatenate([style[:1], photo[1:]])
@@ -177,7 +177,9 @@ def vary_colours(pictures, seeds):
     x = x + 0.05 * normal((count, 1, 1, 3), seed=seeds)
     orders = np.float32([np.eye(3)[list(p)] for p in itertools.permutations(range(3))])
     order = keras.random.randint((count,), 0, len(orders), seed=seeds)
-    x = ops.einsum("bhwi,bij->bhwj", x, ops.take(ops.convert_to_tensor(orders), order, 0))
+    x = ops.einsum(
+        "bhwi,bij->bhwj", x, ops.take(ops.convert_to_tensor(orders), order, 0)
+    )
     varied = uniform(shape, seed=seeds) < 0.5
     return ops.clip(ops.where(varied, x, plain), 0, 1)
 
@@ -195,8 +197,12 @@ class Crops(keras.utils.PyDataset):
     def __getitem__(self, index):
         rng = np.random.default_rng([self._options.seed, index])
         side, size = self._options.side, range(self._options.batch)
-        photos = [data.crop(data.pick(self._contents, rng), side, rng, REACH) for _ in size]
-        styles = [data.crop(data.pick(self._styles, rng), side, rng, REACH) for _ in size]
+        photos = [
+            data.crop(data.pick(self._contents, rng), side, rng, REACH) for _ in size
+        ]
+        styles = [
+            data.crop(data.pick(self._styles, rng), side, rng, REACH) for _ in size
+        ]
         styles = [
             data.tile(style, rng) if rng.random() < data.TILED else style
             for style in styles
@@ -357,7 +363,9 @@ def main():
     options.folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(options.seed)
     crops = prepare(options)
-    shown = [crops[options.steps + i] for i in range(-(-COMPONENT_CROPS // options.batch))]
+    shown = [
+        crops[options.steps + i] for i in range(-(-COMPONENT_CROPS // options.batch))
+    ]
     exact = teacher.Exact(options.exact, "bfloat16")
     judge = losses.Judge(exact, teacher.Distilled(options.distilled, (), "bfloat16"))
     given = dict(pair.split("=") for pair in options.weights)

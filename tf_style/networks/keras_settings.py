@@ -6,6 +6,7 @@ on TensorFlow.
 """
 
 import contextlib
+import importlib.util
 import os
 import threading
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ try:
     backend = keras.backend.backend()
 except ImportError as error:  # That backend is not installed.
     backend = f"{os.environ.get('KERAS_BACKEND', 'that of keras.json')} ({error})"
-if backend != "tensorflow":
+# A machine for training may have another backend alone, which the networks run on.
+if backend != "tensorflow" and importlib.util.find_spec("tensorflow"):
     raise MissingPackage(
         f"tf_style needs Keras on TensorFlow, and its backend is {backend}; set "
         "KERAS_BACKEND=tensorflow before Keras is first imported"

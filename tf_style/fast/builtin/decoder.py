@@ -207,7 +207,7 @@ def _unfold(x):
 
 
 def _normalise_one(x, scale, offset):
-    """Normalises one picture: batch normalisation is the same, and has a fast kernel."""
+    """Normalises one picture as batch normalisation does, which has a fast kernel."""
     import tensorflow as tf
 
     return tf.raw_ops.FusedBatchNormV3(

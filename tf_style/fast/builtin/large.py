@@ -36,9 +36,7 @@ class Large:
 
     def __init__(self, networks):
         self._network = networks
-        self._statistics = decoder.SharedStatistics(
-            decoder.unmatched(networks.decoder)
-        )
+        self._statistics = decoder.SharedStatistics(decoder.unmatched(networks.decoder))
         picture = tf.TensorSpec([1, None, None, 3])
         self._encode_tile = tf.function(self._measure, input_signature=[picture])
         self._find = tf.function(self._find_tile, reduce_retracing=True)

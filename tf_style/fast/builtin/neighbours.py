@@ -40,7 +40,7 @@ def keys(joined, mean, projection):
     """Returns what places of paintings are found by, [B, H, W, D].
 
     The product with what `queries` returns is the cosine of 3x3 patches, less
-    `DISTANCE` times the squared distance.
+    `DISTANCE` times the squared distance, but for what the photo's place alone adds.
 
     Args:
         joined: as from `join_layers`, [B, H, W, C].
@@ -171,7 +171,7 @@ class Copy(keras.layers.Layer):
             strength: in [0, 1], lets the gates through.
         """
         found = [
-            ops.take(neighbours[:, index], _shifted(places, shift), axis=0)
+            _shifted(ops.take(neighbours[:, index], places, axis=0), shift, places)
             for index, shift in enumerate(SHIFTS)
         ]
         repeats = _repeats(places)
@@ -187,26 +187,28 @@ class Copy(keras.layers.Layer):
         return mixed
 
 
-def _shifted(places, shift):
-    """What the place at -shift of each found; at the rim, what the place itself did."""
+def _shifted(places, shift, rim):
+    """What the place at -shift of each has; at the rim, what `rim` has."""
     down, right = shift
     if down > 0:
-        places = ops.concatenate([places[:, :1], places[:, :-1]], 1)
+        return ops.concatenate([rim[:, :1], places[:, :-1]], 1)
     if down < 0:
-        places = ops.concatenate([places[:, 1:], places[:, -1:]], 1)
+        return ops.concatenate([places[:, 1:], rim[:, -1:]], 1)
     if right > 0:
-        places = ops.concatenate([places[:, :, :1], places[:, :, :-1]], 2)
+        return ops.concatenate([rim[:, :, :1], places[:, :, :-1]], 2)
     if right < 0:
-        places = ops.concatenate([places[:, :, 1:], places[:, :, -1:]], 2)
+        return ops.concatenate([places[:, :, 1:], rim[:, :, -1:]], 2)
     return places
 
 
 def _repeats(places):
     """Share of the places beside each that found the same, [B, H, W, 1]."""
-    same = [
-        ops.cast(ops.equal(_shifted(places, shift), places), "float32")
-        for shift in SHIFTS[1:]
-    ]
+    same = []
+    for down, right in SHIFTS[1:]:
+        # Beyond the rim, as on its other side.
+        mirrored = _shifted(places, (-down, -right), places)
+        near = _shifted(places, (down, right), mirrored)
+        same.append(ops.cast(ops.equal(near, places), "float32"))
     return ops.expand_dims(sum(same) / len(same), -1)
 
 

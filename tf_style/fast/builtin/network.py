@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_style.fast.builtin import decoder, encoder, neighbours
-from tf_style.networks import keras_settings, second_moments
+from tf_style.networks import keras_settings
 
 # Weights as float16: the decoder's in its order, the gates' and the components.
 WEIGHTS = Path(__file__).with_name("stylizer.npz")

@@ -33,9 +33,7 @@ class Steady:
 
     def __init__(self, networks):
         self._network = networks
-        self._statistics = decoder.SharedStatistics(
-            decoder.unmatched(networks.decoder)
-        )
+        self._statistics = decoder.SharedStatistics(decoder.unmatched(networks.decoder))
         self._paint = tf.function(self._stylize, reduce_retracing=True)
 
     def paint(self, photos, code, paintings, shares, strength, memory):
@@ -54,7 +52,9 @@ class Steady:
             [B, H, W, 3] in [0, 1].
         """
         past = memory.get("statistics", tf.zeros([1, 0]))
-        nowhere = np.full(np.shape(photos[:1, :: encoder.STRIDE, :: encoder.STRIDE, 0]), -1)
+        nowhere = np.full(
+            np.shape(photos[:1, :: encoder.STRIDE, :: encoder.STRIDE, 0]), -1
+        )
         places = tf.constant(memory.get("places", nowhere), tf.int32)
         how = (code, paintings, shares, strength)
         painted, memory["statistics"], memory["places"] = self._paint(
