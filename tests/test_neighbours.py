@@ -95,10 +95,20 @@ def test_with_open_gates_a_painting_is_copied_whole():
     places = np.arange(24, dtype=np.int32).reshape(1, 4, 6)
     nothing = [np.zeros_like(value) for value in values]
     cut, beside = neighbours.cut(values), neighbours.beside(4, 6)
-    for copied, value in zip(copy(nothing, cut, beside, places), values):
+    for copied, value in zip(
+        copy(nothing, cut, beside, places, np.ones((1, 4, 6, 1), "f")), values
+    ):
         np.testing.assert_allclose(copied, value, atol=1e-5)
     for closed, value in zip(
-        copy(values, cut, beside, places[:, ::-1], strength=0.0), values
+        copy(
+            values,
+            cut,
+            beside,
+            places[:, ::-1],
+            np.ones((1, 4, 6, 1), "f"),
+            0 * nothing[3][..., :1],
+        ),
+        values,
     ):
         np.testing.assert_allclose(closed, value, atol=1e-5)
 
@@ -117,6 +127,8 @@ def test_what_would_be_repeated_is_copied_as_its_mean():
         for s, v in zip(neighbours.SIDES, values)
     ]
     places = np.full((1, 3, 3), 2, np.int32)
-    copied, *_ = copy(nothing, neighbours.cut(values), neighbours.beside(2, 2), places)
+    like = np.ones((1, 3, 3, 1), np.float32)
+    cut, beside = neighbours.cut(values), neighbours.beside(2, 2)
+    copied, *_ = copy(nothing, cut, beside, places, like)
     tiles = np.array(copied).reshape(1, 3, 8, 3, 8, 3)
     assert tiles.std((2, 4)).max() < 1e-5

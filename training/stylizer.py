@@ -88,7 +88,7 @@ class Painter(keras.Model):
         beside = neighbours.beside(height, width)[None]
         first = height * width * ops.arange(ops.shape(photo)[0], dtype="int32")
         beside = ops.reshape(beside + first[:, None, None], (-1, beside.shape[-1]))
-        mixed = self.copy(own, values, beside, places)
+        mixed = self.copy(own, values, beside, places, likeness)
         noise = encoder.noise(ops.shape(photo), self.seeds)
         known = second_moments.statistics(code)
         inputs = [*mixed, *noise, *encoder.edges(photo), likeness, known]

@@ -53,7 +53,7 @@ def _newton_schulz(matrix, exponent):
     The coupled iteration converges for eigenvalues from 0 to 1.
     """
     norm = ops.sqrt(ops.sum(ops.square(matrix), (1, 2), keepdims=True)) + 1e-12
-    identity = ops.eye(matrix.shape[-1])
+    identity = ops.eye(matrix.shape[-1], dtype="float32")
     root = matrix / norm + FLOOR * identity
     inverse = identity[None]
     bound = 2 * FLOOR**-0.5

@@ -80,7 +80,7 @@ def transport(
     mean, covariance = _gaussian(second(values) if own is None else own)
     target_mean, target_covariance = _gaussian(target)
     # A trace as a sum, since LiteRT knows no diagonals.
-    identity = ops.eye(channels)
+    identity = ops.eye(channels, dtype="float32")
     trace = ops.sum(target_covariance * identity, (1, 2), keepdims=True)
     floor = (ridge * trace / channels + 1e-8) * identity
     root = matrix_power.power(target_covariance + floor, 0.5)
@@ -96,7 +96,9 @@ def statistics(code: Tensor) -> Tensor:
     """Means and standard deviations of codes [B, CODE_SIZE], [B, 2 * channels]."""
     parts = []
     for mean, covariance in map(_gaussian, split(code)):
-        variance = ops.sum(covariance * ops.eye(covariance.shape[-1]), -1)
+        variance = ops.sum(
+            covariance * ops.eye(covariance.shape[-1], dtype="float32"), -1
+        )
         variance = ops.maximum(variance, 0)
         parts += [mean[:, 0], ops.sqrt(variance + 1e-6)]
     return ops.concatenate(parts, -1)

@@ -104,7 +104,9 @@ def edges(photo):
     Returns:
         [B, H / 2, W / 2, 2] and [B, H / 4, W / 4, 2], of about unit size.
     """
-    grey = ops.sum(photo * ops.convert_to_tensor(LUMINANCE), -1, keepdims=True)
+    grey = ops.sum(
+        photo * ops.convert_to_tensor(LUMINANCE, "float32"), -1, keepdims=True
+    )
     slopes = []
     for stride in STRIDES[:2]:
         small = ops.average_pool(grey, stride, stride, data_format="channels_last")

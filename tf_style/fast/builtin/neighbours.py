@@ -27,6 +27,9 @@ FINE = 0.5
 # What it costs to lie as far apart as the painting is long, beside a cosine: where
 # many places would do, those beside each other find such that are so too.
 DISTANCE = 0.05
+# Squared length of patches that say little, and likeness below which less is copied: a
+# photo of one colour is like nothing in the painting.
+FAINT, LIKE = 1.0, 0.25
 
 
 def join_layers(measured):
@@ -76,7 +79,7 @@ def queries(joined, mean, projection, size, part=None):
 
 
 def _describe(joined, mean, projection):
-    """Returns unit vectors of 3x3 patches, [B, H, W, 9 * COMPONENTS]."""
+    """Returns 3x3 patches, of unit length but for faint ones, [B, H, W, D]."""
     x = ops.matmul(joined - mean, projection)
     height, width = ops.shape(x)[1:3]
     x = ops.concatenate([x[:, :1], x, x[:, -1:]], 1)
@@ -87,7 +90,8 @@ def _describe(joined, mean, projection):
         for column in range(3)
     ]
     patches = ops.concatenate(patches, -1)
-    return patches * ops.rsqrt(ops.sum(ops.square(patches), -1, keepdims=True) + 1e-8)
+    size = ops.sum(ops.square(patches), -1, keepdims=True)
+    return patches * ops.rsqrt(size + FAINT)
 
 
 def _positions(size, within):
@@ -160,7 +164,7 @@ class Copy(keras.layers.Layer):
         self.spread = self.add_weight((len(CHANNELS),), "zeros")
         self.built = True
 
-    def call(self, transported, values, neighbours, places, strength=1.0):
+    def call(self, transported, values, neighbours, places, likeness, strength=1.0):
         """Returns colours and activations for the decoder, as `transported`.
 
         Args:
@@ -168,12 +172,14 @@ class Copy(keras.layers.Layer):
             values: as from `cut`, of all paintings, N places.
             neighbours: as from `beside`, int32 [N, 5].
             places: what the photos' places found, int32 [B, H / 8, W / 8].
+            likeness: how near that is, [B, H / 8, W / 8, 1].
             strength: in [0, 1], lets the gates through.
         """
         found = [
             _shifted(ops.take(neighbours[:, index], places, axis=0), shift, places)
             for index, shift in enumerate(SHIFTS)
         ]
+        strength = strength * ops.clip(likeness / LIKE, 0, 1)
         repeats = _repeats(places)
         mixed = []
         for index, (own, value) in enumerate(zip(transported, values, strict=True)):
@@ -182,7 +188,9 @@ class Copy(keras.layers.Layer):
             copied = (near[0] + spread * sum(near[1:])) / (1 + 4 * spread)
             copied = _without_repeats(copied, repeats, SIDES[index])
             copied = ops.cast(_joined(copied, SIDES[index]), own.dtype)
-            gate = strength * ops.sigmoid(self.gates[index])
+            side = SIDES[index]
+            gate = ops.repeat(ops.repeat(strength, side, 1), side, 2)
+            gate = gate * ops.sigmoid(self.gates[index])
             mixed.append(own + ops.cast(gate, own.dtype) * (copied - own))
         return mixed
 

@@ -144,7 +144,7 @@ class Network:
         values = [tf.concat(each, 0) for each in zip(*(p.values for p in paintings))]
         beside = tf.concat(beside, 0)
         strength = tf.convert_to_tensor(strength, tf.float32)
-        return self.copy(transported, values, beside, found.places, strength)
+        return self.copy(transported, values, beside, *found, strength)
 
 
 def choose(found, paintings, shares):
