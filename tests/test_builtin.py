@@ -259,8 +259,8 @@ def test_frames_that_stay_the_same_are_painted_as_a_picture(painter, harbor, pai
     for _ in range(3):
         found = painter.paint(np.repeat(harbor, 2, 0), code, [1.0], 1.0, memory)
         for picture in found:
-            # Rounding of bfloat16.
-            assert levels_apart(picture[None], alone) < 1
+            # Rounding may turn one of two places that are alike into the other.
+            assert levels_apart(picture[None], alone) < 2.5
 
 
 def test_frames_at_once_are_painted_as_one_after_the_other(painter, harbor, paintings):

@@ -105,6 +105,10 @@ class Stylizer:
         content = np.asarray(content, np.float32)
         if strength == 0:
             return content
+        if memory is not None and len(content) > 1:
+            # Rounding differs with their number, and may say which place is found.
+            how = (codes, weights, strength, memory)
+            return np.concatenate([self.paint(x[None], *how) for x in content])
         height, width = content.shape[1:3]
         padded = tf.constant(_pad(content))
         codes, weights = zip(*(pair for pair in zip(codes, weights) if pair[1] > 0))
