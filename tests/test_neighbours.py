@@ -83,15 +83,26 @@ def test_places_beside_a_place_end_at_the_rim():
     assert beside[11].tolist() == [11, 7, 11, 10, 11]
 
 
-def test_with_open_gates_a_painting_is_copied_whole():
-    """Places beside a place agree with it where all is copied from one piece."""
-    values = [
-        np.random.default_rng(c).random((1, 4 * side, 6 * side, c), np.float32)
-        for c, side in zip(CHANNELS, neighbours.SIDES)
-    ]
+@pytest.fixture
+def copy():
+    """The layer with its gates open, to which places beside a place say as much."""
     copy = neighbours.Copy()
     copy.build()
     copy.set_weights([np.full_like(w, 50) for w in copy.get_weights()])
+    return copy
+
+
+def draw_values(height, width):
+    """Colours and activations of so many places."""
+    return [
+        np.random.default_rng(c).random((1, height * side, width * side, c), np.float32)
+        for c, side in zip(CHANNELS, neighbours.SIDES)
+    ]
+
+
+def test_with_open_gates_a_painting_is_copied_whole(copy):
+    """Places beside a place agree with it where all is copied from one piece."""
+    values = draw_values(4, 6)
     places = np.arange(24, dtype=np.int32).reshape(1, 4, 6)
     nothing = [np.zeros_like(value) for value in values]
     cut, beside = neighbours.cut(values), neighbours.beside(4, 6)
@@ -113,19 +124,10 @@ def test_with_open_gates_a_painting_is_copied_whole():
         np.testing.assert_allclose(closed, value, atol=1e-5)
 
 
-def test_what_would_be_repeated_is_copied_as_its_mean():
+def test_what_would_be_repeated_is_copied_as_its_mean(copy):
     """Otherwise even areas get a lattice of 8 pixels."""
-    values = [
-        np.random.default_rng(c).random((1, 2 * side, 2 * side, c), np.float32)
-        for c, side in zip(CHANNELS, neighbours.SIDES)
-    ]
-    copy = neighbours.Copy()
-    copy.build()
-    copy.set_weights([np.full_like(w, 50) for w in copy.get_weights()])
-    nothing = [
-        np.zeros((1, 3 * s, 3 * s, v.shape[-1]), "f")
-        for s, v in zip(neighbours.SIDES, values)
-    ]
+    values = draw_values(2, 2)
+    nothing = [np.zeros_like(value) for value in draw_values(3, 3)]
     places = np.full((1, 3, 3), 2, np.int32)
     like = np.ones((1, 3, 3, 1), np.float32)
     cut, beside = neighbours.cut(values), neighbours.beside(2, 2)

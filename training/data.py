@@ -63,7 +63,7 @@ def pick(sources, rng):
     return pictures[rng.integers(len(pictures))]
 
 
-def crop(picture, side, rng, reach=(0.5, 1)):
+def crop(picture, side, rng, reach):
     """Takes a crop of a picture uint8 [H, W, 3], as uint8 [side, side, 3].
 
     Its side is a share within `reach` of the picture's shorter one, before scaling.

@@ -8,6 +8,7 @@ the others best, from the bottom up; then all are trained together. Stops and go
 run the same command again. See README.md in this folder.
 """
 
+import commands
 import data
 import keras
 import loop
@@ -273,9 +274,9 @@ def pictures(patterns, drawn, seed):
 
 def main():
     """Trains, and writes the weights that ship."""
-    flags = loop.parser(__doc__.splitlines()[0], steps=1400, drawings=400)
+    flags = commands.parser(__doc__.splitlines()[0], steps=1400, drawings=400)
     flags.add_argument("--pictures", nargs="+", required=True, help="globs")
-    options = loop.begin(flags)
+    options = commands.begin(flags)
     exact = teacher.Exact(options.exact)
     model = Distillation(exact, teacher.Distilled(options.distilled))
     batches = pictures(options.pictures, options.drawings, options.seed)

@@ -8,13 +8,12 @@ Runs on any backend of Keras. Stops and goes on: run the same command again. See
 README.md in this folder.
 """
 
-import argparse
 import contextlib
 import itertools
 import math
 import time
-from pathlib import Path
 
+import commands
 import data
 import keras
 import losses
@@ -43,7 +42,7 @@ class Painter(keras.Model):
 
     Args:
         judge: a `losses.Judge`.
-        projection: see `neighbours.describe`.
+        projection: see `neighbours.keys`.
         weights: a number for each loss by its name.
     """
 
@@ -135,14 +134,12 @@ class Painter(keras.Model):
     def start(self, path):
         """Takes the weights of a file, of this network or of one that it grew from."""
         with np.load(path) as held:
-            arrays = [held[key].astype(np.float32) for key in held.files]
-        own = len(self.decoder.get_weights())
-        if len(arrays) < own:
-            grow(self.decoder, arrays)
-            return
-        self.decoder.set_weights(arrays[:own])
-        self.copy.set_weights(arrays[own:-1])
-        self.projection = ops.convert_to_tensor(arrays[-1])
+            old = [held[key].astype(np.float32) for key in held.files]
+        if len(old) < len(self.decoder.get_weights()):
+            grow(self.decoder, old)
+        else:
+            components = decoder.read(self.decoder, self.copy, path)
+            self.projection = ops.convert_to_tensor(components)
 
     def weights_to_ship(self):
         """Returns what the package holds, arrays in its order."""
@@ -343,25 +340,17 @@ def grow(network, old):
 
 def main():
     """Trains, and writes the weights that ship."""
-    flags = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    flags = commands.parser(__doc__.splitlines()[0], steps=6000, drawings=200)
     flags.add_argument("--photos", nargs="+", required=True, help="globs")
     flags.add_argument("--paintings", nargs="+", required=True, help="globs")
-    flags.add_argument("--distilled", required=True, help="distilled VGG-19, .npz")
-    flags.add_argument("--exact", required=True, help="VGG-19's own kernels, .npz")
-    flags.add_argument("--folder", type=Path, required=True, help="checkpoints, log")
-    flags.add_argument("--steps", type=int, default=6000)
     flags.add_argument("--minutes", type=float, default=600, help="stop after these")
     flags.add_argument("--side", type=int, default=256, help="of crops")
     flags.add_argument("--batch", type=int, default=16)
     flags.add_argument("--rate", type=float, default=1e-3, help="highest of Adam's")
-    flags.add_argument("--drawings", type=int, default=200)
     flags.add_argument("--workers", type=int, default=2, help="threads that crop")
     flags.add_argument("--weights", nargs="*", default=[], help="as in layout=2")
     flags.add_argument("--start", help="weights to start from, .npz")
-    flags.add_argument("--seed", type=int, default=1)
-    options = flags.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    keras.utils.set_random_seed(options.seed)
+    options = commands.begin(flags)
     crops = prepare(options)
     shown = [
         crops[options.steps + i] for i in range(-(-COMPONENT_CROPS // options.batch))

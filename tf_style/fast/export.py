@@ -15,7 +15,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tf_style.fast.builtin import decoder, encoder, network, stylizer
-from tf_style.networks import matrix_power, second_moments
+from tf_style.networks import matrix_power
 from tf_style.system.errors import InvalidInput, MissingPackage
 
 # Of ONNX: the first in which all that we need is as TensorFlow has it.
@@ -53,20 +53,14 @@ class _Network(tf.Module):
         Returns:
             float32 [1, H, W, 3] in [0, 1].
         """
-        size = tf.shape(style)[1:3]
-        top, left = tf.unstack(size % encoder.STRIDE // 2)
-        height, width = tf.unstack(size // encoder.STRIDE * encoder.STRIDE)
-        whole = style[:, top : top + height, left : left + width]
-        painting = self._network.look(whole)
+        painting = self._network.look(encoder.crop(style))
         code = painting.moments
         colours = encoder.recolour(content, code)
         own = [colours, *encoder.transport(self._network.encoder, colours, code)]
         (found,) = self._network.find(own, [painting])
-        mixed = self._network.mix(own, [painting], found)
-        noises, edges = self._noise(content), encoder.edges(content)
-        known = second_moments.statistics(code)
+        others = [*self._noise(content), *encoder.edges(content)]
         return self._decoder.run(
-            [*mixed, *noises, *edges, found.likeness, known],
+            self._network.show(own, [painting], found, others, code),
             lambda _, x: decoder.measure_moments(x),
         )
 

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tf_style.fast.builtin.blocks import fold, unfold
 from tf_style.networks import small_vgg
 from tf_style.networks.second_moments import CHANNELS
 
@@ -127,15 +128,17 @@ def build(dtype="float32", start="he_normal"):
         shape = (None, None, x.shape[-1])
         return keras.layers.Lambda(_double, shape, dtype=dtype)(x)
 
+    twice = {"side": 2}
     x = paint(join(eighth, noises[2], likeness), 128)
     x = paint(refine(refine(x)), 48)
     x = paint(join(enlarge(x), quarter, noises[1], edges[1]), 80)
     x = paint(refine(refine(x)), 32)
-    pixels = keras.layers.Lambda(_fold, (None, None, 4 * CHANNELS[0]))(colours)
+    pixels = keras.layers.Lambda(fold, (None, None, 4 * CHANNELS[0]), arguments=twice)
+    pixels = pixels(colours)
     x = paint(join(enlarge(x), half, pixels, noises[0], edges[0]), 32)
     x = convolve(paint(refine(x), 32), 12)
     x = keras.layers.Activation("sigmoid", dtype="float32")(x)
-    x = keras.layers.Lambda(_unfold, (None, None, CHANNELS[0]))(x)
+    x = keras.layers.Lambda(unfold, (None, None, CHANNELS[0]), arguments=twice)(x)
     x = keras.layers.Lambda(match_colours)([x, style])
     inputs = [colours, half, quarter, eighth, *noises, *edges, likeness, style]
     return keras.Model(inputs, x)
@@ -147,10 +150,18 @@ def unmatched(network):
     return keras.Model(network.inputs, matching.input[0])
 
 
-def read(network, path):
-    """Gives the decoder the weights of a file, held as float16 in its own order."""
+def read(network, copy, path):
+    """Gives a decoder and its `neighbours.Copy` the weights of a file.
+
+    The file holds them as float16 in their own order, and then the principal components
+    that places are compared by, which are returned, float32 [C, D].
+    """
     with np.load(path) as held:
-        network.set_weights([held[key].astype(np.float32) for key in held.files])
+        arrays = [held[key].astype(np.float32) for key in held.files]
+    own = len(network.get_weights())
+    network.set_weights(arrays[:own])
+    copy.set_weights(arrays[own:-1])
+    return arrays[-1]
 
 
 def measure_moments(x, axes=(1, 2)):
@@ -188,22 +199,6 @@ def _double(x):
     after = ops.concatenate([x[:, :, 1:], x[:, :, -1:]], 2)
     columns = ops.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], 3)
     return ops.reshape(columns, (count, 2 * height, 2 * width, channels))
-
-
-def _fold(x):
-    """[B, 2 H, 2 W, C] to [B, H, W, 4 C]."""
-    count, height, width, channels = ops.shape(x)
-    x = ops.reshape(x, (count, height // 2, 2, width // 2, 2, channels))
-    x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
-    return ops.reshape(x, (count, height // 2, width // 2, 4 * channels))
-
-
-def _unfold(x):
-    """[B, H, W, 4 C] to [B, 2 H, 2 W, C]."""
-    count, height, width, channels = ops.shape(x)
-    x = ops.reshape(x, (count, height, width, 2, 2, channels // 4))
-    x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
-    return ops.reshape(x, (count, 2 * height, 2 * width, channels // 4))
 
 
 def _normalise_one(x, scale, offset):

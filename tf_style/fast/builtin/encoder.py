@@ -31,6 +31,14 @@ def build(dtype="float32"):
     return encoder
 
 
+def crop(picture):
+    """Cuts [1, H, W, C] to sides that are multiples of `STRIDE`, on all sides alike."""
+    height, width = ops.shape(picture)[1:3]
+    top, left = height % STRIDE // 2, width % STRIDE // 2
+    rows, columns = height // STRIDE * STRIDE, width // STRIDE * STRIDE
+    return picture[:, top : top + rows, left : left + columns]
+
+
 def measure(encoder, image):
     """Returns colours and activations of [B, H, W, 3], of about unit size."""
     show = keras.applications.vgg19.preprocess_input

@@ -86,9 +86,7 @@ class Large:
         painted = np.empty_like(colours)
         for tile in tiles.tiles(height, width, SIDE, REACH):
             seen = self._paint_tile(look(tile), own, code, paintings, strength, shared)
-            top, left, rows, columns = tile.inside.numpy()
-            inside = seen[:, top : top + rows, left : left + columns]
-            tile.own(painted)[:] = inside.numpy()
+            _keep(tile, seen, painted)
         return decoder.match_colours([painted, second_moments.statistics(code)])
 
     def _search(self, colours, own, code, paintings):
@@ -107,11 +105,9 @@ class Large:
                 [places.seen_rows.start, places.seen_columns.start, height, width]
             )
             found = self._find(tile.seen(colours), own, code, paintings, part)
-            top, left, rows, columns = places.inside.numpy()
             for whole, piece in zip(wholes, found):
                 for target, values in zip(whole, piece):
-                    inside = values[:, top : top + rows, left : left + columns]
-                    places.own(target)[:] = inside.numpy()
+                    _keep(places, values, target)
         return wholes
 
     def _add_up(self, picture):
@@ -137,10 +133,14 @@ class Large:
         """Returns what the decoder is shown of tiles: colours, noises, edges, found."""
         colours, *others, places, likeness = tiles
         moved = encoder.transport(self._network.encoder, colours, code, own)
-        found = network.Found(places, likeness)
-        mixed = self._network.mix([colours, *moved], paintings, found, strength)
-        known = tf.repeat(second_moments.statistics(code), tf.shape(colours)[0], 0)
-        return [*mixed, *others, likeness, known]
+        return self._network.show(
+            [colours, *moved],
+            paintings,
+            network.Found(places, likeness),
+            others,
+            code,
+            strength,
+        )
 
     def _sample_tiles(self, tiles, *how):
         return self._statistics.measure(self._show(tiles, *how))
@@ -148,6 +148,13 @@ class Large:
     def _paint(self, tile, own, code, paintings, strength, shared):
         shown = self._show(tile, own, code, paintings, strength)
         return self._statistics.apply(shown, shared)
+
+
+def _keep(tile, seen, whole):
+    """Writes what a tile has of its own, of all that it saw, into the whole."""
+    top, left, rows, columns = tile.inside.numpy()
+    inside = seen[:, top : top + rows, left : left + columns]
+    tile.own(whole)[:] = inside.numpy()
 
 
 def _sample(height, width):

@@ -14,6 +14,7 @@ import math
 import keras
 from keras import ops
 
+from tf_style.fast.builtin.blocks import fold, unfold
 from tf_style.networks.second_moments import CHANNELS
 
 # Colours and layers: positions a side that a place has in each.
@@ -140,11 +141,8 @@ def cut(measured):
     """
     values = []
     for value, side in zip(measured, SIDES, strict=True):
-        count, height, width, channels = ops.shape(value)
-        rows, columns = height // side, width // side
-        value = ops.reshape(value, (count, rows, side, columns, side, channels))
-        value = ops.transpose(value, (0, 1, 3, 2, 4, 5))
-        values.append(ops.reshape(value, (-1, side * side * channels)))
+        squares = fold(value, side)
+        values.append(ops.reshape(squares, (-1, side**2 * value.shape[-1])))
     return values
 
 
@@ -182,15 +180,15 @@ class Copy(keras.layers.Layer):
         strength = strength * ops.clip(likeness / LIKE, 0, 1)
         repeats = _repeats(places)
         mixed = []
-        for index, (own, value) in enumerate(zip(transported, values, strict=True)):
+        layers = zip(transported, values, SIDES, self.gates, strict=True)
+        for index, (own, value, side, opening) in enumerate(layers):
             spread = ops.cast(ops.sigmoid(self.spread[index]), value.dtype)
             near = [ops.take(value, place, axis=0) for place in found]
             copied = (near[0] + spread * sum(near[1:])) / (1 + 4 * spread)
-            copied = _without_repeats(copied, repeats, SIDES[index])
-            copied = ops.cast(_joined(copied, SIDES[index]), own.dtype)
-            side = SIDES[index]
+            copied = _without_repeats(copied, repeats, side)
+            copied = ops.cast(unfold(copied, side), own.dtype)
             gate = ops.repeat(ops.repeat(strength, side, 1), side, 2)
-            gate = gate * ops.sigmoid(self.gates[index])
+            gate = gate * ops.sigmoid(opening)
             mixed.append(own + ops.cast(gate, own.dtype) * (copied - own))
         return mixed
 
@@ -227,15 +225,6 @@ def _without_repeats(blocks, repeats, side):
     repeats = ops.cast(repeats, x.dtype)[..., None]
     x = x + repeats * (ops.mean(x, 3, keepdims=True) - x)
     return ops.reshape(x, (count, height, width, size))
-
-
-def _joined(blocks, side):
-    """[B, H, W, S * S * C] to [B, H * S, W * S, C]."""
-    count, height, width, size = ops.shape(blocks)
-    channels = size // side**2
-    x = ops.reshape(blocks, (count, height, width, side, side, channels))
-    x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
-    return ops.reshape(x, (count, height * side, width * side, channels))
 
 
 def _logit(share):

@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from tf_style.fast.builtin import decoder, encoder, neighbours
-from tf_style.networks import keras_settings
+from tf_style.networks import keras_settings, second_moments
 
-# Weights as float16: the decoder's in its order, the gates' and the components.
+# As `decoder.read` takes it.
 WEIGHTS = Path(__file__).with_name("stylizer.npz")
 # Products of queries and keys that are held at once: 16 MB in bfloat16.
 PRODUCTS = 1 << 23
@@ -51,12 +50,7 @@ class Network:
             self.decoder = decoder.build(policy, start="zeros")
             self.copy = neighbours.Copy()
             self.copy.build()
-        with np.load(WEIGHTS) as held:
-            arrays = [held[key].astype(np.float32) for key in held.files]
-        own = len(self.decoder.get_weights())
-        self.decoder.set_weights(arrays[:own])
-        self.copy.set_weights(arrays[own:-1])
-        self._projection = arrays[-1]
+        self._projection = decoder.read(self.decoder, self.copy, WEIGHTS)
         # What is copied and compared is held in this.
         self._dtype = tf.bfloat16 if "bfloat16" in policy else tf.float32
 
@@ -135,8 +129,23 @@ class Network:
 
         return rate
 
-    def mix(self, transported, paintings, found, strength=1.0):
-        """Mixes transported values with what the paintings have at places found."""
+    def show(self, transported, paintings, found, others, code, strength=1.0):
+        """Returns the decoder's inputs.
+
+        Args:
+            transported: colours and activations of B photos, or of B tiles of one.
+            paintings: a list of `Painting`.
+            found: in them, a `Found`.
+            others: maps of noise, and `encoder.edges` of the photos.
+            code: moments to reach, [B, CODE_SIZE]; of tiles, [1, CODE_SIZE].
+            strength: in [0, 1], how much is copied.
+        """
+        mixed = self._mix(transported, paintings, found, strength)
+        known = second_moments.statistics(code)
+        tiles = tf.shape(transported[0])[0] // tf.shape(known)[0]
+        return [*mixed, *others, found.likeness, tf.repeat(known, tiles, 0)]
+
+    def _mix(self, transported, paintings, found, strength):
         first, beside = 0, []
         for painting in paintings:
             beside.append(painting.beside + first)

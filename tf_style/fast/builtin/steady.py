@@ -52,9 +52,8 @@ class Steady:
             [B, H, W, 3] in [0, 1].
         """
         past = memory.get("statistics", tf.zeros([1, 0]))
-        nowhere = np.full(
-            np.shape(photos[:1, :: encoder.STRIDE, :: encoder.STRIDE, 0]), -1
-        )
+        height, width = (side // encoder.STRIDE for side in photos.shape[1:3])
+        nowhere = np.full((1, height, width), -1)
         places = tf.constant(memory.get("places", nowhere), tf.int32)
         how = (code, paintings, shares, strength)
         painted, memory["statistics"], memory["places"] = self._paint(
@@ -63,28 +62,28 @@ class Steady:
         return painted
 
     def _stylize(self, photos, code, paintings, shares, strength, past, places):
-        means, known = _Means(past), second_moments.statistics(code)
+        means = _Means(past)
         (own,) = means.add(second_moments.second(photos))
         colours = encoder.recolour(photos, code, own)
         activations = encoder.see(self._network.encoder, colours)
         owns = means.add(*map(second_moments.second, activations))
-        shown = [colours, *encoder.move(activations, code, owns)]
-        found = self._network.find(shown, paintings)
+        moved = [colours, *encoder.move(activations, code, owns)]
+        found = self._network.find(moved, paintings)
         found = network.choose(found, paintings, tf.unstack(shares))
-        found = self._hold(found, shown, paintings, places)
-        mixed = self._network.mix(shown, paintings, found, strength)
-        noises, edges = encoder.same_noise(photos), encoder.edges(photos)
+        found = self._hold(found, moved, paintings, places)
+        others = [*encoder.same_noise(photos), *encoder.edges(photos)]
         picture = self._statistics.run(
-            [*mixed, *noises, *edges, found.likeness, known],
+            self._network.show(moved, paintings, found, others, code, strength),
             lambda _, x: means.add(*decoder.measure_moments(x)),
         )
         own = means.add(*decoder.measure_moments(picture))
+        known = second_moments.statistics(code)
         painted = decoder.match_colours([picture, known], own)
         return painted, means.last(), found.places[-1:]
 
-    def _hold(self, found, shown, paintings, places):
+    def _hold(self, found, moved, paintings, places):
         """Lets places keep what they found in the frame before, if it is good still."""
-        rate = self._network.rate(shown, paintings)
+        rate = self._network.rate(moved, paintings)
 
         def step(before, frame):
             index, places, likeness = frame

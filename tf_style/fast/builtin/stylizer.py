@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_style.fast.builtin import encoder, large, network, steady
-from tf_style.networks import second_moments, small_vgg
+from tf_style.networks import small_vgg
 from tf_style.system import files, hardware
 
 WEIGHTS = network.WEIGHTS
@@ -60,7 +60,7 @@ class Stylizer:
         pictures = tf.TensorSpec([count, None, None, 3])
 
         def encode(photo):
-            return encoder.moments(encoder.measure(self._network.encoder, photo))
+            return encoder.encode(self._network.encoder, photo)
 
         def paint(photo, code, paintings, shares, strength):
             photo = tf.ensure_shape(photo, pictures.shape)
@@ -75,11 +75,7 @@ class Stylizer:
 
         What does not fill a place of 8x8 pixels is cut off, half of it on each side.
         """
-        picture = np.asarray(style, np.float32)[0]
-        for axis in (0, 1):
-            side = picture.shape[axis]
-            rest = side % encoder.STRIDE
-            picture = picture.take(range(rest // 2, side - rest + rest // 2), axis)
+        (picture,) = encoder.crop(np.asarray(style, np.float32))
         return np.uint8(np.rint(np.clip(picture, 0, 1) * 255))
 
     def _read(self, shape, pixels):
@@ -135,10 +131,10 @@ class Stylizer:
         own = [colours, *encoder.transport(self._network.encoder, colours, code)]
         found = self._network.find(own, paintings)
         found = network.choose(found, paintings, tf.unstack(shares))
-        mixed = self._network.mix(own, paintings, found, strength)
-        noises, edges = encoder.same_noise(photo), encoder.edges(photo)
-        known = second_moments.statistics(code)
-        return self._network.decoder([*mixed, *noises, *edges, found.likeness, known])
+        others = [*encoder.same_noise(photo), *encoder.edges(photo)]
+        return self._network.decoder(
+            self._network.show(own, paintings, found, others, code, strength)
+        )
 
 
 def load(name):
