@@ -2,11 +2,12 @@
 
     python benchmarks/stylizers.py --data=DATA --model=FOLDER
 
-DATA holds pictures to measure on, `dev/content` and `dev/style`, and `metrics.py` with
-`score(content, style, picture)`, a style and a content distance by networks that the
-package does not ship. FOLDER is Magenta's SavedModel. Prints seconds to load and two
-tables, and with --pictures=FOLDER writes content, style, Magenta's and ours of every
-pair as a panel.
+DATA holds pictures to measure on, `dev/content` and `dev/style`; `metrics.py` with
+`score(content, style, picture)`, a style and a content distance; and `patches.py` with
+`distance(style, picture)`, rows of fidelity and coverage, and
+`structure(content, picture)`; all by networks that the package does not ship. FOLDER is
+Magenta's SavedModel. Prints seconds to load and two tables, and with --pictures=FOLDER
+writes content, style, Magenta's and ours of every pair as a panel.
 """
 
 import argparse
@@ -29,6 +30,7 @@ LONGEST_SIDE = 512
 MULTIPLE_OF = 16
 TIMED_SIZE = (384, 512)
 GATYS_STEPS = 20
+MEASURES = ("fidelity", "coverage", "structure", "style", "content", "even windows")
 
 
 def main():
@@ -43,13 +45,23 @@ def main():
     _print_loading()
     sys.path.insert(0, str(options.data.resolve()))
     import metrics
+    import patches
+
+    def score(content, style, picture):
+        """Returns what MEASURES names, of [1, H, W, 3] each."""
+        even = _unevenness(content[0], picture[0])
+        content, style, picture = map(tf.constant, (content, style, picture))
+        fidelity, coverage = patches.distance(style, picture).mean(0)
+        structure = patches.structure(content, picture)
+        distances = metrics.score(content, style, picture)
+        return fidelity, coverage, structure, *distances, even
 
     pairs = list(_pairs(options.data / "dev"))
     configs = {"Magenta": HubConfig(model=options.model)}
     for strength in options.strengths:
         config = HubConfig(model="builtin", strength=strength)
         configs[f"built in, strength {strength:g}"] = config
-    _print_distances(pairs, configs, metrics.score, options.pictures)
+    _print_distances(pairs, configs, score, options.pictures)
     _print_times(pairs[0], configs, options.calls)
 
 
@@ -89,19 +101,35 @@ def _print_distances(pairs, configs, score, folder):
         captions = ["content", "style"]
         for name, config in configs.items():
             picture = hub.stylize(content, style, config)
-            found = score(*map(tf.constant, (content, target, picture)))
+            found = score(content, target, picture)
             distances[name].append(found)
             pictures.append(picture)
-            captions.append("{}\nstyle {:.3f}, content {:.3f}".format(name, *found))
+            parts = (f"{n} {x:.3f}" for n, x in zip(MEASURES[:-1], found))
+            captions.append(name + "\n" + ", ".join(parts))
         if folder:
             cells = map(grid.Cell, pictures, captions)
             name = f"{content_path.stem}_{style_path.stem}.png"
             images.save_image(folder / name, grid.draw([list(cells)]))
     print(f"{len(pairs)} pairs, longest side {LONGEST_SIDE}; lower is closer")
-    print("| | style | content |\n| --- | --- | --- |")
+    print(f"| | {' | '.join(MEASURES)} |\n|{' --- |' * (len(MEASURES) + 1)}")
     for name, found in distances.items():
-        style, content = np.mean(found, 0)
-        print(f"| {name} | {style:.4f} | {content:.4f} |")
+        print(f"| {name} | {' | '.join(f'{x:.4f}' for x in np.mean(found, 0))} |")
+
+
+def _unevenness(photo, picture):
+    """Variance of 8x8 means in the photo's flattest fifth of 32-pixel windows."""
+
+    def windows(image):
+        rows, columns = (side // 32 for side in image.shape[:2])
+        image = image[: rows * 32, : columns * 32]
+        cells = image.reshape(rows, 4, 8, columns, 4, 8, -1).transpose(
+            0, 3, 1, 4, 2, 5, 6
+        )
+        return cells.reshape(rows * columns, 16, 64, -1)
+
+    deviations = windows(photo.mean(-1, keepdims=True)).std((1, 2, 3))
+    flattest = deviations.argsort()[: max(1, len(deviations) // 5)]
+    return windows(picture)[flattest].mean(2).var(1).mean()
 
 
 def _print_times(pair, configs, calls):
@@ -110,16 +138,17 @@ def _print_times(pair, configs, calls):
     content = images.resize(content, *TIMED_SIZE)
     works = {}
     for name, config in configs.items():
-        works[name] = lambda c=config: hub.stylize(content, style, c)
+        works[name] = lambda new, c=config: hub.stylize(content, new, c)
         code = hub.encode(style, config)
-        works[f"{name}, style known"] = lambda c=config, code=code: hub.stylize(
+        works[f"{name}, style known"] = lambda _, c=config, code=code: hub.stylize(
             content, code, c
         )
     seconds = {name: [] for name in works}
     for turn in range(calls + 1):
         for name, work in works.items():
+            new = np.roll(style, 8 * turn + 1, 2)  # A model may know the last ones.
             began = time.perf_counter()
-            work()
+            work(new)
             if turn:
                 seconds[name].append(time.perf_counter() - began)
     print(
