@@ -417,6 +417,10 @@ def code_of(shape, **changes):
             r"a part \[50, 50, 3\], which is not of model",
         ),
         (
+            {"parts": [np.zeros((1, 50, 50, 3), np.uint8)]},
+            r"a part \[1, 50, 50, 3\], which is not of model .* in shape or type",
+        ),
+        (
             {"parts": [np.zeros((1, 50, 42, 3))]},
             r"a part \[1, 50, 42, 3\], which is not",
         ),
@@ -434,6 +438,14 @@ def test_a_code_that_is_none_is_refused(stub_model, content, changes, reason):
     with pytest.raises(ValueError, match=f"^the style code .*{reason}") as error:
         hub.stylize(content, code._replace(**changes), config)
     one_line(error)
+
+
+def test_a_code_of_floats_is_none_of_the_builtin_stylizer(content, style):
+    config = HubConfig(model="builtin", style_size=64)
+    code = hub.encode(style, config)
+    floats = code._replace(parts=[np.float32(part) for part in code.parts])
+    with pytest.raises(ValueError, match="which is not of model builtin in shape or"):
+        hub.stylize(content, floats, config)
 
 
 def test_what_is_no_code_at_all_is_refused(stub_model, content, style):

@@ -261,10 +261,10 @@ def _checked_code(code, model, config):
             side >= model.least_style_side if size is None else side == size
             for side, size in zip(part.shape, model.code_shape)
         )
-        if not fits:
+        if not fits or part.dtype != model.code_dtype:
             raise InvalidInput(
                 f"the style code has a part {list(part.shape)}, which is not of model "
-                f"{config.model}; encode again"
+                f"{config.model} in shape or type; encode again"
             )
     return code
 
@@ -338,8 +338,8 @@ def load_model(name_or_handle: str) -> Any:
     Returns:
         It has a name, a source, a checksum, the size at which it wants a style and the
         side by which it measures that, the shortest side that it sees, the shape of its
-        codes (None: any length from that side), how many pixels are best painted at
-        once, and paints: `encode(style)` and
+        codes (None: any length from that side) and their type, how many pixels are best
+        painted at once, and paints: `encode(style)` and
         `paint(content, codes, weights, strength, memory)`.
 
     Raises:

@@ -54,6 +54,7 @@ class Magenta(NamedTuple):
     least_style_side = 43  # type: ignore[misc]
     # A style is its own code.
     code_shape = (1, None, None, 3)  # type: ignore[misc]
+    code_dtype = np.float32  # type: ignore[misc]
     # Four pictures of 512x512 pixels take a tenth less time than one by one, eight no
     # less than four.
     batch_pixels = 1 << 20  # type: ignore[misc]

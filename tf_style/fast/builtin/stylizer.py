@@ -37,7 +37,7 @@ class Stylizer:
     # It is halved three times.
     least_style_side = 16
     # A code is the painting in 8 bits, from which all else follows in 0.02 s.
-    code_shape = (None, None, 3)
+    code_shape, code_dtype = (None, None, 3), np.uint8
     # Four pictures of 256x256 pixels take a quarter less time than one by one; larger
     # ones take more.
     batch_pixels = 1 << 18
