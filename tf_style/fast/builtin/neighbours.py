@@ -22,7 +22,7 @@ SIDES = (8, 4, 2, 1)
 # A place is also offered what the places beside it found, moved by as much.
 SHIFTS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
 # What places are compared by: principal components of the last two layers.
-COMPONENTS = 48
+COMPONENTS = 32
 # Weight of the finer of them: strokes rather than motifs.
 FINE = 0.5
 # What it costs to lie as far apart as the painting is long, beside a cosine: where
