@@ -44,7 +44,10 @@ from tf_style.jobs import manifest
         ({"seed": -(10**400)}, "seed is -1000"),
         ({"colors": {}}, "colors is {}; it must be text"),
         ({"init": ["hub"]}, "init is ['hub']; it must be text"),
-        ({"mode": "magic"}, "mode is 'magic'; it must be hub or gatys or compare"),
+        (
+            {"mode": "magic"},
+            "mode is 'magic'; it must be hub or neighbors or gatys or compare",
+        ),
     ],
 )
 def test_request_out_of_bounds_is_refused(changes, line):

@@ -27,7 +27,7 @@ from absl.testing import flagsaver
 from tf_style import images
 from tf_style.cli import flags as cli_flags
 from tf_style.cli import main
-from tf_style.config import GatysConfig, HubConfig, Job
+from tf_style.config import GatysConfig, HubConfig, Job, NeighborsConfig
 from tf_style.jobs import manifest
 from tf_style.jobs.modes import MODES
 
@@ -534,23 +534,24 @@ def test_help_lists_every_flag_with_its_default_without_tensorflow():
         pattern = rf"--(\[no\])?{flag.name} "
         # The old name of one goes on working, and is not shown.
         assert flag.name == "engine" or re.search(pattern, end.stdout), flag.name
-    defaults = GatysConfig()
-    for name in ("steps", "learning_rate", "style_weight", "backbone"):
-        default = str(getattr(defaults, name))
-        text = end.stdout.split(f"  --{name} ")[1]
-        assert float_or_text(re.search(r"\[(\S*)\]", text)[1]) == (
-            float_or_text(default)
-        )
+    gatys, neighbors = GatysConfig(), NeighborsConfig()
+    for name in (
+        "steps",
+        "learning_rate",
+        "style_weight",
+        "backbone",
+        "content_weight",
+    ):
+        (shown,) = re.findall(rf"\n  --{name} .*?(?=\n  --|\n\n)", end.stdout, re.S)
+        shown = " ".join(shown.split())
+        for config in (gatys, neighbors):
+            if hasattr(config, name):
+                value = getattr(config, name)
+                number = value if isinstance(value, str) else f"{value:g}"
+                assert re.search(rf"\b{number}\b[^\[]*\]", shown), (name, shown)
     assert "Repaints photos" in end.stdout
     assert "tf_style.config" in end.stderr  # of the list of imports
     assert "tensorflow" not in end.stderr and "keras" not in end.stderr
-
-
-def float_or_text(text):
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def test_bad_usage_of_the_process_is_one_line_without_tensorflow():

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf_style.config import GatysConfig, HubConfig, MethodConfigs, checked, from_dict
+from tf_style.config import GatysConfig, HubConfig, MethodConfigs, NeighborsConfig
 from tf_style.jobs.job import Job, unused_settings
 from tf_style.jobs.modes import MODES
 from tf_style.methods import METHODS
+from tf_style.system.checks import checked, from_dict
 
 NAN, INF = math.nan, math.inf
 
@@ -156,7 +157,7 @@ def test_every_setting_has_a_value_that_is_refused(kind):
             "hue",
             "none or luminance or covariance or histogram",
         ),
-        (make_job, "mode", "fast", "hub or gatys or compare"),
+        (make_job, "mode", "fast", "hub or neighbors or gatys or compare"),
         (make_job, "styles", (), "at least one picture"),
     ],
 )
@@ -253,7 +254,7 @@ def test_configs_are_frozen(config):
 @pytest.mark.parametrize("mode", MODES)
 def test_styles_are_blended_if_told_or_weighted_or_masked_each(mode):
     *_, method = MODES[mode].METHODS
-    config = {"hub": HubConfig, "gatys": GatysConfig}[method]
+    _, config = METHODS[method]
     weighted = {method: config(style_weights=(1.0, 2.0))}
     assert make_job(mode=mode, **weighted).blends
     assert make_job(mode=mode, style_blend=True).blends
@@ -362,6 +363,7 @@ def test_whatever_makes_a_config_is_kept_as_plain_values(job):
     values = json.loads(json.dumps(dataclasses.asdict(job)))
     values |= {"gatys": from_dict(GatysConfig, values["gatys"])}
     values |= {"hub": from_dict(HubConfig, values["hub"])}
+    values |= {"neighbors": from_dict(NeighborsConfig, values["neighbors"])}
     assert from_dict(Job, values) == job
     plain = (str, int, float, bool)
     for config in (job, job.gatys, job.hub):

@@ -59,7 +59,7 @@ def descend(target):
         return engine.optimize(
             state or engine.State(0, grey, optimizer.rate),
             planned,
-            lambda size: (objective, images.resize(target, *size)),
+            lambda size: (objective, lambda _: images.resize(target, *size)),
             optimizer,
             token or stop.StopToken(),
         )

@@ -175,7 +175,7 @@ def brightness(layer):
     So does it look at the picture, without the row and the column of neighbours.
     """
 
-    def measure(seen, _):
+    def measure(seen, *_):
         is_picture = seen.shape[-1] == 3
         return tf.reduce_mean(seen[:, :-1, :-1] if is_picture else seen)
 
@@ -191,7 +191,7 @@ def test_a_loss_that_someone_adds_is_held_to_the_style(photo):
         return losses.Loss(
             "squares",
             (layer,),
-            lambda seen, _: tf.reduce_mean(seen**2),
+            lambda seen, *_: tf.reduce_mean(seen**2),
             lambda means, wanted: (means[0] - wanted[0]) ** 2,
             "style",
         )

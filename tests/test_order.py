@@ -17,9 +17,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ROWS = (
     ("__main__", "cli", "app"),
     ("jobs",),
-    ("methods", "compare"),
-    ("video",),
-    ("optimization", "fast"),
+    ("methods", "compare", "video"),
+    ("optimization",),
+    ("fast",),
     ("color",),
     ("networks", "images"),
     ("config",),

@@ -42,10 +42,16 @@ def test_stylize_of_the_slow_method_takes_masks_and_a_first_picture(
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        ({"method": "Gatys"}, "method is 'Gatys'; it must be hub or gatys; did you"),
-        ({"method": 3}, "method is 3; it must be hub or gatys"),
+        (
+            {"method": "Gatys"},
+            "method is 'Gatys'; it must be hub or neighbors or gatys; did you",
+        ),
+        ({"method": 3}, "method is 3; it must be hub or neighbors or gatys"),
         ({"strenght": 1}, "no setting 'strenght'; did you mean 'strength'?"),
-        ({"steps": 9}, "method hub has no setting 'steps'; method gatys has"),
+        (
+            {"steps": 9},
+            "method hub has no setting 'steps'; method neighbors or gatys has",
+        ),
         ({"xyz": 9}, "no setting 'xyz'; it has color_strength, model, "),
         ({"strength": 9}, "strength is 9; it must be from 0 to 1"),
         ({"config": ts.HubConfig(), "strength": 1}, "strength are both given"),

@@ -6,9 +6,10 @@
     ts.save_image("out.png", ts.stylize(photo, painting))
 
 `stylize` repaints a photo in the style of a painting, by one of the methods:
-`tf_style.gatys` optimises the pixels against VGG-19 features (Gatys et al., 2016),
-`tf_style.hub` runs Magenta's one-pass model. `tf_style.compare` does both on one pair
-and measures them alike.
+`tf_style.hub` runs a one-pass model, Magenta's or our own; `tf_style.neighbors` lets
+every place of the picture take what is nearest in the painting (Kolkin et al., 2022);
+`tf_style.gatys` optimises the pixels against VGG-19 features (Gatys et al., 2016).
+`tf_style.compare` does the first and the last on one pair and measures them alike.
 
 Contracts, the same in every module:
 
@@ -30,14 +31,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # The same as below, for editors and type checkers.
     from tf_style import color, compare, config, images
-    from tf_style.config import GatysConfig, HubConfig
+    from tf_style.config import GatysConfig, HubConfig, NeighborsConfig
     from tf_style.fast import hub
     from tf_style.images import load_image, masks, save_image
     from tf_style.jobs import manifest, run
     from tf_style.jobs.job import Job
     from tf_style.methods import stylize
     from tf_style.networks import features, losses
-    from tf_style.optimization import gatys, memory
+    from tf_style.optimization import gatys, memory, neighbors
     from tf_style.system.errors import Error
     from tf_style.system.stop import StopToken
     from tf_style.video import flow
@@ -56,6 +57,7 @@ _MODULES = {
     "manifest": "jobs.manifest",
     "masks": "images.masks",
     "memory": "optimization.memory",
+    "neighbors": "optimization.neighbors",
     "run": "jobs.run",
 }
 # What else is public, and in which modules.
@@ -64,6 +66,7 @@ _NAMES = {
     "GatysConfig": "config",
     "HubConfig": "config",
     "Job": "jobs.job",
+    "NeighborsConfig": "config",
     "StopToken": "system.stop",
     "load_image": "images",
     "save_image": "images",
@@ -75,6 +78,7 @@ __all__ = [
     "GatysConfig",
     "HubConfig",
     "Job",
+    "NeighborsConfig",
     "StopToken",
     "color",
     "compare",
@@ -89,6 +93,7 @@ __all__ = [
     "manifest",
     "masks",
     "memory",
+    "neighbors",
     "run",
     "save_image",
     "stylize",

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tf_style import images
-from tf_style.config import LOSS_COLORS, GatysConfig, HubConfig, checked
+from tf_style.config import LOSS_COLORS, GatysConfig, HubConfig
 from tf_style.fast import hub
 from tf_style.images import PictureLike, Pictures, Pixels, grid
 from tf_style.images import masks as masking
 from tf_style.images.masks import Masks
 from tf_style.optimization import gatys
 from tf_style.system import files, hardware
+from tf_style.system.checks import checked
 from tf_style.system.errors import InvalidInput
 from tf_style.system.files import StrPath
 from tf_style.system.stop import StopToken

@@ -8,14 +8,12 @@ text and tuples, so that a config is always ready for JSON.
 
 import importlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
 
 from tf_style.system import checks
+from tf_style.system.checks import checked
 from tf_style.system.errors import InvalidInput
-
-C = TypeVar("C", bound="StyleConfig")
 
 MAGENTA_HANDLE = "https://tfhub.dev/google/magenta/arbitrary-image-stylization-v1-256/2"
 
@@ -29,7 +27,7 @@ FAST_MODELS = {
 # Values that are names; anything else in these settings is a path or a URL.
 MODELS = ("auto", *FAST_MODELS)
 BACKBONES = ("auto", "vgg19", "builtin")
-INITS = ("content", "noise", "hub")
+INITS = ("content", "noise", "hub", "builtin")
 NAMES = {"model": MODELS, "backbone": BACKBONES, "init": INITS}
 
 OPTIMIZERS = ("lbfgs", "adam")
@@ -102,8 +100,8 @@ class StyleConfig:
 
 
 @dataclass(frozen=True)
-class GatysConfig(StyleConfig):
-    """Settings of the optimisation (`tf_style.gatys`)."""
+class SlowConfig(StyleConfig):
+    """Settings that mean the same in all methods that optimise the picture."""
 
     # Features: "vgg19" (Keras' ImageNet weights), "builtin" (our small copy of it, nine
     # times as fast), "auto" (the first if it is cached or can be downloaded, else the
@@ -116,29 +114,10 @@ class GatysConfig(StyleConfig):
     # What the backbone computes in; "auto": bfloat16 where there are matrix units for
     # it, else float32. Losses and the picture are always float32.
     precision: str = "auto"
-    # Layers whose activations hold the photo's structure; deeper keeps less detail.
-    content_layers: tuple[str, ...] = ("block4_conv2",)
-    # Layers whose channel correlations hold the style; deeper means larger patterns.
-    style_layers: tuple[str, ...] = (
-        "block1_conv1",
-        "block2_conv1",
-        "block3_conv1",
-        "block4_conv1",
-        "block5_conv1",
-    )
-    # One weight per style layer, made to sum to one; empty means all alike.
-    style_layer_weights: tuple[float, ...] = ()
-    # Larger keeps more of the photo. Only the ratios of the three weights matter.
-    content_weight: float = 1.0
-    # Larger paints more strongly.
-    style_weight: float = 1e-3
-    # Larger smooths more; removes speckle first, then fine strokes.
-    tv_weight: float = 0.0
     # Of a film, larger holds a frame more to the one before, moved with what moves.
-    # 1e5 lets strokes follow a change of light sooner.
-    temporal_weight: float = 1e6
+    temporal_weight: float = 0.0
     # First picture: "content", "noise", "hub" (what the fast path makes of the pair),
-    # or the path of a picture.
+    # "builtin" (what the built-in fast model makes of it), or the path of a picture.
     init: str = "content"
     # Updates of the picture, all scales together.
     steps: int = 300
@@ -176,21 +155,12 @@ class GatysConfig(StyleConfig):
         checks.choice(self, "optimizer", OPTIMIZERS)
         for name in ("backbone", "init"):
             checks.check(self, name, getattr(self, name) != "", "a name or a path")
-        for name in ("content_layers", "style_layers"):
-            checks.check(self, name, len(getattr(self, name)) > 0, "at least one layer")
         for spec in fields(self):
+            if spec.name.endswith("layers"):
+                layers = getattr(self, spec.name)
+                checks.check(self, spec.name, len(layers) > 0, "at least one layer")
             if spec.name.endswith("_weight"):
                 checks.number(self, spec.name, 0, math.inf)
-        weights = self.style_layer_weights
-        checks.check(
-            self,
-            "style_layer_weights",
-            len(weights) in (0, len(self.style_layers))
-            and all(0 <= weight <= checks.LARGEST for weight in weights)
-            and (not weights or sum(weights) > 0),
-            "none, or one number from 0 up for each of the "
-            f"{len(self.style_layers)} style layers, not all 0",
-        )
         checks.number(self, "steps", 1, MAX_STEPS)
         checks.number(self, "time_budget", 0, MAX_SECONDS)
         checks.number(self, "scales", 0, 8)
@@ -217,6 +187,69 @@ class GatysConfig(StyleConfig):
             yield "seed", "without init=noise"
         if self.time_budget:
             yield "steps", "beside time_budget"
+
+
+@dataclass(frozen=True)
+class GatysConfig(SlowConfig):
+    """Settings of optimising towards Gram matrices (`tf_style.gatys`)."""
+
+    # Layers whose activations hold the photo's structure; deeper keeps less detail.
+    content_layers: tuple[str, ...] = ("block4_conv2",)
+    # Layers whose channel correlations hold the style; deeper means larger patterns.
+    style_layers: tuple[str, ...] = (
+        "block1_conv1",
+        "block2_conv1",
+        "block3_conv1",
+        "block4_conv1",
+        "block5_conv1",
+    )
+    # One weight per style layer, made to sum to one; empty means all alike.
+    style_layer_weights: tuple[float, ...] = ()
+    # Larger keeps more of the photo. Only the ratios of the three weights matter.
+    content_weight: float = 1.0
+    # Larger paints more strongly.
+    style_weight: float = 1e-3
+    # Larger smooths more; removes speckle first, then fine strokes.
+    tv_weight: float = 0.0
+    # 1e5 lets strokes of a film follow a change of light sooner.
+    temporal_weight: float = 1e6
+
+    def __post_init__(self):
+        super().__post_init__()
+        weights = self.style_layer_weights
+        checks.check(
+            self,
+            "style_layer_weights",
+            len(weights) in (0, len(self.style_layers))
+            and all(0 <= weight <= checks.LARGEST for weight in weights)
+            and (not weights or sum(weights) > 0),
+            "none, or one number from 0 up for each of the "
+            f"{len(self.style_layers)} style layers, not all 0",
+        )
+
+
+@dataclass(frozen=True)
+class NeighborsConfig(SlowConfig):
+    """Settings of optimising towards nearest neighbours (`tf_style.neighbors`)."""
+
+    # Layers whose activations become the painting's; deeper means larger motifs.
+    layers: tuple[str, ...] = (
+        "block2_conv1",
+        "block2_conv2",
+        "block3_conv1",
+        "block3_conv2",
+    )
+    # Share of the photo, from 0 to below 1, in what looks for its likes in the painting;
+    # the rest is the picture so far. 0.3 keeps more of the photo.
+    content_weight: float = 0.0
+    temporal_weight: float = 20.0
+    init: str = "builtin"
+    steps: int = 32
+    learning_rate: float = 0.01
+
+    def __post_init__(self):
+        super().__post_init__()
+        checks.number(self, "content_weight", 0, 0.99)
 
 
 @dataclass(frozen=True)
@@ -250,34 +283,13 @@ class MethodConfigs:
     """The settings of each method of `tf_style.methods`, by its name."""
 
     gatys: GatysConfig = field(default_factory=GatysConfig)
+    neighbors: NeighborsConfig = field(default_factory=NeighborsConfig)
     hub: HubConfig = field(default_factory=HubConfig)
 
     def __post_init__(self):
         for spec in fields(MethodConfigs):
             config = checked(getattr(self, spec.name), spec.type, spec.name)
             object.__setattr__(self, spec.name, config)
-
-
-def checked(config: C | None, kind: type[C], name: str = "config") -> C:
-    """Returns a config of a kind, the defaults for None; refuses any other."""
-    if config is None:
-        return kind()
-    if not isinstance(config, kind):
-        given = type(config).__name__
-        raise InvalidInput(f"{name} is a {given}; it must be a {kind.__name__}")
-    return config
-
-
-def from_dict(kind: type[Any], values: Mapping[str, Any]) -> Any:
-    """Rebuilds a config from what `dataclasses.asdict` and JSON made of it."""
-    known = {f.name for f in fields(kind)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise InvalidInput(
-            f"{kind.__name__} has no setting {unknown[0]!r}; "
-            f"it has {', '.join(sorted(known))}"
-        )
-    return kind(**values)
 
 
 def __getattr__(name):

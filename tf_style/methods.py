@@ -6,7 +6,8 @@ import os
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from tf_style.config import GatysConfig, HubConfig, StyleConfig, checked
+from tf_style.config import GatysConfig, HubConfig, NeighborsConfig, StyleConfig
+from tf_style.system.checks import checked
 from tf_style.system.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # `load_backbone` and `estimate_memory` as well, all as `gatys` has them.
 METHODS: dict[str, tuple[str, type[StyleConfig]]] = {
     "hub": ("tf_style.fast.hub", HubConfig),
+    "neighbors": ("tf_style.optimization.neighbors", NeighborsConfig),
     "gatys": ("tf_style.optimization.gatys", GatysConfig),
 }
 

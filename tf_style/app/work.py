@@ -17,6 +17,7 @@ from tf_style.app.waiting_queue import WaitingQueue
 from tf_style.jobs import manifest, modes, run, runner
 from tf_style.jobs.progress import TimeLeft
 from tf_style.optimization import gatys
+from tf_style.optimization.engine import Step
 
 # Slow pictures that may wait for the one that is being made.
 MAX_WAITING = 4
@@ -131,7 +132,7 @@ def _views_of(events, task, view, steps):
             raise ValueError(event.reason)
         if isinstance(event, run.Written):
             written.append(event)
-        if not isinstance(event, gatys.Step):
+        if not isinstance(event, Step):
             continue
         now = time.monotonic()
         left = time_left.update(event.index, event.progress, now)

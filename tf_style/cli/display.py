@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from tf_style.jobs import run
 from tf_style.jobs.progress import TimeLeft
-from tf_style.optimization import gatys
+from tf_style.optimization.engine import Step
 from tf_style.system import files
 
 # Seconds between lines where the output is no terminal.
@@ -65,7 +65,7 @@ class Display:
                 self._print(f"tf_style: {flag}{event.note}", sys.stderr)
             elif isinstance(event, run.Started):
                 self._start(event)
-            elif isinstance(event, gatys.Step):
+            elif isinstance(event, Step):
                 self._step(event)
             elif isinstance(event, run.Framed):
                 self._frame()

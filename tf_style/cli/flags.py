@@ -16,6 +16,7 @@ from tf_style.config import (
     PRESERVED,
     GatysConfig,
     HubConfig,
+    NeighborsConfig,
 )
 from tf_style.jobs import modes
 from tf_style.jobs.job import EXECUTORS, Job
@@ -71,7 +72,7 @@ def _define_enum(name, default, values, text):
     flags.DEFINE_enum(name, default, values, text, case_sensitive=False)
 
 
-_GATYS, _HUB = GatysConfig(), HubConfig()
+_GATYS, _HUB, _NEIGHBORS = GatysConfig(), HubConfig(), NeighborsConfig()
 # How the job is done, whatever it is: the flags that a repeated run takes too.
 _JOB = {
     field.name: field.default
@@ -132,18 +133,18 @@ flags.DEFINE_string(
 _define_float(
     "checkpoint_every",
     _JOB["checkpoint_every"],
-    "gatys: seconds between checkpoints, for --resume; 0 writes none",
+    "slow: seconds between checkpoints, for --resume; 0 writes none",
 )
 flags.DEFINE_bool(
-    "resume", _JOB["resume"], "gatys: go on from checkpoints of runs that were stopped"
+    "resume", _JOB["resume"], "slow: go on from checkpoints of runs that were stopped"
 )
 _define_integer(
     "save_every",
     _JOB["save_every"],
-    "gatys: save a frame every so many steps; 0 saves none",
+    "slow: save a frame every so many steps; 0 saves none",
 )
 flags.DEFINE_string(
-    "timelapse", _JOB["timelapse"], "gatys: make a film of one picture, .gif or .mp4"
+    "timelapse", _JOB["timelapse"], "slow: make a film of one picture, .gif or .mp4"
 )
 flags.DEFINE_multi_string(
     "sweep",
@@ -180,30 +181,31 @@ _define_integer(
     None,
     "hub: of the style, in pixels; 0 suits the model: its longest side is 460 for "
     f"builtin, its shorter 256 for others [{_HUB.style_size}]; "
-    f"gatys: its longest side, 0 as the content's [{_GATYS.style_size}]",
+    f"slow: its longest side, 0 as the content's [{_GATYS.style_size}]",
 )
 
 flags.DEFINE_string(
     "backbone",
     _GATYS.backbone,
-    "gatys: vgg19, builtin, auto (the first, else the second), or a file of VGG-19's "
+    "slow: vgg19, builtin, auto (the first, else the second), or a file of VGG-19's "
     "weights",
 )
 _define_enum(
     "pooling",
     _GATYS.pooling,
     POOLINGS,
-    "gatys: of the backbone; auto is average for builtin, max for VGG-19",
+    "slow: of the backbone; auto is average for builtin, max for VGG-19",
 )
 _define_enum(
     "precision",
     _GATYS.precision,
     PRECISIONS,
-    "gatys: of the backbone; auto is bfloat16 where there are matrix units for it",
+    "slow: of the backbone; auto is bfloat16 where there are matrix units for it",
 )
 flags.DEFINE_list(
     "content_layers", list(_GATYS.content_layers), "gatys: of the content loss"
 )
+flags.DEFINE_list("layers", list(_NEIGHBORS.layers), "neighbors: that are matched")
 flags.DEFINE_list("style_layers", list(_GATYS.style_layers), "gatys: of the style loss")
 flags.DEFINE_list(
     "style_layer_weights",
@@ -212,8 +214,10 @@ flags.DEFINE_list(
 )
 _define_float(
     "content_weight",
-    _GATYS.content_weight,
-    "gatys: of the content loss; higher keeps more of the photo",
+    None,
+    f"higher keeps more of the photo; gatys: of the content loss "
+    f"[{_GATYS.content_weight:g}]; neighbors: share of the photo in what looks for its "
+    f"likes, below 1 [{_NEIGHBORS.content_weight:g}]",
 )
 _define_float(
     "style_weight",
@@ -225,37 +229,49 @@ _define_float(
 )
 _define_float(
     "temporal_weight",
-    _GATYS.temporal_weight,
-    "gatys: of a film; higher holds a frame more to the one before",
+    None,
+    "slow: of a film; higher holds a frame more to the one before "
+    f"[gatys {_GATYS.temporal_weight:g}, neighbors {_NEIGHBORS.temporal_weight:g}]",
 )
 flags.DEFINE_string(
-    "init", _GATYS.init, f"gatys: first picture: {', '.join(INITS)} or a file"
+    "init",
+    None,
+    f"slow: first picture: {', '.join(INITS)} or a file "
+    f"[gatys {_GATYS.init}, neighbors {_NEIGHBORS.init}]",
 )
-_define_integer("steps", _GATYS.steps, "gatys: updates, all scales together")
+_define_integer(
+    "steps",
+    None,
+    f"slow: updates, all scales together [gatys {_GATYS.steps}, "
+    f"neighbors {_NEIGHBORS.steps}]",
+)
 _define_float(
     "time_budget",
     _GATYS.time_budget,
-    "gatys: seconds for the whole run, start-up and all, in place of --steps",
+    "slow: seconds for the whole run, start-up and all, in place of --steps",
 )
 _define_integer(
     "scales",
     _GATYS.scales,
-    "gatys: sizes to work at, each doubled; 0 begins at 256 pixels or less",
+    "slow: sizes to work at, each doubled; 0 begins at 256 pixels or less",
 )
-_define_enum("optimizer", _GATYS.optimizer, OPTIMIZERS, "gatys: the update")
+_define_enum("optimizer", _GATYS.optimizer, OPTIMIZERS, "slow: the update")
 _define_float(
-    "learning_rate", _GATYS.learning_rate, "gatys: Adam's step; L-BFGS's first"
+    "learning_rate",
+    None,
+    "slow: Adam's step; L-BFGS's first "
+    f"[gatys {_GATYS.learning_rate:g}, neighbors {_NEIGHBORS.learning_rate:g}]",
 )
-_define_float("beta1", _GATYS.beta1, "gatys: Adam's memory of past gradients")
-_define_float("epsilon", _GATYS.epsilon, "gatys: Adam's floor under gradients")
+_define_float("beta1", _GATYS.beta1, "slow: Adam's memory of past gradients")
+_define_float("epsilon", _GATYS.epsilon, "slow: Adam's floor under gradients")
 _define_integer(
     "tile",
     _GATYS.tile,
-    "gatys: work on tiles of so many pixels a side; 0 does where memory needs it",
+    "slow: work on tiles of so many pixels a side; 0 does where memory needs it",
 )
-_define_integer("seed", _GATYS.seed, "gatys: of --init=noise")
+_define_integer("seed", _GATYS.seed, "slow: of --init=noise")
 flags.DEFINE_bool(
-    "deterministic", _GATYS.deterministic, "gatys: the same bits at every run"
+    "deterministic", _GATYS.deterministic, "slow: the same bits at every run"
 )
 
 

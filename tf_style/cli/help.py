@@ -7,7 +7,7 @@ from tf_style.cli.flags import EXAMPLE, FLAGS
 USAGE = f"""Repaints photos in the style of paintings.
 
     {EXAMPLE}
-    tf-style photo.jpg painting.jpg out.png --mode=gatys --steps=200
+    tf-style photo.jpg painting.jpg out.png --mode=neighbors
     tf-style --content=photos/ --style=a.jpg,b.jpg --output=painted/
 
 tf-style is short for python -m tf_style. tf-style export writes the built-in stylizer
@@ -24,11 +24,15 @@ GROUPS = {
         *("preserve_color", "color_strength"),
     ),
     "Mode hub: one pass": ("model", "strength"),
-    "Mode gatys: optimise": (
-        *("steps", "time_budget", "content_weight", "style_weight", "tv_weight"),
-        *("init", "seed", "scales", "backbone", "pooling", "precision"),
+    "Modes neighbors and gatys: optimise": (
+        *("steps", "time_budget", "content_weight", "init", "seed", "scales"),
+        *("backbone", "pooling", "precision", "tile", "deterministic"),
+        *("optimizer", "learning_rate", "beta1", "epsilon"),
+    ),
+    "Mode neighbors": ("layers",),
+    "Mode gatys": (
+        *("style_weight", "tv_weight"),
         *("content_layers", "style_layers", "style_layer_weights"),
-        *("optimizer", "learning_rate", "beta1", "epsilon", "tile", "deterministic"),
     ),
     "Intermediate results": ("save_every", "timelapse", "checkpoint_every", "resume"),
     "Films": ("flow", "temporal_weight"),

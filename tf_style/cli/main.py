@@ -93,7 +93,7 @@ def _run(job):
         for event in run.run(job, _BEGAN, signals.stop):
             # A step that is cut short can fail in any way, so it is let finish.
             signals.patient = signals.patient or isinstance(
-                event, (run.gatys.Step, run.Framed)
+                event, (run.Step, run.Framed)
             )
             console.show(event)
     except Exception:

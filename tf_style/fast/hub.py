@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tf_style import color, images
-from tf_style.config import FAST_MODELS, MAGENTA_HANDLE, HubConfig, checked
+from tf_style.config import FAST_MODELS, MAGENTA_HANDLE, HubConfig
 from tf_style.fast import magenta
 from tf_style.images import PictureLike, Pictures, Pixels
 from tf_style.images import masks as masking
 from tf_style.images.masks import Masks
 from tf_style.system import arrays, fallback, files
+from tf_style.system.checks import checked
 from tf_style.system.errors import InvalidInput
 from tf_style.system.files import StrPath
 

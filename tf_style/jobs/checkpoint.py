@@ -11,12 +11,12 @@ import tensorflow as tf
 
 from tf_style import __version__
 from tf_style.jobs import manifest
-from tf_style.optimization import gatys
+from tf_style.optimization.engine import State
 from tf_style.system import arrays, files
 from tf_style.system.errors import InvalidInput
 
-# Fields of `gatys.State` that are arrays; the others go into the account as JSON.
-ARRAYS = ("image", "best")
+# Fields of a `State` that are arrays, or None; the others go into the account as JSON.
+ARRAYS = ("image", "best", "found_for")
 # A picture of 8192x8192 pixels takes half of it.
 MAX_BYTES = 8 << 30
 
@@ -45,7 +45,7 @@ def write(path, state, account):
 
     Args:
         path: where to.
-        state: a `gatys.State`.
+        state: a `State`.
         account: what the picture depends on, as of `manifest.describe`.
 
     Raises:
@@ -53,6 +53,7 @@ def write(path, state, account):
     """
     values = state._asdict()
     pictures = {name: values.pop(name) for name in ARRAYS}
+    pictures = {name: value for name, value in pictures.items() if value is not None}
     memory = values.pop("optimizer_state")
     facts = {
         "tf_style": __version__,
@@ -68,7 +69,7 @@ def write(path, state, account):
 
 
 def read(path, account):
-    """Reads the `gatys.State` of a run.
+    """Reads the `State` of a run.
 
     Raises:
         ValueError: the file is no checkpoint, or one of another run than `account`;
@@ -78,14 +79,14 @@ def read(path, account):
     try:
         archive = arrays.read_npz(path, MAX_BYTES)
         facts = json.loads(str(archive["facts"]))
-        pictures = {name: archive[name] for name in ARRAYS}
+        pictures = {name: archive[name] for name in ARRAYS if name in archive}
         memory = [
             archive[f"optimizer{index}"]
             .view(tf.as_dtype(kind).as_numpy_dtype)
             .reshape(shape)
             for index, (kind, shape) in enumerate(facts["optimizer_state"])
         ]
-        state = gatys.State(**facts["state"], **pictures, optimizer_state=memory)
+        state = State(**facts["state"], **pictures, optimizer_state=memory)
         _check(state)
         other = manifest.difference(facts["account"], account)
     except OSError:
@@ -110,7 +111,8 @@ def _check(state):
         picture.dtype == np.float32
         and picture.shape == (1, *shape[1:3], 3)
         and np.isfinite(picture).all()
-        for picture in (state.image, state.best)
+        for picture in (state.image, state.best, state.found_for)
+        if picture is not None
     ]
     losses = [float(loss) for loss in state.best_losses.values()]
     if not (all(whole) and all(pictures) and losses and 0 < state.rate <= 1):

@@ -1,4 +1,4 @@
-"""What happens in a job, for whoever shows it; `gatys.Step` is one of them."""
+"""What happens in a job, for whoever shows it; `engine.Step` is one of them."""
 
 import logging
 from pathlib import Path

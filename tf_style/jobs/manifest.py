@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from tf_style import __version__
-from tf_style.config import NAMES, from_dict
+from tf_style.config import NAMES
 from tf_style.jobs.job import Job
 from tf_style.methods import METHODS
 from tf_style.system import files
+from tf_style.system.checks import from_dict
 from tf_style.system.errors import InvalidInput, NotFound
 from tf_style.system.files import StrPath
 

@@ -21,7 +21,7 @@ from tf_style.jobs.events import (
 from tf_style.jobs.executors import local, ray_cluster
 from tf_style.jobs.inputs import StyleCache, attempt
 from tf_style.jobs.job import Job, unused_settings
-from tf_style.optimization import gatys
+from tf_style.optimization.engine import Step
 from tf_style.system.stop import StopToken
 
 # What these events were called at first.
@@ -30,9 +30,7 @@ Noted, Kept = Info, Skipped
 
 def run(
     job: Job, began: float | None = None, stop: StopToken | None = None
-) -> Iterator[
-    Info | Started | gatys.Step | Framed | Planned | Written | Skipped | Failed
-]:
+) -> Iterator[Info | Started | Step | Framed | Planned | Written | Skipped | Failed]:
     """Does a `config.Job`.
 
     Args:

@@ -55,7 +55,7 @@ class Snapshots:
         return bool(self._job.save_every or self._job.timelapse)
 
     def resume(self):
-        """Returns the `gatys.State` to go on from, if any, and notes for the user.
+        """Returns the `engine.State` to go on from, if any, and notes for the user.
 
         Raises:
             ValueError: the checkpoint is of another run, or none at all.

@@ -142,6 +142,27 @@ def temporal_loss(image: tf.Tensor, prior: tf.Tensor, trust: tf.Tensor) -> tf.Te
     return tf.reduce_mean(trust * tf.square(image - prior))
 
 
+def cosine_distance(
+    features: tf.Tensor, target: tf.Tensor, centre: tf.Tensor
+) -> tf.Tensor:
+    """Mean cosine distance of centred activations to directions, a float32 scalar.
+
+    Kolkin et al. (2022), "Neural Neighbor Style Transfer", eq. 1,
+    https://arxiv.org/abs/2203.13215.
+
+    Args:
+        features: [B, H, W, C].
+        target: likewise, of unit length; or shorter or longer, where several directions
+            were added up.
+        centre: [C].
+    """
+    centred = tf.cast(features, tf.float32) - centre
+    # Even areas have activations at the very centre.
+    directions = tf.math.l2_normalize(centred, -1, epsilon=1e-8)
+    products = tf.reduce_sum(directions * tf.cast(target, tf.float32), -1)
+    return 1 - tf.reduce_mean(products)
+
+
 class Loss(NamedTuple):
     """A loss of a picture, as a function of means over the positions of layers.
 
@@ -149,13 +170,14 @@ class Loss(NamedTuple):
         name: of its term.
         layers: what it looks at; `PIXELS` is the picture, with a row and a column of
             neighbours (see `with_neighbours`).
-        measure: (activations [1, H, W, C], what they are held to at these positions) ->
-            a mean over positions, float32 of any shape.
+        measure: (activations [1, H, W, C], what they are held to at these positions,
+            what the whole picture is held to) -> a mean over positions, float32 of any
+            shape.
         combine: (these means, one for each layer; what the whole picture is held to,
             likewise) -> a scalar.
         reference: what it is held to: the activations of the photo ("content"), its own
-            means of the painting ("style"), the frame before of a film ("prior"), or
-            nothing ("").
+            means of the painting ("style"), the painting's activations ("nearest"), the
+            frame before of a film ("prior"), or nothing ("").
     """
 
     name: str
@@ -171,7 +193,10 @@ def content(layers: tuple[str, ...]) -> Loss:
     def combine(distances, _):
         return tf.add_n(distances) / len(distances)
 
-    return Loss("content", layers, content_loss, combine, "content")
+    def measure(features, target, _):
+        return content_loss(features, target)
+
+    return Loss("content", layers, measure, combine, "content")
 
 
 def style(layers: tuple[str, ...], weights: Sequence[float] = ()) -> Loss:
@@ -180,7 +205,7 @@ def style(layers: tuple[str, ...], weights: Sequence[float] = ()) -> Loss:
     Positions may have guides, [R, H, W, 1]: Gram matrices are then of R regions.
     """
 
-    def measure(features, guide):
+    def measure(features, guide, _):
         if not isinstance(guide, tuple):
             features = features * tf.cast(guide, features.dtype)
         return gram_matrix(features)
@@ -191,15 +216,28 @@ def style(layers: tuple[str, ...], weights: Sequence[float] = ()) -> Loss:
     return Loss("style", layers, measure, combine, "style")
 
 
+def nearest(layers: tuple[str, ...]) -> Loss:
+    """The painting's activations that are nearest: `cosine_distance`.
+
+    Positions are held to directions, [1, H, W, C], and the whole to where the directions
+    start, [C]. As reference it has the style, and what is there so far.
+    """
+
+    def combine(distances, _):
+        return tf.add_n(distances) / len(distances)
+
+    return Loss("style", layers, cosine_distance, combine, "nearest")
+
+
 def variation() -> Loss:
     """Smoothness: `total_variation`."""
-    return Loss("tv", (PIXELS,), lambda image, _: _variation(image), _first)
+    return Loss("tv", (PIXELS,), lambda image, *_: _variation(image), _first)
 
 
 def temporal() -> Loss:
     """The frame before of a film: `temporal_loss`."""
 
-    def measure(image, held):
+    def measure(image, held, _):
         return temporal_loss(image[:, :-1, :-1], *held)
 
     return Loss("temporal", (PIXELS,), measure, _first, "prior")

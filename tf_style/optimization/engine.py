@@ -31,6 +31,8 @@ class State(NamedTuple):
     failures: int = 0  # in a row, as `PATIENCE` counts them
     # What the optimizer remembers, flat; empty: nothing yet.
     optimizer_state: list[np.ndarray] = []
+    # Picture that targets were found for, where they are found again.
+    found_for: np.ndarray | None = None
 
 
 class Step(NamedTuple):
@@ -54,15 +56,21 @@ def optimize(
     problem_at: Callable[[tuple[int, int]], Any],
     optimizer: Any,
     stop: Any,
+    find_every: int = 0,
+    detail: np.ndarray | None = None,
 ) -> Iterator[Step]:
     """Optimises a picture at one size after the other.
 
     Args:
         state: the `State` to begin with, of which the picture has one of the sizes.
         scales: a list of `pyramid.Scale`.
-        problem_at: returns the objective at a size, and its targets.
+        problem_at: returns the objective at a size, and a function from the picture so
+            far, [1, H, W, 3], to its targets; from None, where those are found once.
         optimizer: an `optimizers.Adam` or `LBFGS`.
         stop: a `system.stop.StopToken`, looked at after each step.
+        find_every: steps after which targets are found again; 0: once at each size.
+        detail: picture, [1, H, W, 3], whose fine detail each size begins with; None: the
+            picture of the size before is made larger, and no more.
 
     Yields:
         The picture before each update, and the last one: for a number of steps, one
@@ -74,22 +82,36 @@ def optimize(
     done = [scale.size for scale in scales].index(state.image.shape[1:3])
     for scale in scales[done:]:
         if state.image.shape[1:3] != scale.size:
-            image = images.resize(state.best, *scale.size)
+            image = _enlarge(state.best, scale.size, detail)
             state = State(state.index, image, optimizer.rate)
-        objective, targets = problem_at(scale.size)
-        pace = _Pace(scale, stop)
-        state = yield from _descend(state, objective, targets, optimizer, pace)
+        problem, pace = problem_at(scale.size), _Pace(scale, stop)
+        state = yield from _descend(state, *problem, optimizer, pace, find_every)
         if stop.requested or not pace.leaves_time_for_another_scale():
             return
 
 
-def _descend(state, objective, targets, optimizer, pace):
+def _enlarge(image, size, detail):
+    """Returns a picture at a larger size, with the detail of another if there is one."""
+    enlarged = images.resize(image, *size)
+    if detail is None:
+        return enlarged
+    coarse = images.resize(images.resize(detail, *image.shape[1:3]), *size)
+    return np.clip(enlarged + images.resize(detail, *size) - coarse, 0, 1)
+
+
+def _descend(state, objective, find_targets, optimizer, pace, find_every):
     """Optimises at one size; returns the state at the end."""
     scale, guard, index = pace.scale, _Guard(state), state.index
-    image = tf.constant(state.image)
+    image, targets = tf.constant(state.image), None
     memory = _restored(optimizer.start(image), state.optimizer_state)
     while index < scale.stop + scale.last and not pace.is_over():
         began, measured = time.monotonic(), image
+        is_due = guard.found_for is None or index % max(1, find_every) == 0
+        if find_every and is_due and index < scale.stop:
+            guard.begin(image)
+            memory, targets = optimizer.start(image), None
+        if targets is None:
+            targets = find_targets(guard.found_for)
         if index < scale.stop:
             losses, gradient = objective.differentiate(image, targets)
             image, memory = optimizer.step(image, gradient, memory, guard.rate)
@@ -127,6 +149,7 @@ class _Guard:
     def __init__(self, state):
         self.best = None if state.best is None else tf.constant(state.best)
         self.best_losses = state.best_losses
+        self.found_for = state.found_for
         self._rate, self._failures = state.rate, state.failures
 
     @property
@@ -136,6 +159,13 @@ class _Guard:
     @property
     def gave_up(self):
         return self._failures == PATIENCE
+
+    def begin(self, image):
+        """Takes note of a picture that targets are found for.
+
+        Losses to other targets do not compare with those to come.
+        """
+        self.found_for, self.best_losses = image.numpy(), {"total": np.inf}
 
     def judge(self, index, image, losses):
         """Takes note of a step; returns what to tell if it went wrong, mostly empty."""
@@ -168,6 +198,7 @@ class _Guard:
             self.best_losses,
             self._failures,
             [tensor.numpy() for tensor in tf.nest.flatten(memory)],
+            self.found_for,
         )
 
 

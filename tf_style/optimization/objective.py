@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_style.networks.losses import PIXELS, with_neighbours
+from tf_style.networks.losses import PIXELS, Loss, with_neighbours
 from tf_style.optimization.tracing import Traced
 
 
@@ -23,6 +23,12 @@ class Target(NamedTuple):
 
     local: list
     whole: list
+
+    @classmethod
+    def empty(cls, loss: Loss) -> "Target":
+        """Returns a target that holds a loss to nothing."""
+        nothing = [()] * len(loss.layers)
+        return cls(nothing, nothing)
 
 
 class Objective:
@@ -54,7 +60,7 @@ class Objective:
         """Returns the means that a loss takes of a picture, one for each layer."""
 
         def look(image):
-            return self._means(image, loss, [()] * len(loss.layers))
+            return self._means(image, loss, Target.empty(loss))
 
         return self._looks.setdefault(loss, Traced(look))(picture)
 
@@ -80,19 +86,19 @@ class Objective:
         traced = [self._measure, self._differentiate, *self._looks.values()]
         return sum(function.count for function in traced)
 
-    def _means(self, image, loss, local, activations=None):
+    def _means(self, image, loss, target, activations=None):
         activations = activations or self.extract(image)
         return [
             loss.measure(
-                with_neighbours(image) if layer == PIXELS else activations[layer], own
+                with_neighbours(image) if layer == PIXELS else activations[layer], *held
             )
-            for layer, own in zip(loss.layers, local, strict=True)
+            for layer, *held in zip(loss.layers, *target, strict=True)
         ]
 
     def _losses(self, image, targets):
         activations = self.extract(image)
         means = [
-            self._means(image, loss, target.local, activations)
+            self._means(image, loss, target, activations)
             for (_, loss), target in zip(self.terms, targets, strict=True)
         ]
         return weigh(self.terms, means, targets)

@@ -2,16 +2,14 @@
 
 import collections
 import threading
+from collections.abc import Callable
 from dataclasses import fields
-
-import tensorflow as tf
+from typing import Any
 
 from tf_style import color, images
-from tf_style.config import GatysConfig, StyleConfig
+from tf_style.config import SlowConfig, StyleConfig
 from tf_style.images import Pixels, Size
-from tf_style.networks.losses import Loss
-from tf_style.optimization.objective import Objective
-from tf_style.optimization.tiles import TiledObjective
+from tf_style.networks.backbone import Backbone
 from tf_style.system.errors import InvalidInput
 
 # Sizes at which a style's measures are kept: three scales of some sizes of photos.
@@ -27,16 +25,16 @@ class Style:
 
     Attributes:
         paintings: [1, H, W, 3] each.
-        config: the `GatysConfig` that they were encoded for.
+        config: the config that they were encoded for.
     """
 
-    def __init__(self, paintings: list[Pixels], config: GatysConfig) -> None:
+    def __init__(self, paintings: list[Pixels], config: SlowConfig) -> None:
         self.paintings = paintings
         self.config = config
         self._measured = collections.OrderedDict()
         self._lock = threading.Lock()  # Jobs share a style between threads.
 
-    def check_config(self, config: GatysConfig) -> None:
+    def check_config(self, config: SlowConfig) -> None:
         """Holds the settings of a run to those that the style was encoded for.
 
         Raises:
@@ -58,38 +56,38 @@ class Style:
 
     def measure(
         self,
-        objective: Objective | TiledObjective,
-        loss: Loss,
+        measure: Callable[[Pixels], Any],
+        key: tuple[Any, ...],
+        extract: Backbone,
         content: Pixels,
         photo: Pixels,
-    ) -> list[list[tf.Tensor]]:
-        """Returns the means that a loss takes of each painting, one per layer.
+    ) -> list[Any]:
+        """Returns what a function measures of each painting.
 
         Args:
-            objective: measures them.
-            loss: one that is held to the style.
+            measure: a function of paintings, [1, H, W, 3].
+            key: what it measures, by which that is known again.
+            extract: the network that it sees with.
             content: the photo, [1, H, W, 3].
             photo: the same at the size to work at.
         """
         sizes = self.size_beside(content.shape[1:3], photo.shape[1:3])
         if self.config.preserve_color != "none":  # Each photo gives them its colours.
-            return self._measure(objective, loss, photo, sizes)
-        key = (objective, loss, *sizes)
+            return self._measure(measure, extract, photo, sizes)
+        key = (key, *sizes)
         with self._lock:
             if key not in self._measured:
-                self._measured[key] = self._measure(objective, loss, photo, sizes)
+                self._measured[key] = self._measure(measure, extract, photo, sizes)
             self._measured.move_to_end(key)
             if len(self._measured) > SIZES_KEPT:
                 self._measured.popitem(last=False)
             return self._measured[key]
 
-    def _measure(self, objective, loss, photo, sizes):
+    def _measure(self, measure, extract, photo, sizes):
         measured = []
         for painting, size in zip(self.paintings, sizes):
-            objective.extract.check_size(
-                *size, "the style, scaled with the picture to a size"
-            )
+            extract.check_size(*size, "the style, scaled with the picture to a size")
             scaled = images.resize(painting, *size)
             scaled = color.prepare(scaled, photo, self.config)
-            measured.append(objective.statistics(scaled, loss))
+            measured.append(measure(scaled))
         return measured

@@ -56,12 +56,12 @@ class TiledObjective:
         def add(tile, _, activations):
             for layer in {*loss.layers}:
                 if layer in activations:
-                    mean = tile.share * loss.measure(activations[layer], ())
+                    mean = tile.share * loss.measure(activations[layer], (), ())
                     sums[layer] = sums.get(layer, 0.0) + mean
 
         rest = self._look(picture, add)
         return [
-            sums[layer] if layer in sums else loss.measure(rest[layer], ())
+            sums[layer] if layer in sums else loss.measure(rest[layer], (), ())
             for layer in loss.layers
         ]
 
@@ -157,11 +157,11 @@ class TiledObjective:
             complete = [
                 [
                     (
-                        loss.measure(activations[layer], local)
+                        loss.measure(activations[layer], local, whole)
                         if isinstance(mean, tuple)  # It was not measured yet.
                         else mean
                     )
-                    for layer, local, mean in zip(loss.layers, target.local, known)
+                    for layer, local, whole, mean in zip(loss.layers, *target, known)
                 ]
                 for (_, loss), target, known in zip(self.terms, targets, means)
             ]
@@ -232,7 +232,7 @@ class _Block:
 
     def measure(self, entry, tile, targets):
         """Returns the means over a tile's own positions, and what it hands on."""
-        return self._run(tile.seen(entry), tile.inside, self._local(tile, targets))
+        return self._run(tile.seen(entry), tile.inside, self._held(tile, targets))
 
     def differentiate(self, entry, tile, targets, by_means, by_handed_on):
         """Pushes the derivatives by what a tile gives through the tile.
@@ -243,15 +243,16 @@ class _Block:
         return self._run_back(
             tile.seen(entry),
             tile.inside,
-            self._local(tile, targets),
+            self._held(tile, targets),
             [by_means[term][index] * tile.share for term, index in self.places],
             tile.shrunk(2).own(by_handed_on),
         )
 
-    def _local(self, tile, targets):
-        """Cuts a tile's own positions out of what it is held to."""
+    def _held(self, tile, targets):
+        """Returns what it is held to: at a tile's own positions, and as a whole."""
         local = [targets[term].local[index] for term, index in self.places]
-        return tf.nest.map_structure(tile.own, local)
+        whole = [targets[term].whole[index] for term, index in self.places]
+        return list(zip(tf.nest.map_structure(tile.own, local), whole))
 
     def _own_activations(self, seen, inside):
         """Returns what belongs to a tile's own positions, by layer, and the pooled."""
@@ -269,18 +270,18 @@ class _Block:
             found[PIXELS] = own(with_neighbours(seen), inside, neighbours=1)
         return found, own(handed_on, inside // 2)
 
-    def _measure(self, seen, inside, local):
+    def _measure(self, seen, inside, held):
         activations, handed_on = self._own_activations(seen, inside)
         means = [
-            loss.measure(activations[layer], held)
-            for loss, layer, held in zip(self._losses, self._named, local)
+            loss.measure(activations[layer], *own)
+            for loss, layer, own in zip(self._losses, self._named, held)
         ]
         return means, handed_on
 
-    def _differentiate(self, seen, inside, local, by_means, by_handed_on):
+    def _differentiate(self, seen, inside, held, by_means, by_handed_on):
         with tf.GradientTape() as tape:
             tape.watch(seen)
-            means, handed_on = self._measure(seen, inside, local)
+            means, handed_on = self._measure(seen, inside, held)
         return tape.gradient([*means, handed_on], seen, [*by_means, by_handed_on])
 
 

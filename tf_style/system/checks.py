@@ -11,9 +11,11 @@ import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from tf_style.system.errors import InvalidInput
+
+C = TypeVar("C")
 
 LARGEST = sys.float_info.max
 # Letters of a bad value that an error shows.
@@ -97,3 +99,25 @@ def number(
     # Whole numbers may be larger than any float.
     valid = low <= value <= min(high, LARGEST)
     check(config, name, valid and not (above and value == low), start + end)
+
+
+def checked(config: C | None, kind: type[C], name: str = "config") -> C:
+    """Returns a config of a kind, the defaults for None; refuses any other."""
+    if config is None:
+        return kind()
+    if not isinstance(config, kind):
+        given = type(config).__name__
+        raise InvalidInput(f"{name} is a {given}; it must be a {kind.__name__}")
+    return config
+
+
+def from_dict(kind: type[Any], values: Mapping[str, Any]) -> Any:
+    """Rebuilds a config from what `dataclasses.asdict` and JSON made of it."""
+    known = {f.name for f in fields(kind)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise InvalidInput(
+            f"{kind.__name__} has no setting {unknown[0]!r}; "
+            f"it has {', '.join(sorted(known))}"
+        )
+    return kind(**values)

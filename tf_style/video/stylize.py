@@ -15,7 +15,7 @@ import numpy as np
 
 from tf_style import images
 from tf_style.fast import hub
-from tf_style.optimization import gatys
+from tf_style.optimization.method import Prior
 from tf_style.video import flow, reader
 
 # Share of the steps for a frame that starts from the one before, as in Ruder et al. A
@@ -134,18 +134,19 @@ def _unflatten(state):
     return memory
 
 
-def by_gatys(shots, style, config, state, *, masks, init_of, stop):
+def by_optimizing(shots, method, style, config, state, *, masks, init_of, stop):
     """Stylizes frames by the slow path.
 
     Args:
         shots, state, masks, stop: as of `by_hub`.
-        style: the `gatys.Style` of the styles.
-        config: a `GatysConfig`, of the first frame of a scene.
+        method: the module of a slow method, as `gatys`.
+        style: as from its `encode`.
+        config: of the method, for the first frame of a scene.
         init_of: returns the picture to start a scene from, given its first frame
             [1, H, W, 3]; or None, where the config says it.
 
     Yields:
-        The `gatys.Step`s of each frame, and then the `Stylized` frame.
+        The `engine.Step`s of each frame, and then the `Stylized` frame.
     """
     later = dataclasses.replace(
         config, steps=math.ceil(LATER_STEPS * config.steps), scales=1, init="before"
@@ -159,15 +160,15 @@ def by_gatys(shots, style, config, state, *, masks, init_of, stop):
             settings, init = config, init_of(shot.pixels)
         elif shot.motion:
             moved, trust = flow.carry(before, shot.motion), shot.motion.trust[None]
-            prior = gatys.Prior(moved, trust)
+            prior = Prior(moved, trust)
             # What comes into view must not start from what hid it.
             init = shot.pixels + trust * (moved - shot.pixels)
-        for step in gatys.iterate(
+        for step in method.iterate(
             shot.pixels, style, settings, masks=masks, init=init, prior=prior, stop=stop
         ):
             yield step
         if stop.requested:  # It is not done, and begun anew next time.
             return
         before = step.best.numpy()
-        picture = gatys.finish(step, shot.pixels, settings, masks=masks)
+        picture = method.finish(step, shot.pixels, settings, masks=masks)
         yield Stylized([(shot.index, shot.frame, picture)], {"before": before})

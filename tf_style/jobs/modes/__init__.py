@@ -21,9 +21,9 @@ A mode is a module in this folder, and a line in the table below. It has
 Importing one imports nothing heavy.
 """
 
-from tf_style.jobs.modes import compare, gatys, hub
+from tf_style.jobs.modes import compare, gatys, hub, neighbors
 
-MODES = {"hub": hub, "gatys": gatys, "compare": compare}
+MODES = {"hub": hub, "neighbors": neighbors, "gatys": gatys, "compare": compare}
 
 
 def of(job):

@@ -7,7 +7,7 @@ from tf_style.jobs.modes.hub import draw, parts, picture_path
 
 __all__ = ["draw", "parts", "picture_path", "stylize", "stylize_film"]
 
-HELP = "optimise"
+HELP = "optimise towards correlations, the classic"
 METHODS = ("gatys",)
 # Optimising costs thousands of times more per pixel than one pass.
 MAX_SIDE = 512
@@ -22,7 +22,6 @@ def stylize(task, snapshots):
     from tf_style.jobs.tasks import Stylized
 
     began, content = time.perf_counter(), task.content.pixels
-    # Modes of other slow methods do the same.
     method = methods.load(task.job.methods[-1])
     config = dataclasses.replace(task.job.configs[-1], time_budget=task.seconds)
     state, notes = snapshots.resume()
@@ -55,12 +54,14 @@ def stylize(task, snapshots):
 
 def stylize_film(task, shots, state):
     """See `modes`."""
+    from tf_style import methods
     from tf_style.video import stylize
 
-    return stylize.by_gatys(
+    return stylize.by_optimizing(
         shots,
+        methods.load(task.job.methods[-1]),
         task.encode_slow(),
-        task.job.gatys,
+        task.job.configs[-1],
         state,
         masks=task.fitted_masks,
         init_of=task.first_picture,

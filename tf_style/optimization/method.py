@@ -1,0 +1,351 @@
+"""What the slow methods have in common: from arguments to the steps of the engine."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from tf_style import color, images
+from tf_style.config import HubConfig, SlowConfig, StyleConfig
+from tf_style.fast import hub
+from tf_style.images import PictureLike, Pictures, Pixels, Size
+from tf_style.images import masks as masking
+from tf_style.images.masks import Masks
+from tf_style.networks import features, losses
+from tf_style.networks.backbone import Backbone
+from tf_style.optimization import engine, memory, optimizers, pyramid
+from tf_style.optimization.engine import State, Step
+from tf_style.optimization.objective import Objective, Target
+from tf_style.optimization.style import Style
+from tf_style.optimization.tiles import TiledObjective
+from tf_style.system import hardware
+from tf_style.system.checks import checked
+from tf_style.system.errors import InvalidInput
+from tf_style.system.stop import StopToken
+
+
+class Prior(NamedTuple):
+    """What is known of a frame of a film from the one before."""
+
+    picture: np.ndarray  # [1, H, W, 3], moved to where things are now
+    trust: np.ndarray  # [1, H, W, 1] in [0, 1], 0 where they were not to be seen
+
+
+class MeasureTargets(Protocol):
+    """Measures what a method holds a picture to.
+
+    Args:
+        objective: as from `Method.load_objective`.
+        content: photo, [1, H, W, 3], of any size.
+        style: as from `Method.encode`.
+        size: height and width to work at.
+        config: of the method.
+        masks: as from `masks.fit`.
+        prior: as of `Method.iterate`.
+        picture: what is there so far, [1, H', W', 3] of that size; None: the photo.
+
+    Returns:
+        A `Target` for each term of the objective.
+    """
+
+    def __call__(
+        self,
+        objective: Objective | TiledObjective,
+        content: Pixels,
+        style: Style,
+        size: Size,
+        config: Any,
+        masks: Sequence[Pixels] = (),
+        prior: Prior | None = None,
+        picture: Pixels | None = None,
+    ) -> list[Target]: ...
+
+
+class Method:
+    """A method that optimises the picture, from its objective and its targets.
+
+    Args:
+        kind: of its configs, whose fields that end in "layers" name all layers.
+        terms: (config, whether it is of a film's frame) -> what is minimised, a list of
+            (weight, `losses.Loss`).
+        measure_targets: see `MeasureTargets`.
+        find_every: steps after which targets are found again, since they depend on the
+            picture; 0: they do not.
+        keeps_detail: whether each size begins with the fine detail of the first picture.
+    """
+
+    def __init__(
+        self,
+        kind: type[SlowConfig],
+        terms: Callable[[Any, bool], list[tuple[float, losses.Loss]]],
+        measure_targets: MeasureTargets,
+        find_every: int = 0,
+        keeps_detail: bool = False,
+    ) -> None:
+        self._kind = kind
+        self._terms = terms
+        self._measure_targets = measure_targets
+        self._find_every = find_every
+        self._keeps_detail = keeps_detail
+        self._load = functools.lru_cache(maxsize=8)(self._build)
+
+    def stylize(
+        self,
+        content: PictureLike,
+        style: "Pictures | Style",
+        config: Any = None,
+        *,
+        masks: Masks = None,
+        init: PictureLike | None = None,
+    ) -> Pixels:
+        """Repaints `content` in the style of `style`.
+
+        Args:
+            content: photo, [1, H, W, 3] in [0, 1]; or what else `images.as_picture`
+                takes, as all pictures here.
+            style: painting, [1, H', W', 3] in [0, 1]; or a list of paintings, mixed by
+                `config.style_weights`; or what `encode` made.
+            config: of the method; None: the defaults.
+            masks: where to paint, everywhere if None: one mask, or a list of one for
+                each style; [1, H, W, 1] of the content's proportions, from 0, the
+                photo, to 1, or what else `masks.as_mask` takes.
+            init: first picture, [1, H'', W'', 3], whatever `config.init` says; needed
+                where that is "hub" or a path.
+
+        Returns:
+            The best picture found, float32 [1, H, W, 3] in [0, 1].
+
+        Raises:
+            ValueError: an argument is not what it should be, a picture is too small for
+                the layers, a layer does not exist, the loss is not finite from the
+                start, or masks or weights do not fit.
+            OSError: the backbone's weights cannot be had.
+        """
+        for step in self.iterate(content, style, config, masks=masks, init=init):
+            pass
+        return self.finish(step, content, config, masks=masks)
+
+    def finish(
+        self,
+        step: Step,
+        content: PictureLike,
+        config: Any = None,
+        *,
+        masks: Masks = None,
+    ) -> Pixels:
+        """Returns the best picture up to `step`, at the size of `content`.
+
+        Its colours are brought to the photo's as far as `config` wants them kept, and
+        it is put into the photo where masks say. For the arguments and errors see
+        `stylize`.
+        """
+        config = checked(config, self._kind)
+        content, masks = images.as_picture(content, "content"), masking.as_masks(masks)
+        picture = images.resize(step.best.numpy(), *content.shape[1:3])
+        picture = color.restore(picture, content, config)
+        masks = masking.fit(masks, content, len(masks))
+        return masking.compose(content, picture, masks)
+
+    def iterate(
+        self,
+        content: PictureLike,
+        style: "Pictures | Style",
+        config: Any = None,
+        *,
+        masks: Masks = None,
+        init: PictureLike | None = None,
+        state: State | None = None,
+        stop: StopToken | None = None,
+        prior: Prior | None = None,
+    ) -> Iterator[Step]:
+        """Optimises step by step; see `stylize` for the other arguments and errors.
+
+        Args:
+            state: of an earlier `Step`; goes on as if it had never stopped.
+            stop: a `StopToken` by which to ask for the end after a step.
+            prior: of a frame of a film, a `Prior` that the picture is held to as well.
+
+        Yields:
+            The picture before each update, and the last one: `config.steps` + 1 times;
+            with a `config.time_budget`, as often as that allows.
+        """
+        config, _ = self.choose(config)
+        content = images.as_picture(content, "content")
+        if isinstance(style, Style):
+            style.check_config(config)
+        else:
+            style = self.encode(style, config)
+        fitted = masking.fit(masks, content, len(style.paintings))
+        if init is not None:
+            init = images.as_picture(init, "init")
+        for name, value, kind in (("state", state, State), ("prior", prior, Prior)):
+            if not isinstance(value, (kind, type(None))):
+                came = type(value).__name__
+                raise InvalidInput(f"{name} is {came}; it must be a {kind.__name__}")
+        if prior is not None:
+            prior = Prior(
+                images.as_picture(prior.picture, "prior.picture"),
+                masking.as_mask(prior.trust, "prior.trust"),
+            )
+        # Its budget begins here.
+        pace = StopToken(
+            config.time_budget, watch=(lambda: stop.requested) if stop else None
+        )
+        if config.deterministic:
+            tf.config.experimental.enable_op_determinism()
+
+        def problem_at(size):
+            objective = self.load_objective(config, size, is_frame=prior is not None)
+
+            def find(picture):
+                return self._measure_targets(
+                    objective, content, style, size, config, fitted, prior, picture
+                )
+
+            return objective, find
+
+        scales = self.plan_scales(content, style, config)
+        optimizer = _load_optimizer(
+            config.optimizer, config.learning_rate, config.beta1, config.epsilon
+        )
+        first = None
+        if state is None or self._keeps_detail:
+            first = _first_picture(content, style, config, init)
+        if state is None:
+            image = images.resize(first, *scales[0].size)
+            state = State(0, image, optimizer.rate)
+        elif state.image.shape[1:3] not in [scale.size for scale in scales]:
+            height, width = state.image.shape[1:3]
+            raise InvalidInput(
+                f"state is of {width}x{height} pixels, which is no size of this run; "
+                "go on with the content and the config that it is of"
+            )
+        detail = first if self._keeps_detail else None
+        return engine.optimize(
+            state, scales, problem_at, optimizer, pace, self._find_every, detail
+        )
+
+    def encode(self, style: Pictures, config: Any = None) -> Style:
+        """Prepares a painting, or several, for any number of photos; as `hub.encode`.
+
+        Args:
+            style: [1, H, W, 3] in [0, 1], or a sequence of such.
+            config: of the method; `stylize` must be given one with the same settings of
+                styles.
+
+        Returns:
+            A `Style`.
+        """
+        config = checked(config, self._kind)
+        paintings = images.as_pictures(style, "style")
+        config.share_among(len(paintings))
+        return Style(paintings, config)
+
+    def plan_scales(
+        self, content: Pixels, style: Style, config: Any
+    ) -> list[pyramid.Scale]:
+        """Returns the `pyramid.Scale`s to work at."""
+        least, size = self.load_backbone(config).least_size, content.shape[1:3]
+
+        def is_seen(scaled):
+            shapes = [scaled, *style.size_beside(size, scaled)]
+            return min(map(min, shapes)) >= least
+
+        return pyramid.plan(tuple(size), config, is_seen)
+
+    def choose(self, config: Any = None) -> tuple[Any, str]:
+        """Settles what `auto` means on this machine; as `hub.choose`."""
+        config = checked(config, self._kind)
+        if config.precision == "auto":
+            config = dataclasses.replace(config, precision=hardware.fastest_dtype())
+        note = ""
+        if config.backbone == "auto":
+            backbone, note = features.choose()
+            config = dataclasses.replace(config, backbone=backbone)
+        if config.pooling == "auto":
+            pooling = "average" if config.backbone == "builtin" else "max"
+            config = dataclasses.replace(config, pooling=pooling)
+        return config, note
+
+    def load_backbone(self, config: Any) -> Backbone:
+        """Loads the network that `config` asks for, with all the layers it needs."""
+        config, _ = self.choose(config)
+        layers = [
+            layer
+            for spec in fields(config)
+            if spec.name.endswith("layers")
+            for layer in getattr(config, spec.name)
+        ]
+        return features.load_backbone(
+            config.backbone, tuple(layers), config.pooling, config.precision
+        )
+
+    def estimate_memory(self, content: Pixels, config: Any) -> float:
+        """Estimates the bytes that optimising a picture like `content` takes."""
+        extract, size = self.load_backbone(config), content.shape[1:3]
+        side = config.tile or memory.choose_side(extract, size)
+        return memory.estimate_memory(extract, size, side)
+
+    def load_objective(
+        self, config: Any, size: Size, is_frame: bool = False
+    ) -> Objective | TiledObjective:
+        """Loads what `config` minimises; once per process for the same settings.
+
+        Args:
+            config: of the method.
+            size: height and width of the picture; where the whole of it would not fit
+                into memory, it is worked on in tiles.
+            is_frame: whether it is of a film.
+
+        Returns:
+            An `Objective` or a `TiledObjective`.
+        """
+        extract = self.load_backbone(config)
+        side = config.tile or memory.choose_side(extract, size)
+        defining = {
+            spec.name: getattr(config, spec.name)
+            for spec in fields(config)
+            if spec.name.endswith(("layers", "_layer_weights", "_weight"))
+        }
+        return self._load(extract, side, self._kind(**defining), is_frame)
+
+    def _build(self, extract, side, config, is_frame):
+        terms = self._terms(config, is_frame)
+        if side:
+            return TiledObjective(extract, terms, side)
+        return Objective(extract, terms)
+
+
+def hold_to_prior(prior: Prior, size: Size) -> Target:
+    """Returns the target of `losses.temporal` at a size."""
+    held = tuple(tf.constant(images.resize(part, *size)) for part in prior)
+    return Target([held], [()])
+
+
+@functools.lru_cache(maxsize=4)
+def _load_optimizer(kind, rate, beta1, epsilon):
+    if kind == "lbfgs":
+        return optimizers.LBFGS(rate)
+    return optimizers.Adam(rate, beta1, epsilon)
+
+
+def _first_picture(content, style, config, init):
+    if init is not None:
+        return init
+    if config.init == "content":
+        return content
+    if config.init == "noise":
+        noise = np.random.default_rng(config.seed).random(content.shape)
+        return noise.astype(np.float32)
+    if config.init == "builtin":
+        shared = {spec.name: getattr(config, spec.name) for spec in fields(StyleConfig)}
+        return hub.stylize(
+            content, style.paintings, HubConfig(model="builtin", **shared)
+        )
+    raise InvalidInput(
+        f"init is {config.init!r}: pass that picture as the argument init"
+    )
