@@ -82,6 +82,22 @@ def vgg19(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def builtin_stylizer():
+    """The built-in stylizer, traced once for all tests that paint with it."""
+    from tf_style.fast.builtin import stylizer
+
+    return stylizer.Stylizer()
+
+
+@pytest.fixture
+def builtin_at_hand(builtin_stylizer, monkeypatch):
+    """Has `hub.load_model` load that one, however often it is called."""
+    from tf_style.fast.builtin import stylizer
+
+    monkeypatch.setattr(stylizer, "load", lambda name: builtin_stylizer)
+
+
+@pytest.fixture(scope="session")
 def stub_model(tmp_path_factory):
     """The folder of a SavedModel that is called as Magenta's and sized like it.
 
