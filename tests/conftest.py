@@ -89,12 +89,16 @@ def builtin_stylizer():
     return stylizer.Stylizer()
 
 
-@pytest.fixture
-def builtin_at_hand(builtin_stylizer, monkeypatch):
-    """Has `hub.load_model` load that one, however often it is called."""
+@pytest.fixture(scope="module")
+def builtin_at_hand(builtin_stylizer):
+    """Has `hub.load_model` load that one in a module, however often it is called."""
+    from tf_style.fast import hub
     from tf_style.fast.builtin import stylizer
 
-    monkeypatch.setattr(stylizer, "load", lambda name: builtin_stylizer)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stylizer, "load", lambda name: builtin_stylizer)
+        hub.load_model.cache_clear()
+        yield
 
 
 @pytest.fixture(scope="session")
