@@ -82,6 +82,26 @@ def vgg19(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def builtin_stylizer():
+    """The built-in stylizer, traced once for all tests that paint with it."""
+    from tf_style.fast.builtin import stylizer
+
+    return stylizer.Stylizer()
+
+
+@pytest.fixture(scope="module")
+def builtin_at_hand(builtin_stylizer):
+    """Has `hub.load_model` load that one in a module, however often it is called."""
+    from tf_style.fast import hub
+    from tf_style.fast.builtin import stylizer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stylizer, "load", lambda name: builtin_stylizer)
+        hub.load_model.cache_clear()
+        yield
+
+
+@pytest.fixture(scope="session")
 def stub_model(tmp_path_factory):
     """The folder of a SavedModel that is called as Magenta's and sized like it.
 

@@ -66,9 +66,9 @@ def test_no_channel_of_a_style_layer_is_dead(backbone, paintings, layer):
     assert (np.max(peaks, 0) > 0).all()
 
 
-@pytest.fixture(scope="module")
-def painter():
-    return stylizer.Stylizer()
+@pytest.fixture
+def painter(builtin_stylizer):
+    return builtin_stylizer
 
 
 @pytest.fixture(scope="module")

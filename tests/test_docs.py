@@ -120,7 +120,7 @@ def test_pictures_are_small():
     assert sum(sizes.values()) < 2_800_000
 
 
-def test_python_page_runs(tmp_path, monkeypatch):
+def test_python_page_runs(builtin_at_hand, tmp_path, monkeypatch):
     pytest.importorskip("cv2")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")

@@ -27,6 +27,7 @@ from tf_style.video import flow, stylize, writer
 
 pytest.importorskip("av")
 cv2 = pytest.importorskip("cv2")
+pytestmark = pytest.mark.usefixtures("builtin_at_hand")
 
 SIZE = 48, 64
 # What the light scene becomes at night, which is a cut to any viewer.

@@ -19,7 +19,7 @@ from tf_style.system import fallback, files
 
 
 @pytest.fixture(autouse=True)
-def _no_loaded_models():
+def _no_loaded_models(builtin_at_hand):
     loaded, chosen = hub.load_model, hub._choose
     for remembered in (loaded, chosen):
         remembered.cache_clear()
@@ -502,23 +502,27 @@ def test_arguments_of_the_fast_path_are_checked(content, style):
         hub.stylize(content, style, HubConfig(), [content])
 
 
-def test_threads_paint_what_calls_one_after_the_other_paint(monkeypatch):
+def test_threads_paint_what_calls_one_after_the_other_paint(
+    builtin_stylizer, monkeypatch
+):
     """Stills, frames and large pictures share layers, and are traced at once."""
     for limit, holder in (("MOST_PIXELS", stylizer), ("batch_pixels", Stylizer)):
         monkeypatch.setattr(holder, limit, 48 * 48)
     config, draw = HubConfig(model="builtin"), np.random.default_rng(0)
-    sizes = [(32, 40), (57, 50), (33, 35)]
+    sizes = [(32, 40), (57, 50), (32, 40)]
     photos = [draw.random((1, *size, 3), np.float32) for size in sizes]
     styles = [draw.random((1, 45, 61, 3), np.float32) for _ in photos]
 
     def paint(photo, style):
         code = hub.encode(style, config)
-        frames = hub.stylize_batch([photo, photo], code, config, memory={})
+        frames = hub.stylize_batch([photo], code, config, memory={})
         return np.concatenate([hub.stylize(photo, code, config), *frames])
 
-    hub.load_model.cache_clear()
+    untraced = Stylizer()
+    monkeypatch.setattr(stylizer, "load", lambda name: untraced)
     with futures.ThreadPoolExecutor(len(photos)) as pool:
         painted = list(pool.map(paint, photos, styles))
+    monkeypatch.setattr(stylizer, "load", lambda name: builtin_stylizer)
     hub.load_model.cache_clear()
     for together, alone in zip(painted, map(paint, photos, styles)):
         # Rounding may turn one of two places that are alike into the other.

@@ -38,7 +38,7 @@ def settings():
 def paint():
     before = settings()
     frames = hub.stylize_batch(
-        [content, content], hub.encode(style, HubConfig(model="builtin")),
+        [content], hub.encode(style, HubConfig(model="builtin")),
         HubConfig(model="builtin"), memory={})
     fast = hub.stylize(content, style, HubConfig(model="builtin"))
     slow = gatys.stylize(content, style, shallow)

@@ -40,10 +40,17 @@ def distance(one, other):
     return np.mean([np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in zip(*pairs)])
 
 
-def test_pictures_of_256_512_and_1024_pixels_look_alike(paint):
+def test_pictures_of_256_and_512_pixels_look_alike(paint):
+    small, middle = map(paint, (256, 512))
+    assert distance(small, middle) < 0.2  # Measured: 0.12.
+    # Strokes of a quarter of the size, on the other hand: 0.68.
+    assert distance(paint(512, style_size=128), small) > 0.5
+
+
+@pytest.mark.slow
+def test_pictures_of_512_and_1024_pixels_look_alike(paint):
     small, middle, large = map(paint, (256, 512, 1024))
-    # Measured: 0.13, 0.05 and 0.14.
-    assert distance(small, middle) < 0.2
+    # Measured: 0.05 and 0.14.
     assert distance(middle, large) < 0.15
     assert distance(small, large) < 0.25
     # Strokes of a quarter of the size, on the other hand: 0.63.

@@ -24,8 +24,6 @@ from keras import ops
 from tf_style.fast.builtin import decoder, encoder, neighbours
 from tf_style.networks import matrix_power, second_moments
 
-# Updates between two lines of the log and two checkpoints.
-EPOCH = 50
 WARMUP = 200
 # Gradients of a batch with an odd picture in it can be a hundred times the usual.
 CLIP_NORM = 1.0
@@ -182,17 +180,22 @@ def vary_colours(pictures, seeds):
 
 
 class Crops(keras.utils.PyDataset):
-    """Photos and styles, uint8 [B, side, side, 3] each, whose numbers name them."""
+    """Photos and styles, uint8 [B, side, side, 3] each, whose numbers name them.
+
+    Attributes:
+        first: number of the first batch that a training takes.
+    """
+
+    # Keras takes a finite data set from its start again whenever it has saved.
+    num_batches = None
 
     def __init__(self, contents, styles, options, **kwargs):
         super().__init__(**kwargs)
         self._contents, self._styles, self._options = contents, styles, options
-
-    def __len__(self):
-        return self._options.steps
+        self.first = 0
 
     def __getitem__(self, index):
-        rng = np.random.default_rng([self._options.seed, index])
+        rng = np.random.default_rng([self._options.seed, self.first + index])
         side, size = self._options.side, range(self._options.batch)
         photos = [
             data.crop(data.pick(self._contents, rng), side, rng, REACH) for _ in size
@@ -251,32 +254,43 @@ class Keep(keras.callbacks.Callback):
     up, whichever is first.
     """
 
-    def __init__(self, path, options):
+    def __init__(self, path, crops, options):
         super().__init__()
-        self._path, self._options = path, options
+        self._path, self._crops, self._options = path, crops, options
         self._began = None
+
+    def on_train_begin(self, logs=None):
+        """Called by Keras, once the last checkpoint is restored."""
+        self._crops.first = self._steps()
 
     def on_epoch_begin(self, epoch, logs=None):
         """Called by Keras."""
-        done = epoch * EPOCH / self._options.steps
-        if epoch == 1:  # Before, there was something to compile.
-            self._began = time.monotonic()
-        if self._began:
-            spent = (time.monotonic() - self._began) / (60 * self._options.minutes)
-            done = max(done, spent)
-        self.model.stop_training = done >= 1
-        falling = (1 + math.cos(math.pi * min(done, 1))) / 2
-        warm = min(1, (epoch + 1) * EPOCH / WARMUP)
+        falling = (1 + math.cos(math.pi * min(self._done(), 1))) / 2
+        warm = min(1, (self._steps() + self._options.checkpoint_every) / WARMUP)
         self.model.optimizer.learning_rate = self._options.rate * max(
             warm * falling, 0.01
         )
 
     def on_epoch_end(self, epoch, logs=None):
         """Called by Keras."""
-        seconds = time.monotonic() - (self._began or time.monotonic())
+        if self._began is None:  # Before, there was something to compile.
+            self._began = time.monotonic()
+        seconds = time.monotonic() - self._began
         values = " ".join(f"{name} {value:.4f}" for name, value in logs.items())
-        print(f"{(epoch + 1) * EPOCH} {seconds:.0f} s {values}", flush=True)
+        print(f"{self._steps()} {seconds:.0f} s {values}", flush=True)
         np.savez(self._path, *map(_half, self.model.weights_to_ship()))
+        self.model.stop_training = self._done() >= 1
+
+    def _steps(self):
+        return int(self.model.optimizer.iterations)
+
+    def _done(self):
+        """Share of the steps or of the time, in [0, 1] and beyond."""
+        steps = self._steps() / self._options.steps
+        if self._began is None:
+            return steps
+        spent = (time.monotonic() - self._began) / (60 * self._options.minutes)
+        return max(steps, spent)
 
 
 def _half(array):
@@ -292,13 +306,16 @@ def fit(model, crops, options, path):
     model.compile(optimizer, jit_compile=keras.backend.backend() != "tensorflow")
     model.fit(
         crops,
-        epochs=options.steps // EPOCH,
-        steps_per_epoch=EPOCH,
+        epochs=options.steps // options.checkpoint_every,
+        steps_per_epoch=options.checkpoint_every,
         shuffle=False,
         verbose=0,
         callbacks=[
-            keras.callbacks.BackupAndRestore(path.parent / "backup"),
-            Keep(path.with_suffix(".last.npz"), options),
+            # Kept at the end too, so that more steps can be added.
+            keras.callbacks.BackupAndRestore(
+                path.parent / "backup", delete_checkpoint=False
+            ),
+            Keep(path.with_suffix(".last.npz"), crops, options),
         ],
     )
     np.savez_compressed(path, *map(_half, model.weights_to_ship()))
@@ -343,7 +360,15 @@ def main():
     flags = commands.parser(__doc__.splitlines()[0], steps=6000, drawings=200)
     flags.add_argument("--photos", nargs="+", required=True, help="globs")
     flags.add_argument("--paintings", nargs="+", required=True, help="globs")
-    flags.add_argument("--minutes", type=float, default=600, help="stop after these")
+    flags.add_argument(
+        "--minutes",
+        type=float,
+        default=600,
+        help="stop after these, counted from each start",
+    )
+    flags.add_argument(
+        "--checkpoint_every", type=int, default=50, help="steps, a divisor of --steps"
+    )
     flags.add_argument("--side", type=int, default=256, help="of crops")
     flags.add_argument("--batch", type=int, default=16)
     flags.add_argument("--rate", type=float, default=1e-3, help="highest of Adam's")
@@ -351,6 +376,11 @@ def main():
     flags.add_argument("--weights", nargs="*", default=[], help="as in layout=2")
     flags.add_argument("--start", help="weights to start from, .npz")
     options = commands.begin(flags)
+    if options.steps % options.checkpoint_every:
+        flags.error(
+            f"--steps={options.steps} is no multiple of "
+            f"--checkpoint_every={options.checkpoint_every}"
+        )
     crops = prepare(options)
     shown = [
         crops[options.steps + i] for i in range(-(-COMPONENT_CROPS // options.batch))
