@@ -144,10 +144,19 @@ def test_pictures_are_not_dithered(painter, harbor, paintings):
         assert np.mean(both**2) < 12e-4
 
 
-def test_there_is_no_border(painter, paintings):
-    plain = np.full((1, 160, 160, 3), 0.5, np.float32)
-    for painting in paintings:
+def test_a_photo_of_one_colour_gets_the_mean_of_the_painting(painter, paintings):
+    for level, painting in zip((0.0, 0.2, 0.5, 0.8, 1.0), paintings):
+        plain = np.full((1, 48, 64, 3), level, np.float32)
         picture = painter.paint(plain, [painter.encode(painting)], [1.0], 1.0)
+        assert picture.std((1, 2)).max() < 0.02
+        assert np.abs(picture.mean((1, 2)) - painting.mean((1, 2))).max() < 0.03
+
+
+def test_there_is_no_border(painter, paintings):
+    noise = np.random.default_rng(4).random((1, 160, 160, 1)).astype(np.float32)
+    even = np.repeat(noise, 3, -1)
+    for painting in paintings:
+        picture = painter.paint(even, [painter.encode(painting)], [1.0], 1.0)
         slopes = np.abs(np.diff(picture, axis=1)).mean((0, 2, 3))
         rim = np.mean([slopes[:4], slopes[-4:]])
         assert 0.6 < rim / slopes[20:-20].mean() < 1.6

@@ -87,7 +87,8 @@ class Large:
         for tile in tiles.tiles(height, width, SIDE, REACH):
             seen = self._paint_tile(look(tile), own, code, paintings, strength, shared)
             _keep(tile, seen, painted)
-        return decoder.match_colours([painted, second_moments.statistics(code)])
+        known = second_moments.statistics(code)
+        return decoder.match_colours([painted, known, colours])
 
     def _search(self, colours, own, code, paintings):
         """Returns what all places find in each painting, `network.Found`."""

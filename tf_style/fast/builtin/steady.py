@@ -87,7 +87,7 @@ class Steady:
         )
         own = means.add(*decoder.measure_moments(picture))
         known = second_moments.statistics(code)
-        painted = decoder.match_colours([picture, known], own)
+        painted = decoder.match_colours([picture, known, colours], own)
         return painted, means.last(), found.places[-1:]
 
     def _hold(self, found, moved, paintings, places):
