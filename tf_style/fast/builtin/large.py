@@ -88,7 +88,9 @@ class Large:
             seen = self._paint_tile(look(tile), own, code, paintings, strength, shared)
             _keep(tile, seen, painted)
         known = second_moments.statistics(code)
-        return decoder.match_colours([painted, known, colours])
+        # Of these only the variance is asked, and all would take memory.
+        some = colours[:, :: encoder.STRIDE, :: encoder.STRIDE]
+        return decoder.match_colours([painted, known, some])
 
     def _search(self, colours, own, code, paintings):
         """Returns what all places find in each painting, `network.Found`."""
