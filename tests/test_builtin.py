@@ -11,6 +11,7 @@ from tf_style.fast.builtin import decoder, steady, stylizer
 from tf_style.networks import features, second_moments, small_vgg
 from tf_style.networks.losses import gram_matrix
 from tf_style.system import hardware
+from tf_style.video import flow
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 PHOTOS = ("harbor", "still_life")
@@ -143,10 +144,19 @@ def test_pictures_are_not_dithered(painter, harbor, paintings):
         assert np.mean(both**2) < 12e-4
 
 
-def test_there_is_no_border(painter, paintings):
-    plain = np.full((1, 160, 160, 3), 0.5, np.float32)
-    for painting in paintings:
+def test_a_photo_of_one_colour_gets_the_mean_of_the_painting(painter, paintings):
+    for level, painting in zip((0.0, 0.2, 0.5, 0.8, 1.0), paintings):
+        plain = np.full((1, 48, 64, 3), level, np.float32)
         picture = painter.paint(plain, [painter.encode(painting)], [1.0], 1.0)
+        assert picture.std((1, 2)).max() < 0.02
+        assert np.abs(picture.mean((1, 2)) - painting.mean((1, 2))).max() < 0.03
+
+
+def test_there_is_no_border(painter, paintings):
+    noise = np.random.default_rng(4).random((1, 160, 160, 1)).astype(np.float32)
+    even = np.repeat(noise, 3, -1)
+    for painting in paintings:
+        picture = painter.paint(even, [painter.encode(painting)], [1.0], 1.0)
         slopes = np.abs(np.diff(picture, axis=1)).mean((0, 2, 3))
         rim = np.mean([slopes[:4], slopes[-4:]])
         assert 0.6 < rim / slopes[20:-20].mean() < 1.6
@@ -297,6 +307,40 @@ def test_something_bright_that_comes_in_changes_the_rest_less(
     for _ in range(40):
         last = painter.paint(bright, code, [1.0], 1.0, memory)
     assert levels_apart(last.mean((1, 2)), alone[1].mean((1, 2))) < 3
+
+
+def motion_of(height, width, pixels, trust=1.0):
+    """The camera swings down and to the right by so many pixels."""
+    before = np.moveaxis(np.mgrid[:height, :width][::-1], 0, -1) + pixels
+    return flow.Motion(np.float32(before), np.full([height, width, 1], trust))
+
+
+def test_places_that_were_found_move_along_with_the_picture(painter, paintings):
+    code, memory = [painter.encode(paintings[0])], {}
+    photo = images.load_image(EXAMPLES / "harbor.jpg", 256)[:, :176]
+    motion, found = motion_of(160, 240, 16), []
+    for frame, known in (photo[:, :160, :240], None), (photo[:, 16:, 16:], motion):
+        painter.paint(frame, code, [1.0], 1.0, memory, [known])
+        found.append(memory["places"])
+    assert (found[1][:, :-2, :-2] == found[0][:, 2:, 2:]).mean() > 0.85
+
+
+def test_where_motion_is_not_trusted_places_look_anew(painter, harbor, paintings):
+    code, memory = [painter.encode(paintings[0])], {}
+    painter.paint(harbor, code, [1.0], 1.0, memory)
+    anew = {"statistics": memory["statistics"]}
+    motion, moved = motion_of(*harbor.shape[1:3], 0, trust=0), np.roll(harbor, 3, 2)
+    painter.paint(moved, code, [1.0], 1.0, memory, [motion])
+    painter.paint(moved, code, [1.0], 1.0, anew)
+    np.testing.assert_array_equal(memory["places"], anew["places"])
+
+
+def test_slow_motion_adds_up():
+    places = np.arange(48, dtype=np.int32).reshape(1, 6, 8)
+    found, offsets = places, np.zeros([6, 8, 2], np.float32)
+    for _ in range(8):
+        found, offsets = steady.carry(found, offsets, motion_of(45, 64, 1))
+    np.testing.assert_array_equal(found[:, :-1, :-1], places[:, 1:, 1:])
 
 
 def test_a_memory_is_of_no_use_where_the_photo_stays(painter, harbor, paintings):

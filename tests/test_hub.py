@@ -391,6 +391,8 @@ def test_frames_with_a_memory_are_of_one_size(content, style):
     code = hub.encode(style, config)
     with pytest.raises(ValueError, match="^contents are of several sizes; frames must"):
         hub.stylize_batch([content, content[:, :30]], code, config, memory={})
+    with pytest.raises(ValueError, match="^motions are 1, of 2 contents; give one for"):
+        hub.stylize_batch([content] * 2, code, config, memory={}, motions=[None])
 
 
 def code_of(shape, **changes):

@@ -9,6 +9,7 @@ It neither prints nor touches pictures' files.
 import dataclasses
 import functools
 import importlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,6 +108,7 @@ def stylize_batch(
     *,
     masks: Masks = None,
     memory: dict[Any, Any] | None = None,
+    motions: Sequence[Any] | None = None,
 ) -> list[Pixels]:
     """Repaints several photos, small ones of one size at once.
 
@@ -118,13 +120,16 @@ def stylize_batch(
         masks: as of `stylize`; each style is painted where its own mask says.
         memory: of frames that follow each other, a dict that is empty at the first of
             a scene: what "builtin" measures of them is smoothed over time.
+        motions: of each of these frames the `flow.Motion` since the one before, or
+            None: what "builtin" found in the paintings moves along.
 
     Returns:
         A list of pictures for `finish`. They differ from those of one photo at a time
         by rounding, which in bfloat16 comes to a third of an 8-bit level in the mean.
 
     Raises:
-        ValueError, OSError: as `stylize`; or frames with a memory differ in size.
+        ValueError, OSError: as `stylize`; or frames with a memory differ in size; or
+            there is not one motion for each.
     """
     config = checked(config, HubConfig)
     if not isinstance(contents, (list, tuple)) and len(np.shape(contents)) == 4:
@@ -137,6 +142,10 @@ def stylize_batch(
         places.setdefault(photo.shape, []).append(place)
     if memory is not None and len(places) > 1:
         raise InvalidInput("contents are of several sizes; frames must be of one")
+    if motions is not None and len(motions) != len(photos):
+        raise InvalidInput(
+            f"motions are {len(motions)}, of {len(photos)} contents; give one for each"
+        )
     painted = {}
     for (_, height, width, _), alike in places.items():
         # More at once would take more memory, and no less time.
@@ -145,7 +154,8 @@ def stylize_batch(
             some = alike[start : start + room]
             batch = np.concatenate([photos[place] for place in some])
             own = masking.fit(masks, batch, len(code.parts))
-            pictures = _paint(batch, code, model, config, own, memory)
+            past = None if motions is None else [motions[place] for place in some]
+            pictures = _paint(batch, code, model, config, own, memory, past)
             painted |= zip(some, np.split(pictures, len(some)))
     return [painted[place] for place in range(len(photos))]
 
@@ -162,12 +172,12 @@ def _model_of(code, config):
     return model
 
 
-def _paint(photos, code, model, config, masks, memory):
+def _paint(photos, code, model, config, masks, memory, motions):
     """Repaints photos of one size, [N, H, W, 3]."""
 
     def paint(parts, weights, index=0):
         own = None if memory is None else memory.setdefault(index, {})
-        return model.paint(photos, parts, weights, config.strength, own)
+        return model.paint(photos, parts, weights, config.strength, own, motions)
 
     if len(masks) < 2:
         return paint(code.parts, code.weights)
@@ -341,7 +351,7 @@ def load_model(name_or_handle: str) -> Any:
         side by which it measures that, the shortest side that it sees, the shape of its
         codes (None: any length from that side) and their type, how many pixels are best
         painted at once, and paints: `encode(style)` and
-        `paint(content, codes, weights, strength, memory)`.
+        `paint(content, codes, weights, strength, memory, motions)`.
 
     Raises:
         OSError: the model does not exist, cannot be downloaded or is damaged.

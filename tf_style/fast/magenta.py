@@ -63,7 +63,7 @@ class Magenta(NamedTuple):
         """Returns what `paint` must know of a style [1, H, W, 3]: the whole of it."""
         return np.asarray(style, np.float32)
 
-    def paint(self, content, styles, weights, strength, memory=None):
+    def paint(self, content, styles, weights, strength, memory=None, motions=None):
         """Repaints `content` in each of `styles`, and mixes the pictures.
 
         The model knows neither mixed styles nor half a strength.
@@ -75,8 +75,9 @@ class Magenta(NamedTuple):
             styles: as from `encode`.
             weights: a share for each, all together 1.
             strength: share of the painted picture in the photo, 0 to 1.
-            memory: of frames of a film; not used. What the model measures inside cannot
-                be reached, and smoothing the colours of its pictures does not help.
+            memory, motions: of frames of a film; not used. What the model measures
+                inside cannot be reached, and smoothing the colours of its pictures does
+                not help.
 
         Raises:
             ValueError: the model is called otherwise, or gives no finite picture; or

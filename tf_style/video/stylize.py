@@ -82,9 +82,10 @@ def by_hub(shots, code, config, state, *, masks, with_flow, at_once, stop):
 
     def stylize(batch):
         contents, done = [shot.pixels for shot in batch], []
+        motions = [shot.motion for shot in batch]
         try:
             pictures = hub.stylize_batch(
-                contents, code, config, masks=masks, memory=memory
+                contents, code, config, masks=masks, memory=memory, motions=motions
             )
             for shot, picture in zip(batch, pictures):
                 if with_flow:

@@ -17,6 +17,9 @@ from tf_style.networks.second_moments import CHANNELS
 
 # Least variance of the decoder's channels, of about 1, and of its colours.
 EPSILON = 1e-3
+# A photo whose colours, once they were transported, vary by a quarter of the style's
+# variance or more is painted with all of that: any but those of nearly one colour.
+LIVELY = 4
 
 # What replaces pictures' own statistics while a network is traced, in this thread only:
 # a function (layer, [B, H, W, C]) -> mean and variance, float32 [B, 1, 1, C] or
@@ -139,7 +142,7 @@ def build(dtype="float32", start="he_normal"):
     x = convolve(paint(refine(x), 32), 12)
     x = keras.layers.Activation("sigmoid", dtype="float32")(x)
     x = keras.layers.Lambda(unfold, (None, None, CHANNELS[0]), arguments=twice)(x)
-    x = keras.layers.Lambda(match_colours)([x, style])
+    x = keras.layers.Lambda(match_colours)([x, style, colours])
     inputs = [colours, half, quarter, eighth, *noises, *edges, likeness, style]
     return keras.Model(inputs, x)
 
@@ -173,12 +176,18 @@ def match_colours(parts, own=None):
     """Gives a picture the means and deviations of colours that the style has.
 
     Args:
-        parts: the picture, [B, H, W, 3], and a style's `moments.statistics`.
+        parts: the picture, [B, H, W, 3]; a style's `moments.statistics`; and the
+            colours that were transported, of the whole picture too. Where these hardly
+            vary, the picture does not either: the decoder normalises, so that it makes
+            clouds out of nothing.
         own: its mean and variance, where they are not to be its very own.
     """
-    picture, style = parts
+    picture, style, colours = parts
     mean, deviation = ops.split(style[:, None, None, : 2 * CHANNELS[0]], 2, -1)
     own_mean, own_variance = own or measure_moments(picture)
+    lively = ops.mean(ops.var(colours, (1, 2), keepdims=True), -1, keepdims=True)
+    lively = lively / ops.mean(ops.square(deviation), -1, keepdims=True)
+    deviation = deviation * ops.sqrt(ops.minimum(LIVELY * lively, 1))
     gain = deviation * ops.rsqrt(own_variance + EPSILON)
     return ops.clip((picture - own_mean) * gain + mean, 0, 1)
 

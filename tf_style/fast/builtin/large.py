@@ -87,7 +87,10 @@ class Large:
         for tile in tiles.tiles(height, width, SIDE, REACH):
             seen = self._paint_tile(look(tile), own, code, paintings, strength, shared)
             _keep(tile, seen, painted)
-        return decoder.match_colours([painted, second_moments.statistics(code)])
+        known = second_moments.statistics(code)
+        # Of these only the variance is asked, and all would take memory.
+        some = colours[:, :: encoder.STRIDE, :: encoder.STRIDE]
+        return decoder.match_colours([painted, known, some])
 
     def _search(self, colours, own, code, paintings):
         """Returns what all places find in each painting, `network.Found`."""

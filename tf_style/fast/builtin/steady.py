@@ -7,9 +7,10 @@ running mean over the frames. Where something comes in that is half as large as 
 picture, the rest of it changes by 7 levels of 255 a frame at most, instead of by 11.
 
 What a place of the picture found in the painting is kept, too, while it is nearly as
-good as the best.
+good as the best, and moves along with what it was found for.
 """
 
+import itertools
 import math
 
 import numpy as np
@@ -22,6 +23,8 @@ from tf_style.networks import second_moments
 INERTIA = 0.9
 # By how much another place of the painting must be better, as a cosine.
 HOLD = 0.04
+# Places around one, and itself.
+NEIGHBOURS = np.array(list(itertools.product((0, -1, 1), repeat=2)))
 
 
 class Steady:
@@ -36,29 +39,35 @@ class Steady:
         self._statistics = decoder.SharedStatistics(decoder.unmatched(networks.decoder))
         self._paint = tf.function(self._stylize, reduce_retracing=True)
 
-    def paint(self, photos, code, paintings, shares, strength, memory):
-        """Repaints frames that follow each other.
+    def paint(self, photo, code, paintings, shares, strength, memory, motion):
+        """Repaints a frame.
 
         Args:
-            photos: [B, H, W, 3] in [0, 1], each side a multiple of `encoder.STRIDE`.
-            code: moments to reach, [B, CODE_SIZE].
+            photo: [1, H, W, 3] in [0, 1], each side a multiple of `encoder.STRIDE`.
+            code: moments to reach, [1, CODE_SIZE].
             paintings: a list of `network.Painting`.
             shares: of each, all together 1.
             strength: how much is copied, in [0, 1].
             memory: a dict, empty at the first frame of a scene, that is written to:
                 arrays, all that later frames need of these.
+            motion: the `flow.Motion` since the frame before, of at most H and W; None:
+                places stay where they are.
 
         Returns:
-            [B, H, W, 3] in [0, 1].
+            [1, H, W, 3] in [0, 1].
         """
         past = memory.get("statistics", tf.zeros([1, 0]))
-        height, width = (side // encoder.STRIDE for side in photos.shape[1:3])
-        nowhere = np.full((1, height, width), -1)
-        places = tf.constant(memory.get("places", nowhere), tf.int32)
-        how = (code, paintings, shares, strength)
-        painted, memory["statistics"], memory["places"] = self._paint(
-            photos, *how, past, places
+        size = [side // encoder.STRIDE for side in photo.shape[1:3]]
+        places = np.asarray(memory.get("places", np.full([1, *size], -1, np.int32)))
+        offsets = memory.get("offsets", np.zeros([*size, 2], np.float32))
+        if motion is not None:
+            places, offsets = carry(places, offsets, motion)
+        painted, memory["statistics"], found = self._paint(
+            photo, code, paintings, shares, strength, past, tf.constant(places)
         )
+        memory["places"] = found.numpy()
+        kept = memory["places"][0] == places[0]
+        memory["offsets"] = offsets * kept[..., None]
         return painted
 
     def _stylize(self, photos, code, paintings, shares, strength, past, places):
@@ -78,7 +87,7 @@ class Steady:
         )
         own = means.add(*decoder.measure_moments(picture))
         known = second_moments.statistics(code)
-        painted = decoder.match_colours([picture, known], own)
+        painted = decoder.match_colours([picture, known, colours], own)
         return painted, means.last(), found.places[-1:]
 
     def _hold(self, found, moved, paintings, places):
@@ -96,6 +105,38 @@ class Steady:
         first = places[0], tf.zeros_like(frames[2][0])
         places, likeness = tf.scan(step, frames, first)
         return network.Found(places, likeness[..., None])
+
+
+def carry(places, offsets, motion):
+    """Moves what was found along with what moves, in whole places.
+
+    Args:
+        places: rows of the paintings that the frame before found, int32 [1, H, W].
+        offsets: from the middle of each place down and to the right to what it was
+            found for, in places, [H, W, 2]. Without these, slow motion would be lost.
+        motion: a `flow.Motion`.
+
+    Returns:
+        Both for this frame; where the motion is not trusted, places are -1.
+    """
+    height, width = motion.trust.shape[:2]
+    rows, columns = places.shape[1:]
+    moved = motion.places[..., ::-1] - np.moveaxis(np.mgrid[:height, :width], 0, -1)
+    fields = np.concatenate([motion.trust * moved, motion.trust], -1)
+    side = encoder.STRIDE
+    rims = ((0, rows * side - height), (0, columns * side - width), (0, 0))
+    fields = np.pad(fields, rims, "edge").reshape(rows, side, columns, side, 3)
+    *moved, trust = np.moveaxis(fields.mean((1, 3)), -1, 0)
+    trusted, grid = trust > 0.5, np.mgrid[:rows, :columns]
+    source = grid + moved / np.where(trusted, trust, 1) / side
+    # Of the places there, that whose find lies nearest.
+    near = np.floor(source + 0.5).astype(int)[:, None] + NEIGHBOURS.T[..., None, None]
+    down, right = np.clip(near[0], 0, rows - 1), np.clip(near[1], 0, columns - 1)
+    away = (grid + np.moveaxis(offsets, -1, 0))[:, down, right] - source[:, None]
+    best = np.square(away).sum(0).argmin(0)[None]
+    found = np.take_along_axis(places[0][down, right], best, 0)
+    offsets = np.moveaxis(np.take_along_axis(away, best[None], 1)[:, 0], 0, -1)
+    return np.where(trusted, found, np.int32(-1)), np.float32(offsets)
 
 
 class _Means:

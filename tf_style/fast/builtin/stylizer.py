@@ -83,7 +83,7 @@ class Stylizer:
         code = np.frombuffer(pixels, np.uint8).reshape(1, *shape)
         return self._look_at(tf.constant(code / np.float32(255)))
 
-    def paint(self, content, codes, weights, strength, memory=None):
+    def paint(self, content, codes, weights, strength, memory=None, motions=None):
         """Repaints `content` in a mixture of styles.
 
         Args:
@@ -94,6 +94,7 @@ class Stylizer:
                 reach are mixed with the photo's own, and less is copied.
             memory: of frames of a film, whose statistics are smoothed over time, a dict
                 that is empty at first. Frames of more than `MOST_PIXELS` go without.
+            motions: of each frame the `flow.Motion` since the one before, or None.
 
         Returns:
             float32 [B, H, W, 3] in [0, 1].
@@ -104,7 +105,8 @@ class Stylizer:
         if memory is not None and len(content) > 1:
             # Rounding differs with their number, and may say which place is found.
             how = (codes, weights, strength, memory)
-            return np.concatenate([self.paint(x[None], *how) for x in content])
+            frames = zip(content, motions or [None] * len(content), strict=True)
+            return np.concatenate([self.paint(x[None], *how, [m]) for x, m in frames])
         height, width = content.shape[1:3]
         padded = tf.constant(_pad(content))
         codes, weights = zip(*(pair for pair in zip(codes, weights) if pair[1] > 0))
@@ -115,7 +117,8 @@ class Stylizer:
         if height * width > MOST_PIXELS:
             encode, paint = self._large.encode, self._large.paint
         elif memory is not None:
-            paint = functools.partial(self._steady.paint, memory=memory)
+            (motion,) = motions or [None]
+            paint = functools.partial(self._steady.paint, memory=memory, motion=motion)
         if strength < 1:
             own = encode(padded)
             code = own + strength * (code - own)
