@@ -6,8 +6,8 @@ https://arxiv.org/abs/2203.13215
 
 Where we differ from the paper, measured on 24 pairs by the distances of 3x3 patches:
 
-* The paper matches hypercolumns, all layers of a place at once, from coarse to fine, and
-  layers one by one in a last pass. We begin with what the built-in fast model paints,
+* The paper matches hypercolumns, all layers of a place at once, from coarse to fine,
+  and layers one by one in a last pass. We begin with what the built-in fast model paints,
   whose places were matched so, and match layers one by one throughout.
 * Places of the painting look for their likes in the picture, too, as in the relaxed
   earth mover's distance of Kolkin et al. (2019), https://arxiv.org/abs/1904.12785. Else
