@@ -278,6 +278,34 @@ def test_a_gif_that_moves_is_a_film_and_another_is_a_picture(tmp_path):
         assert not reader.is_film(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["a.webp", "a.png", "a.apng"])
+def test_other_pictures_that_move_are_films_as_gifs_are(tmp_path, name):
+    frames = films.pan(3, 24, 32)
+    pictures = [Image.fromarray(frame) for frame in frames]
+    options = {"quality": 100} if name == "a.webp" else {}
+    kind = "WEBP" if name == "a.webp" else "PNG"
+    pictures[0].save(
+        tmp_path / name,
+        kind,
+        save_all=True,
+        append_images=pictures[1:],
+        duration=40,
+        **options,
+    )
+    assert reader.is_film(tmp_path / name)
+    found = read(tmp_path / name)
+    assert [frame.time for frame in found] == [0, Fraction(1, 25), Fraction(2, 25)]
+    for frame, image in zip(found, frames):
+        difference = np.abs(frame.image.astype(int) - image)
+        assert difference.mean() < (4 if name == "a.webp" else 0.01)
+
+
+def test_the_second_picture_of_a_phones_jpeg_is_no_frame(tmp_path):
+    pictures = [Image.fromarray(image) for image in films.pan(2, 24, 32)]
+    pictures[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=pictures)
+    assert not decode.is_animated(tmp_path / "a.jpg")
+
+
 @pytest.mark.parametrize(
     "source, ending",
     [

@@ -70,6 +70,7 @@ class Picture(NamedTuple):
     pixels: np.ndarray  # [1, H, W, 3] float32 in [0, 1], transparent parts on white
     alpha: np.ndarray | None  # [1, H, W, 1] float32 in [0, 1]; None if opaque
     sha256: str  # of the file, as hex digits
+    note: str = ""  # one line on what the file lacks
 
 
 def load_image(source: StrPath, max_side: int = 0) -> Pixels:
@@ -82,7 +83,7 @@ def load_picture(source: StrPath, max_side: int = 0) -> Picture:
 
     Applies the EXIF orientation, converts colour profiles to sRGB, keeps the range of
     16-bit and float files, takes the first frame of an animation and shows transparent
-    parts on white.
+    parts on white. A file that is cut short by less than a tenth is read.
 
     Args:
         source: path of a file, or an http(s) URL, which is cached.
@@ -140,10 +141,11 @@ def _decode(source, data, max_side):
     if not data:
         raise InvalidInput(f"{source} is empty (0 bytes)")
     with decode.explained(source):
-        image = decode.open_srgb(data)
+        image, note = decode.open_srgb(data)
         if max_side and max(image.size) > max_side:
             image = image.resize(fit(image.size, max_side), Image.Resampling.LANCZOS)
-        return Picture(*_to_arrays(image), hashlib.sha256(data).hexdigest())
+        arrays, checksum = _to_arrays(image), hashlib.sha256(data).hexdigest()
+        return Picture(*arrays, checksum, note and f"{source} {note}")
 
 
 def is_url(source: StrPath) -> bool:

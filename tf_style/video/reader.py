@@ -1,4 +1,5 @@
-"""Films, read frame by frame: any that FFmpeg knows, through PyAV, and moving GIFs.
+"""Films, read frame by frame: any that FFmpeg knows, through PyAV, and moving
+pictures.
 
 Times are in seconds.
 """
@@ -19,8 +20,9 @@ from tf_style.images import decode
 from tf_style.system import files
 from tf_style.system.errors import InvalidInput, MissingPackage
 
-# Endings by which films are known; GIF if it moves.
-READABLE = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
+# Endings by which films are known; those of pictures if they move.
+MOVING_PICTURES = (".gif", ".webp", ".png", ".apng")
+READABLE = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm", *MOVING_PICTURES)
 WRITABLE = (".gif", ".mp4")
 
 
@@ -54,10 +56,15 @@ class Film(NamedTuple):
 
 
 def is_film(source):
-    """Tells whether a source is a film: by its ending, and a GIF by what is in it."""
+    """Tells whether a source is a film: by its ending, and a picture by if it moves.
+
+    A picture of the web is looked into if it is a GIF.
+    """
     ending = ending_of(source)
-    if ending != ".gif":
+    if ending not in MOVING_PICTURES:
         return ending in READABLE
+    if images.is_url(source) and ending != ".gif":
+        return False
     try:
         return decode.is_animated(images.fetch(source))
     except Exception:  # Decoders raise nearly anything; who reads it will say so.
@@ -74,10 +81,12 @@ def check(path, verb="write"):
 
     Raises:
         ValueError: its ending is that of no film.
-        ImportError: it is no GIF, and PyAV is not installed.
+        ImportError: it needs PyAV, which is not installed.
     """
     endings = WRITABLE if verb == "write" else READABLE
     ending = ending_of(path)
+    if verb == "read" and ending in MOVING_PICTURES:
+        return
     if ending not in endings:
         raise InvalidInput(
             f"cannot {verb} {path}: the ending of a film must be one of "
@@ -104,13 +113,14 @@ def opened(source, max_side=0):
         ValueError: it is no film, or, while frames are read, one is damaged; one line
             that names it, whatever the decoder raised.
         OSError: it cannot be read.
-        ImportError: it is no GIF, and PyAV is not installed.
+        ImportError: it needs PyAV, which is not installed.
     """
     path = images.fetch(source)
     check(source, "read")
     if not path.stat().st_size:
         raise InvalidInput(f"{source} is empty (0 bytes)")
-    open_it = _opened_gif if ending_of(source) == ".gif" else _opened_by_ffmpeg
+    moves = ending_of(source) in MOVING_PICTURES
+    open_it = _opened_animation if moves else _opened_by_ffmpeg
     with open_it(source, path, max_side) as film:
         yield film
 
@@ -121,7 +131,7 @@ def load_first(source, max_side=0):
     Raises:
         ValueError, OSError, ImportError: as `opened`.
     """
-    if ending_of(source) == ".gif":  # It needs no look at the others.
+    if ending_of(source) in MOVING_PICTURES:  # It needs no look at the others.
         return images.load_picture(source, max_side)
     with opened(source, max_side) as film:
         first = next(film.frames, None)
@@ -132,7 +142,7 @@ def load_first(source, max_side=0):
 
 
 @contextlib.contextmanager
-def _opened_gif(source, path, max_side):
+def _opened_animation(source, path, max_side):
     with decode.opened_animation(source, path) as (durations, frames):
 
         def shrink(image):
