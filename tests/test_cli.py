@@ -222,6 +222,11 @@ def test_each_mode_has_its_own_size_unless_told(parsed, arguments, max_side):
         ("a.jpg,b.jpg", ("a.jpg", "b.jpg")),
         (" a.jpg , b.jpg,", ("a.jpg", "b.jpg")),
         ("red, green.jpg", ("red, green.jpg",)),
+        ("red, green.jpg,a.jpg", ("red, green.jpg", "a.jpg")),
+        ("a.jpg, red, green.jpg", ("a.jpg", "red, green.jpg")),
+        ("http://x.org/w_3,h_2/a.jpg", ("http://x.org/w_3,h_2/a.jpg",)),
+        ("http://x.org/w_3,h_2/a.jpg,b", ("http://x.org/w_3,h_2/a.jpg", "b")),
+        ("http://x.org/a,red, green.jpg", ("http://x.org/a", "red, green.jpg")),
         ("http://x.org/a.jpg,photos/*.png", ("http://x.org/a.jpg", "photos/*.png")),
     ],
 )

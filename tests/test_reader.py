@@ -293,7 +293,8 @@ def test_other_pictures_that_move_are_films_as_gifs_are(tmp_path, name):
         **options,
     )
     assert reader.is_film(tmp_path / name)
-    found = read(tmp_path / name)
+    film, found = read(tmp_path / name)
+    assert film.rate == 25
     assert [frame.time for frame in found] == [0, Fraction(1, 25), Fraction(2, 25)]
     for frame, image in zip(found, frames):
         difference = np.abs(frame.image.astype(int) - image)

@@ -27,6 +27,8 @@ FLAGS = flags.FLAGS
 
 EXAMPLE = "tf-style photo.jpg painting.jpg"
 # The first arguments that are no flags are the values of these.
+# By which the end of an address is told from a comma in it.
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".mp4")
 POSITIONAL = ("content", "style", "output")
 
 
@@ -368,7 +370,41 @@ def _numbers(name, texts):
 
 
 def split(sources: str) -> tuple[str, ...]:
-    """Splits at commas, unless there is a file whose name has them."""
-    if os.path.exists(files.local(sources)):
-        return (sources,)
-    return tuple(source.strip() for source in sources.split(",") if source.strip())
+    """Splits at commas that are not part of the name of a file or of an address."""
+    found, parts = [], sources.split(",")
+    while parts:
+        count = _count_joined(parts)
+        joined = ",".join(parts[:count])
+        # Names may begin or end with spaces, though hardly any does.
+        found.append(joined if os.path.exists(files.local(joined)) else joined.strip())
+        parts = parts[count:]
+    return tuple(filter(None, found))
+
+
+def _count_joined(parts):
+    """Returns how many parts between commas are the first name."""
+    if count := _count_existing(parts):
+        return count
+    count, address = 1, parts[0].strip().lower()
+    if not _is_url(address):
+        return 1
+    # It goes on up to a picture's ending, or to what is something by itself.
+    while count < len(parts) and not address.endswith(ENDINGS):
+        following = parts[count].strip().lower()
+        if _is_url(following) or _count_existing(parts[count:]):
+            break
+        address, count = following, count + 1
+    return count
+
+
+def _is_url(text):
+    return text.startswith(("http://", "https://"))
+
+
+def _count_existing(parts):
+    """Returns how many parts are the name of a file or folder; 0 if none are."""
+    for count in range(len(parts), 0, -1):
+        name = ",".join(parts[:count])
+        if any(n and os.path.exists(files.local(n)) for n in (name, name.strip())):
+            return count
+    return 0

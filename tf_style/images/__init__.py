@@ -206,7 +206,7 @@ def as_array(
         ValueError: it is anything else.
     """
     if isinstance(value, Image.Image) and 3 in channels:
-        return _from_pil(value, name)[0]
+        return from_pil(value, name)[0]
     refusal = functools.partial(_refusal, name, wanted, several, channels, value)
     if value is None or isinstance(value, (str, bytes, os.PathLike, list, tuple, dict)):
         raise refusal()
@@ -285,7 +285,7 @@ def _advice(array, channels, several):
     return "bring it to [0, 1], as floats"
 
 
-def _from_pil(image, name):
+def from_pil(image: Image.Image, name: str) -> tuple[Pixels, Pixels | None]:
     """Returns the pixels and the alpha of a PIL image, as `Picture` has them."""
     if 0 in image.size:
         raise InvalidInput(f"{name} is an image of {image.width}x{image.height} pixels")
@@ -331,7 +331,7 @@ def write_image(
     """
     path, name = files.local(path), name or path
     if isinstance(pixels, Image.Image):
-        pixels, own = _from_pil(pixels, "pixels")
+        pixels, own = from_pil(pixels, "pixels")
         alpha = own if alpha is None else alpha
     pixels = as_array(pixels, f"the picture for {name}", PICTURE, limited=False)[0]
     kind, options = writing_format(name, pixels.shape[:2])

@@ -28,6 +28,8 @@ READABLE += (".heic", ".avif")
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 if importlib.util.find_spec("PIL._avif"):  # since 11.3, in most of its builds
     FORMATS += ("AVIF",)
+# So much of a file tells what it is.
+HEADER_BYTES = 1024
 # The share of its rows that a file may lack at its end.
 MAX_LACKING = 0.1
 # Chunks of a PNG that change how it looks; others are passed over if one is broken.
@@ -148,22 +150,29 @@ def _opened(data):
 
 def _open_heif(data):
     """Returns the image of a file of HEIC, or None if it is none, or cannot be read."""
-    if data[4:8] != b"ftyp" or not importlib.util.find_spec("pillow_heif"):
+    if not _is_heif(data):
         return None
     import pillow_heif  # optional, and rarely needed
 
-    if not pillow_heif.is_supported(data):
-        return None
     image = pillow_heif.open_heif(io.BytesIO(data))
     if image.size[0] * image.size[1] > (Image.MAX_IMAGE_PIXELS or math.inf):
         raise Image.DecompressionBombError
     return image.to_pillow()
 
 
+def _is_heif(data):
+    """Tells whether data is, or begins, a file that the plugin reads."""
+    if data[4:8] != b"ftyp" or not importlib.util.find_spec("pillow_heif"):
+        return False
+    import pillow_heif
+
+    return pillow_heif.is_supported(data)
+
+
 def _describe(data):
     """Returns what a file is that is no picture, as far as its first bytes tell."""
     for pattern, what in OTHER_FILES:
-        if re.match(pattern, data[:1024], re.DOTALL | re.IGNORECASE):
+        if re.match(pattern, data[:HEADER_BYTES], re.DOTALL | re.IGNORECASE):
             return what
     return f"is not a picture that can be read ({', '.join(READABLE)})"
 
@@ -210,6 +219,22 @@ def _count_lacking(image, data):
     return len(pixels) - 1 - painted[-1] if painted.size else len(pixels)
 
 
+def refuse(path: StrPath) -> str:
+    """Returns a line on a file that is no picture, as its start tells, or nothing."""
+    try:
+        with explained(path), open(path, "rb") as stream:
+            start = stream.read(HEADER_BYTES)
+            if start.startswith(b"\x89PNG") or _is_heif(start):
+                return ""
+            try:
+                Image.open(stream, formats=FORMATS)
+            except Image.UnidentifiedImageError as error:
+                raise _Unreadable(_describe(start)) from error
+    except InvalidInput as error:
+        return str(error)
+    return ""
+
+
 def is_animated(path: StrPath) -> bool:
     """Tells whether a file is an animation; raises nearly anything."""
     with Image.open(path, formats=FORMATS) as image:
@@ -237,15 +262,19 @@ def opened_animation(source, path):
             image = Image.open(path, formats=FORMATS)
         except Image.UnidentifiedImageError as error:
             with open(path, "rb") as stream:
-                raise _Unreadable(_describe(stream.read(1024))) from error
+                raise _Unreadable(_describe(stream.read(HEADER_BYTES))) from error
     with image:
         durations, damage = [], None
         try:
             with explained(source):
-                for index in range(image.n_frames):
+                # Some PNGs begin with a picture for programs that show but one.
+                first = int(bool(image.info.get("default_image")))
+                for index in range(first, image.n_frames):
                     image.seek(index)
+                    if image.format == "WEBP":  # which knows it only then
+                        image.load()
                     # As browsers do where a file says nothing.
-                    durations.append(image.info.get("duration") or 100)
+                    durations.append(round(image.info.get("duration") or 100) or 1)
         except ValueError as error:
             if not durations:
                 raise
@@ -254,7 +283,7 @@ def opened_animation(source, path):
         def frames():
             for index in range(len(durations)):
                 with explained(source):
-                    image.seek(index)
+                    image.seek(first + index)
                     frame = image.convert("RGBA")
                     white = Image.new("RGBA", frame.size, "white")
                     shown = Image.alpha_composite(white, frame).convert("RGB")

@@ -42,6 +42,26 @@ def find(output: StrPath) -> dict[str, Any] | None:
     return account if isinstance(account, dict) and "tf_style" in account else None
 
 
+def results_in(folder: StrPath) -> set[Path]:
+    """Returns the files of a folder that we wrote and that are as we wrote them.
+
+    Manifests themselves and checkpoints are among them.
+    """
+    folder, ours = Path(folder), set()
+    for path in folder.glob("*.json"):
+        account = find(path.with_suffix(""))
+        if account is None:
+            continue
+        output = path.with_suffix("")
+        ours |= {path, output.with_name(f"{output.name}.checkpoint.npz")}
+        sums = account.get("files")
+        for name in sums if isinstance(sums, dict) else ():
+            made = folder / name
+            if made.is_file() and sums[name] == _sha256(made):
+                ours.add(made)
+    return ours
+
+
 def check_ours(outputs: Sequence[Path]) -> None:
     """Holds files that are to be overwritten to be ours: unchanged since we wrote them.
 

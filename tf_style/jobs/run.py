@@ -51,8 +51,14 @@ def run(
     """
     stop = stop or StopToken()
     began = time.monotonic() if began is None else began
-    contents, styles = plan.expand(job.contents), plan.expand(job.styles)
+    given = plan.expand(job.contents), plan.expand(job.styles)
+    contents, films = plan.find_refused(job, given[0].pictures)
+    styles = given[1].pictures
     pairs = plan.assign(job, contents, styles)
+    for reason in dict.fromkeys([*given[0].refused, *given[1].refused, *films]):
+        yield Failed(reason)
+    if results := given[0].results:
+        yield Info(f"{results} files that tf_style made are not painted again")
     yield from _note_unused(job, any(pair.is_film for pair in pairs))
     style_cache, sheet = StyleCache(job, styles), contact_sheet.ContactSheet(job, pairs)
     for style in styles:
