@@ -122,6 +122,8 @@ def _download(url):
     name = hashlib.sha256(url.encode()).hexdigest()
     path = files.cache_folder() / "pictures" / name
     if not path.exists():
+        path = files.writable_cache() / "pictures" / name
+    if not path.exists():
         files.download(url, path, URL_MAX_BYTES, URL_MAX_SECONDS)
     return path
 
