@@ -18,7 +18,7 @@ from tf_style.config import (
     HubConfig,
 )
 from tf_style.jobs import modes
-from tf_style.jobs.job import EXECUTORS, Job
+from tf_style.jobs.job import EXECUTORS, FORMATS, Job
 from tf_style.methods import METHODS
 from tf_style.system import files
 from tf_style.system.errors import InvalidInput
@@ -125,6 +125,13 @@ flags.DEFINE_string(
     "",
     "file or folder [stylized.png, .gif or .mp4; stylized/ for several pictures]",
 )
+_define_enum(
+    "format",
+    None,
+    FORMATS,
+    "of pictures in folders, and of stylized.png",
+)
+_define_integer("quality", Job.quality, "of .jpg and .webp, from 1 to 100; 0 is 95")
 _define_integer(
     "max_side", None, f"longest side of the result, in pixels; 0 keeps it [{_SIDES}]"
 )
@@ -302,6 +309,8 @@ def make_job(arguments: Sequence[str] = ()) -> Job:
         contents=split(FLAGS.content),
         styles=split(FLAGS.style),
         output=FLAGS.output,
+        format=FLAGS.format or Job.format,
+        quality=FLAGS.quality,
         mode=FLAGS.mode,
         style_blend=FLAGS.style_blend,
         masks=split(FLAGS.mask) if FLAGS.mask else (),

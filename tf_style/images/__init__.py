@@ -33,6 +33,7 @@ WRITABLE: dict[str, tuple[str, dict[str, Any]]] = {
     ".tiff": ("TIFF", {"compression": "tiff_lzw"}),
     ".bmp": ("BMP", {}),
 }
+HAS_QUALITY = tuple(e for e, (_, options) in WRITABLE.items() if "quality" in options)
 HOLDS_ALPHA = (".png", ".webp", ".tif", ".tiff")
 
 FILE_MAX_BYTES = 1 << 30
@@ -315,6 +316,7 @@ def write_image(
     pixels: PictureLike,
     alpha: PictureLike | None = None,
     name: StrPath | None = None,
+    quality: int = 0,
 ) -> None:
     """Writes a picture, in the format of the path's ending.
 
@@ -325,6 +327,7 @@ def write_image(
             are taken to show the picture on white, as `load_picture` gives it. Formats
             that hold no transparency get just that.
         name: what messages call it, where `path` is a temporary one.
+        quality: of JPEG and WebP, from 1 to 100; 0 is 95.
 
     Raises:
         ValueError: the ending is not known, `pixels` are no picture or not finite,
@@ -337,6 +340,8 @@ def write_image(
         alpha = own if alpha is None else alpha
     pixels = as_array(pixels, f"the picture for {name}", PICTURE, limited=False)[0]
     kind, options = writing_format(name, pixels.shape[:2])
+    if quality and "quality" in options:
+        options = options | {"quality": quality}
     if alpha is not None:
         alpha = as_array(alpha, "alpha", ALPHA, channels=(1,))[0]
         if alpha.shape[:2] != pixels.shape[:2]:

@@ -126,6 +126,8 @@ def describe(job, inputs, models):
         models: the loaded model of each method, with name, source and checksum.
     """
     settings = {"mode": job.mode, "max_side": job.max_side}
+    if job.quality:
+        settings["quality"] = job.quality
     for method, config in zip(job.methods, job.configs):
         settings[method] = {
             name: _place(value, NAMES[name]) if name in NAMES else value
@@ -278,6 +280,7 @@ def read(path: StrPath, output: str = "") -> Job:
             style_blend=len(styles) > 1,
             masks=sources("mask"),
             max_side=settings["max_side"],
+            quality=settings.get("quality", Job.quality),
             flow=settings.get("flow", Job.flow),
             **{
                 method: from_dict(kind, settings.get(method, {}))

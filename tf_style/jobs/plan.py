@@ -209,7 +209,7 @@ def assign(job, contents, styles):
             f"{len(columns)} styles"
         )
     output = job.output or OUTPUT + (
-        _ending(sources[0][0]) if len(sources) == 1 else ""
+        _ending(sources[0][0], job) if len(sources) == 1 else ""
     )
     path = files.local(output)
     if os.path.isdir(path) or output.endswith("/") or not path.suffix:
@@ -227,6 +227,11 @@ def assign(job, contents, styles):
     ]
     for pair in pairs:
         _check_kind(job, pair)
+        kind = images.WRITABLE.get(pair.output.suffix.lower())
+        if job.format and kind and kind != images.WRITABLE[f".{job.format}"]:
+            raise InvalidInput(
+                f"output {pair.output} is not of format {job.format}; leave one out"
+            )
     if job.timelapse:
         reader.check(job.timelapse)
         if len(pairs) > 1:
@@ -342,7 +347,7 @@ def _names(sources, job):
         parts_of += [re.sub(r"[^\w=.+-]", "_", "=".join(change)) for change in changes]
         stem = "_".join(parts_of)
         stem = os.fsencode(stem)[:STEM_MAX_BYTES].decode(errors="ignore")
-        ending = _ending(content)
+        ending = _ending(content, job)
         for number in itertools.count(counts.get(stem, 1)):
             name = Path(f"{stem}_{number}{ending}" if number > 1 else stem + ending)
             # Some file systems do not tell A from a.
@@ -354,10 +359,10 @@ def _names(sources, job):
         yield name.name
 
 
-def _ending(content):
+def _ending(content, job):
     """Returns the ending of what is made of a photo or film."""
     if not reader.is_film(content):
-        return ".png"
+        return f".{job.format or 'png'}"
     moves = reader.ending_of(content) in reader.MOVING_PICTURES
     return ".gif" if moves else ".mp4"
 
