@@ -417,8 +417,18 @@ SLOW = {"mode": "gatys"}
     [
         ("o.mp4", "s.png", {}, "output o.mp4 is a film, but s.png is none; give one"),
         ("o.gif", "still.gif", {}, "output o.gif is a film, but still.gif is none"),
-        ("o.png", "walk.MOV", {}, "walk.MOV is a film, and output o.png is none; give"),
-        ("o.avi", "walk.MOV", {}, "walk.MOV is a film, and output o.avi is none; give"),
+        (
+            "o.png",
+            "walk.MOV",
+            {},
+            "walk.MOV is a film, which is written as .gif or .mp4, ",
+        ),
+        (
+            "o.avi",
+            "walk.MOV",
+            {},
+            "walk.MOV is a film, which is written as .gif or .mp4, ",
+        ),
         ("o.mp4", "walk.MOV", {"mode": "compare"}, "mode compare is for pictures, and"),
         (
             "",

@@ -312,6 +312,8 @@ def test_the_second_picture_of_a_phones_jpeg_is_no_frame(tmp_path):
     [
         ("a.mp4", ".mp4"),
         ("photos/a.b.MOV", ".mov"),
+        ("really?.mp4", ".mp4"),
+        ("camera.MTS", ".mts"),
         ("https://x.org/a.webm?size=9&name=b.png", ".webm"),
         ("https://x.org/film?name=a.mp4", ""),
         ("a", ""),

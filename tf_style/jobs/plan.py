@@ -265,8 +265,8 @@ def _check_kind(job, pair):
         if reader.ending_of(pair.content) in reader.MOVING_PICTURES:
             return  # Its first frame is one.
         raise InvalidInput(
-            f"{pair.content} is a film, and output {pair.output} is none; give one of "
-            f"{', '.join(reader.WRITABLE)}"
+            f"{pair.content} is a film, which is written as "
+            f"{' or '.join(reader.WRITABLE)}, and output is {pair.output}"
         )
     if moves:
         reader.check(pair.output)

@@ -22,7 +22,11 @@ from tf_style.system.errors import InvalidInput, MissingPackage
 
 # Endings by which films are known; those of pictures if they move.
 MOVING_PICTURES = (".gif", ".webp", ".png", ".apng")
-READABLE = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm", *MOVING_PICTURES)
+READABLE = (
+    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"),
+    *(".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
+    *MOVING_PICTURES,
+)
 WRITABLE = (".gif", ".mp4")
 
 
@@ -73,7 +77,8 @@ def is_film(source):
 
 def ending_of(source):
     """Returns the ending of a path or URL in small letters."""
-    return Path(str(source).split("?")[0]).suffix.lower()
+    name = str(source)
+    return Path(name.split("?")[0] if images.is_url(name) else name).suffix.lower()
 
 
 def check(path, verb="write"):
@@ -182,7 +187,9 @@ def _opened_by_ffmpeg(source, path, max_side):
         except Exception as error:  # FFmpeg's need not be PyAV's.
             raise InvalidInput(f"{source} is not a film that can be read") from error
         if not streams:
-            raise InvalidInput(f"{source} has no picture, only sound")
+            if container.streams.audio:
+                raise InvalidInput(f"{source} has no picture, only sound")
+            raise InvalidInput(f"{source} is a film without pictures; is it cut short?")
         yield Film(rate, count, seconds, _decoded(source, container, rate, max_side))
 
 
