@@ -278,6 +278,39 @@ def test_a_gif_that_moves_is_a_film_and_another_is_a_picture(tmp_path):
         assert not reader.is_film(tmp_path / name)
 
 
+def write_with(path, **settings):
+    """Writes a film of an encoder with some attributes, and two tracks of sound."""
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 24, 32, "yuv420p"
+        for name, value in settings.items():
+            setattr(stream.codec_context, name, value)
+        tones = [container.add_stream("aac", rate=44100, layout="mono") for _ in "ab"]
+        for image in films.pan(2, 24, 32):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        container.mux(stream.encode())
+        for tone in tones:
+            container.mux(films.encode_tone(tone, 44100, 0.1))
+
+
+def test_pixels_that_are_not_square_are_shown_as_players_show_them(tmp_path):
+    write_with(tmp_path / "a.mp4", sample_aspect_ratio=Fraction(3, 2))
+    _, frames = read(tmp_path / "a.mp4")
+    assert [frame.image.shape for frame in frames] == [(24, 48, 3)] * 2
+    _, frames = read(tmp_path / "a.mp4", 24)
+    assert frames[0].image.shape == (12, 24, 3)
+
+
+@pytest.mark.parametrize("number, name", [(1, None), (16, "PQ"), (18, "HLG")])
+def test_what_of_a_film_is_not_kept_is_told(tmp_path, number, name):
+    write_with(tmp_path / "a.mkv", color_trc=number)
+    film, _ = read(tmp_path / "a.mkv")
+    tracks, *rest = film.notes
+    assert tracks.endswith("a.mkv: tracks are left out: 1 of sound")
+    assert [f"is HDR ({name})" in line for line in rest] == [True] * bool(name)
+
+
 @pytest.mark.parametrize("name", ["a.webp", "a.png", "a.apng"])
 def test_other_pictures_that_move_are_films_as_gifs_are(tmp_path, name):
     frames = films.pan(3, 24, 32)

@@ -55,9 +55,9 @@ def results_in(folder: StrPath) -> set[Path]:
         output = path.with_suffix("")
         ours |= {path, output.with_name(f"{output.name}.checkpoint.npz")}
         sums = account.get("files")
-        for name in sums if isinstance(sums, dict) else ():
+        for name, checksum in sums.items() if isinstance(sums, dict) else ():
             made = folder / name
-            if made.is_file() and sums[name] == _sha256(made):
+            if made.is_file() and checksum == _sha256(made):
                 ours.add(made)
     return ours
 

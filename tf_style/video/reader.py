@@ -42,6 +42,10 @@ COLOUR_SPACES = {
 }
 
 
+# The transfer functions of HDR (likewise, 8.2).
+HIGH_RANGE = {16: "PQ", 18: "HLG"}
+
+
 class Frame(NamedTuple):
     """A frame of a film."""
 
@@ -57,6 +61,7 @@ class Film(NamedTuple):
     count: int  # of frames, as far as the file knows; 0 if it does not
     duration: float  # in seconds, as the file says; its sound may be longer
     frames: Iterator[Frame]
+    notes: tuple[str, ...] = ()  # lines on what of the file is not kept
 
 
 def is_film(source):
@@ -176,25 +181,42 @@ def _opened_by_ffmpeg(source, path, max_side):
     with contextlib.ExitStack() as stack:
         try:
             container = stack.enter_context(av.open(str(path)))
-            streams = container.streams.video
-            if streams:
-                streams[0].thread_type = "AUTO"
-                rate = streams[0].average_rate or streams[0].guessed_rate
-                rate, count = Fraction(rate or 25), streams[0].frames
+            stream = container.streams.best("video")  # A cover may come before it.
+            if stream:
+                stream.thread_type = "AUTO"
+                rate = stream.average_rate or stream.guessed_rate
+                rate, count = Fraction(rate or 25), stream.frames
+                notes = _notes_on(source, container, stream)
                 seconds = (container.duration or 0) / av.time_base
         except MemoryError:
             raise
         except Exception as error:  # FFmpeg's need not be PyAV's.
             raise InvalidInput(f"{source} is not a film that can be read") from error
-        if not streams:
+        if not stream:
             if container.streams.audio:
                 raise InvalidInput(f"{source} has no picture, only sound")
             raise InvalidInput(f"{source} is a film without pictures; is it cut short?")
-        yield Film(rate, count, seconds, _decoded(source, container, rate, max_side))
+        frames = _decoded(source, container.decode(stream), stream, rate, max_side)
+        yield Film(rate, count, seconds, frames, notes)
 
 
-def _decoded(source, container, rate, max_side):
-    decoded, first, time = container.decode(video=0), None, Fraction(-1)
+def _notes_on(source, container, stream):
+    """Returns a line for each thing of a film that is not kept."""
+    kinds = {"sound": container.streams.audio[1:]}
+    kinds["subtitles"] = container.streams.subtitles
+    others = [f"{len(found)} of {kind}" for kind, found in kinds.items() if found]
+    notes = [f"{source}: tracks are left out: {', '.join(others)}"] if others else []
+    if name := HIGH_RANGE.get(stream.codec_context.color_trc):
+        notes += [
+            f"{source} is HDR ({name}) and is read as if it was not, in pale colours; "
+            "convert it to SDR first"
+        ]
+    return tuple(notes)
+
+
+def _decoded(source, decoded, stream, rate, max_side):
+    first, time = None, Fraction(-1)
+    pixel_aspect = stream.sample_aspect_ratio or 1
     size = None
     for index in itertools.count():
         with _explained(source, index):
@@ -210,7 +232,7 @@ def _decoded(source, container, rate, max_side):
         time = max(later, Fraction(0))
         duration = Fraction(frame.duration or 0) * frame.time_base
         if not size:  # Of all frames, even where the film changes it.
-            size = frame.width, frame.height
+            size = round(frame.width * pixel_aspect) or 1, frame.height
             if max_side and max(size) > max_side:
                 size = images.fit(size, max_side)
         with _explained(source, index):
