@@ -55,11 +55,11 @@ def draw(task, stylized, paths):
     """See `modes`."""
     from tf_style import compare, images
 
-    result, alpha = stylized.comparison, task.content.alpha
+    result, alpha, quality = stylized.comparison, task.content.alpha, task.job.quality
     styles = [style.pixels for style in task.styles]
     panel, fast, slow, (plot, _) = paths
     drawn = compare.draw_panel(task.content.pixels, styles, result)
-    images.write_image(panel[0], drawn, None, panel[1])
+    images.write_image(panel[0], drawn, None, panel[1], quality)
     for (path, output), side in ((fast, result.fast), (slow, result.slow)):
-        images.write_image(path, side.picture, alpha, output)
+        images.write_image(path, side.picture, alpha, output, quality)
     compare.save_plot(plot, result)
