@@ -244,7 +244,7 @@ class NeighborsConfig(SlowConfig):
     content_weight: float = 0.0
     temporal_weight: float = 20.0
     init: str = "builtin"
-    steps: int = 44
+    steps: int = 36
     learning_rate: float = 0.01
 
     def __post_init__(self):
