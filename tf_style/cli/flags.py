@@ -355,7 +355,10 @@ def _configs():
     configs = {}
     for method, kind in kinds.items():
         names = {field.name for field in fields(kind)}
-        names -= set() if method in used else taken
+        if method in used:
+            names = {n for n in names if method in modes.sharing(used, n)}
+        else:
+            names -= taken
         values = {name: _value(name) for name in names}
         given = {name: value for name, value in values.items() if value is not None}
         configs[method] = kind(**given)
