@@ -285,6 +285,24 @@ def test_the_numbers_in_words_are_a_line_for_each_method_and_a_note(made_up):
     assert "judges itself" in note
 
 
+def test_slow_methods_share_what_is_left_of_a_time_budget(configs, pair, monkeypatch):
+    slow, fast, painted = configs
+    given = []
+    for module in (neighbors, gatys):
+
+        def iterate(content, style, config, *, module=module.iterate, **more):
+            given.append(config.time_budget)
+            return module(content, style, config, **more)
+
+        monkeypatch.setattr(module, "iterate", iterate)
+    timed = [dataclasses.replace(c, time_budget=9.0, steps=1) for c in (slow, painted)]
+    compare.compare(*pair, fast, *timed)
+    assert 0 < given[0] < 4.5 and given[0] < given[1] < 9 or given == [1e-3, 1e-3]
+    given.clear()
+    compare.compare(*pair, fast, timed[0], painted)
+    assert given[0] == 0 and 0 < given[1] < 9
+
+
 def test_a_step_whose_loss_was_not_finite_is_still_json(made_up):
     bad = made_up.history[0].losses | {"total": float("nan")}
     history = [*made_up.history, Moment(8.0, (37, 50), bad)]
