@@ -156,6 +156,17 @@ def test_upload_with_any_ending_is_a_picture(opened, name):
     assert Path(mine).name == f"{name}.png"
 
 
+@pytest.mark.parametrize("name", ["a.heic", "a.jpg"])
+def test_what_browsers_do_not_show_is_kept_as_png(opened, name):
+    heif = pytest.importorskip("pillow_heif", reason="pip install '.[heif]'")
+    stream = io.BytesIO()
+    heif.from_pillow(Image.new("RGB", (64, 48), "red")).save(stream)
+    mine = opened.resolve("me.page", _uploaded(opened, name, content=stream.getvalue()))
+    assert Path(mine).suffix == ".png"
+    with Image.open(mine) as image:
+        assert (image.format, image.size) == ("PNG", (64, 48))
+
+
 NO_FILES = (
     None,
     True,

@@ -163,8 +163,11 @@ def test_every_flag_reaches_its_setting(parsed):
         "--save_every=9",
         "--timelapse=film.gif",
         "--noflow",
+        "--format=webp",
+        "--quality=80",
     )
     job = cli_flags.make_job()
+    assert (job.format, job.quality) == ("webp", 80)
     assert (job.checkpoint_every, job.resume) == (5.0, True)
     assert (job.save_every, job.timelapse) == (9, "film.gif")
     assert (job.style_blend, job.masks) == (True, ("a.png", "b.png"))
@@ -232,6 +235,11 @@ def test_each_mode_has_its_own_size_unless_told(parsed, arguments, max_side):
         ("a.jpg,b.jpg", ("a.jpg", "b.jpg")),
         (" a.jpg , b.jpg,", ("a.jpg", "b.jpg")),
         ("red, green.jpg", ("red, green.jpg",)),
+        ("red, green.jpg,a.jpg", ("red, green.jpg", "a.jpg")),
+        ("a.jpg, red, green.jpg", ("a.jpg", "red, green.jpg")),
+        ("http://x.org/w_3,h_2/a.jpg", ("http://x.org/w_3,h_2/a.jpg",)),
+        ("http://x.org/w_3,h_2/a.jpg,b", ("http://x.org/w_3,h_2/a.jpg", "b")),
+        ("http://x.org/a,red, green.jpg", ("http://x.org/a", "red, green.jpg")),
         ("http://x.org/a.jpg,photos/*.png", ("http://x.org/a.jpg", "photos/*.png")),
     ],
 )
@@ -251,6 +259,21 @@ def test_the_fast_path_writes_its_picture(tf_style, pair, tmp_path):
     assert end.err == ""
     assert images.load_image(out).shape == (1, 37, 50, 3)
     assert json.loads(manifest.path_of(out).read_text())["tf_style"]
+
+
+def test_format_and_quality_are_those_of_the_picture(tf_style, pair, tmp_path):
+    sizes = []
+    for quality in (95, 20):
+        out = tmp_path / str(quality)
+        given = f"--output={out}/", "--format=jpg", f"--quality={quality}"
+        assert tf_style(*pair, *given).status == 0
+        (written,) = out.glob("*.jpg")
+        sizes.append(written.stat().st_size)
+        again = tf_style(f"--from_manifest={written}.json", "--quiet")
+        assert again.status == 0 and written.stat().st_size == sizes[-1]
+    assert sizes[1] < sizes[0] / 2
+    end = tf_style(*pair, f"--output={tmp_path / 'o.png'}", "--quality=20")
+    assert (end.status, end.err) == (0, "tf_style: --quality does nothing in .png\n")
 
 
 def test_the_slow_path_writes_its_picture(tf_style, pair, slow, tmp_path):
@@ -626,10 +649,10 @@ def test_interrupted_it_writes_the_best_picture_and_gives_status_130(
     assert re.search(r"out\.png:.* [1-9]\d*/1000000 ", bar)
     for number in signals:
         program.send_signal(number)
-    rest = read_until(terminal, rb"interrupted\s+$")
+    rest = read_until(terminal, rb"interrupted.*\s+$")
     out, _ = program.communicate(timeout=120)
     assert program.returncode == 130
-    assert rest.endswith("tf_style: interrupted\r\n")
+    assert rest.endswith("interrupted; the same command with --resume goes on\r\n")
     assert "Traceback" not in rest
     assert re.fullmatch(rf"wrote {tmp_path / 'out.png'} \(.* s\)\n", out.decode())
     assert images.load_image(tmp_path / "out.png").shape == (1, 37, 50, 3)

@@ -8,6 +8,7 @@ import pytest
 
 from tf_style.cli import display
 from tf_style.jobs import run
+from tf_style.jobs.progress import JobLeft
 from tf_style.optimization import gatys
 
 
@@ -51,8 +52,10 @@ def test_off_a_terminal_a_line_is_printed_every_ten_seconds(clock, capsys):
     numbers = "content 12.3, style 0.5, total 12.8"
     assert output.err.splitlines() == [
         "tf_style: a_b.png (2 of 3) will take about 96 seconds",
-        f"a_b.png (2 of 3): step 10 of 100, {numbers}, about 90 s left",
-        f"a_b.png (2 of 3): step 20 of 100, {numbers}, about 80 s left",
+        f"a_b.png (2 of 3): step 10 of 100, {numbers}, about 90 s left, "
+        "about 3 minutes left in all",
+        f"a_b.png (2 of 3): step 20 of 100, {numbers}, about 80 s left, "
+        "about 3 minutes left in all",
     ]
 
 
@@ -67,7 +70,7 @@ def test_the_time_left_follows_from_the_steps_after_the_first(clock, capsys):
     assert first.startswith("out.png: step 0 of 100") and "left" not in first
     assert told == "tf_style: out.png will take about 2 minutes"
     assert second.startswith("out.png: step 20 of 100")
-    assert second.endswith("about 120 s left")
+    assert second.endswith("about 2 minutes left")
 
 
 def test_single_passes_name_the_picture_at_most_every_ten_seconds(clock, capsys):
@@ -75,7 +78,8 @@ def test_single_passes_name_the_picture_at_most_every_ten_seconds(clock, capsys)
     for index, seconds in enumerate([4, 4, 4, 4]):
         clock.now += seconds
         shown.show(FAST._replace(index=index, count=4))
-    assert capsys.readouterr().err == "a_b.png (3 of 4)\n"
+    # The first may have waited for its model.
+    assert capsys.readouterr().err == "a_b.png (3 of 4), about 8 s left in all\n"
 
 
 def test_notes_are_told_at_once(clock, capsys):
@@ -145,16 +149,83 @@ def test_a_reader_who_leaves_does_not_end_the_job(clock, monkeypatch):
 def test_on_a_terminal_a_bar_shows_steps_and_losses(clock, capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     shown = display.Display(quiet=False)
-    shown.show(SLOW)
+    shown.show(ONLY)
     shown.show(step(0))
+    clock.now += 40
     shown.show(step(40))
+    shown._bar.refresh()  # What tqdm holds back is shown as it is closed.
     shown.show(run.Written(Path("a.png"), 1.0))
     shown.close()
     output = capsys.readouterr()
     assert output.out == "wrote a.png (1.0 s)\n"
-    assert "a_b.png (2 of 3)" in output.err
-    assert "0/100" in output.err
-    assert output.err.endswith("\r")  # the line is free again
+    assert "out.png: 0/100 |" in output.err
+    assert "loss 12.8, about 60 s left" in output.err
+    # The line is free again, of what was typed there too.
+    assert output.err.endswith("\r\033[K")
+
+
+def test_on_a_terminal_several_pictures_have_one_bar_and_one_sum(
+    clock, capsys, monkeypatch
+):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    shown = display.Display(quiet=False)
+    for index in range(40):
+        if index == 9:
+            shown.show(run.Skipped(Path("out/kept.png")))
+            continue
+        shown.show(FAST._replace(index=index, count=40))
+        clock.now += 100 if index == 0 else 2  # It loads the model.
+        if index == 7:
+            shown.show(run.Failed("b.jpg is empty (0 bytes)"))
+            continue
+        shown.show(run.Written(Path("out/a.png"), 1.0))
+    shown._bar.refresh()
+    shown.close()
+    shown.sum_up()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("tf_style: b.jpg is empty (0 bytes)\n") == 1
+    end = "tf_style: 38 written to out, 1 kept, 1 failed, in 3 minutes\n"
+    assert err.endswith(end)
+    assert "a_b.png (40 of 40): |" in err
+    assert "1 failed, about 2 s left in all" in err
+    assert "wrote" not in err and "kept out" not in err
+
+
+@pytest.mark.parametrize(
+    "count, out, err",
+    [(1, "kept a0.png\n", ""), (3, "", "tf_style: 3 kept, in 0.0 seconds\n")],
+)
+def test_on_a_terminal_what_was_there_is_told_in_one_line(
+    clock, capsys, monkeypatch, count, out, err
+):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    shown = display.Display(quiet=False)
+    for index in range(count):
+        shown.show(run.Skipped(Path(f"a{index}.png")))
+    shown.close()
+    shown.sum_up()
+    assert capsys.readouterr() == (out, err)
+
+
+def test_the_time_left_of_all_pictures_counts_no_loading_and_nothing_kept():
+    left = JobLeft()
+    left.start(0, 10)
+    assert left.update(0.0, 0.0) is None
+    left.start(1, 10)
+    assert left.update(0.0, 50.0) is None
+    left.start(6, 10)  # Four were there already.
+    assert left.update(0.0, 53.0) == 3.0 * 4
+    assert left.update(0.5, 54.5) == 3.0 * 3.5
+
+
+def test_the_first_of_several_slow_pictures_tells_of_all():
+    left = JobLeft()
+    left.start(0, 3)
+    assert left.update(0.0, 30.0) is None  # It was compiled until now.
+    assert left.update(0.25, 40.0) == pytest.approx(110.0)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +277,8 @@ def test_frames_of_a_film_are_counted_and_its_steps_are_not(clock, capsys):
         shown.show(run.Framed())
     first, second = capsys.readouterr().err.splitlines()
     assert first == "tf_style: a_b.mp4 (2 of 3) will take about 94 seconds"
-    assert second == "a_b.mp4 (2 of 3): frame 10 of 100, about 90 s left"
+    start = "a_b.mp4 (2 of 3): frame 10 of 100, about 90 s left, about 3 minutes left"
+    assert second == f"{start} in all"
 
 
 def test_of_frames_that_come_at_once_the_forecast_waits_for_several_lots(clock, capsys):
@@ -218,7 +290,7 @@ def test_of_frames_that_come_at_once_the_forecast_waits_for_several_lots(clock, 
             shown.show(run.Framed())
         clock.now += 3
     line, forecast = capsys.readouterr().err.splitlines()
-    assert line == "a_b.mp4 (2 of 3): frame 7 of 100, about 46 s left"
+    assert line.startswith("a_b.mp4 (2 of 3): frame 7 of 100, about 46 s left")
     # It waits for a third batch, whose first frame is after 12 more in 6 seconds.
     assert forecast == "tf_style: a_b.mp4 (2 of 3) will take about 43 seconds"
 
@@ -256,7 +328,7 @@ def test_on_a_terminal_the_bar_of_a_film_counts_frames(
 ):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     shown = display.Display(quiet=False)
-    shown.show(FILM._replace(steps=steps))
+    shown.show(FILM._replace(index=0, count=1, steps=steps))
     for _ in range(2):
         shown.show(step(3))
         shown.show(run.Framed())

@@ -3,7 +3,9 @@
 import errno
 import http.server
 import os
+import shutil
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -96,6 +98,48 @@ def test_the_old_file_comes_back_where_the_new_cannot_take_its_place(
         with files.replacing(target) as temporary:
             temporary.write_bytes(b"new")
     assert [path.read_bytes() for path in target.parent.iterdir()] == [b"old"]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS, errno.EXDEV])
+@pytest.mark.parametrize("old", [b"old", None])
+def test_replacing_works_where_nothing_is_renamed_at_all(
+    target, monkeypatch, number, old
+):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(os, "rename", refuse)
+    if old is None:
+        target.unlink()
+    with files.replacing(target) as temporary:
+        temporary.write_bytes(b"new")
+    assert [path.read_bytes() for path in target.parent.iterdir()] == [b"new"]
+
+
+@pytest.mark.parametrize("old", [b"old", None])
+def test_a_copy_that_fails_half_way_leaves_what_was_there(target, monkeypatch, old):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    copy = shutil.copyfile
+
+    def fill_the_disk(source, place):
+        if Path(source).read_bytes() == b"new":
+            Path(place).write_bytes(b"n")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        copy(source, place)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(os, "rename", refuse)
+    monkeypatch.setattr(shutil, "copyfile", fill_the_disk)
+    if old is None:
+        target.unlink()
+    with pytest.raises(OSError, match="No space left"):
+        with files.replacing(target) as temporary:
+            temporary.write_bytes(b"new")
+    left = [path.read_bytes() for path in target.parent.iterdir()]
+    assert left == ([old] if old else [])
 
 
 def test_leftovers_of_killed_processes_are_removed_and_nothing_else(tmp_path):
@@ -269,6 +313,39 @@ def _circular():
 )
 def test_network_errors_are_explained(error, reason):
     assert files.explain_network(error).startswith(reason)
+
+
+def test_a_proxy_that_stands_between_is_named(monkeypatch):
+    error = urllib.error.URLError("refused")
+    monkeypatch.setenv("https_proxy", "http://user:secret@127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "near.org")
+    told = files.explain_network(error, "https://x.org/a.jpg")
+    assert told == "no connection through the proxy of https_proxy (refused)"
+    for url in ("https://near.org/a.jpg", "http://x.org/a.jpg"):
+        assert "proxy" not in files.explain_network(error, url)
+
+
+def test_a_certificate_that_is_not_trusted_says_how_it_could_be(monkeypatch):
+    error = ssl.SSLCertVerificationError("self-signed")
+    error.verify_message = "self-signed certificate"
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    told = files.explain_network(urllib.error.URLError(error))
+    assert told.startswith("the server's certificate is not trusted (self-signed cert")
+    assert told.endswith("let SSL_CERT_FILE name its certificate")
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
+    told = files.explain_network(urllib.error.URLError(error))
+    assert told.endswith("SSL_CERT_FILE is /nowhere.pem, which does not exist")
+
+
+def test_a_cache_that_cannot_be_written_is_replaced_for_the_process(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TF_STYLE_CACHE", str(tmp_path / "file" / "cache"))
+    folder = files.writable_cache()
+    assert folder.is_dir() and folder == files.writable_cache()
+    monkeypatch.setenv("TF_STYLE_CACHE", str(tmp_path / "new"))
+    assert files.writable_cache() == tmp_path / "new"
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), PermissionError(), _circular()])

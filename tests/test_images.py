@@ -2,7 +2,9 @@
 
 import functools
 import http.server
+import importlib.util
 import io
+import re
 import struct
 import threading
 import zlib
@@ -11,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image, ImageCms, JpegImagePlugin
+from PIL import Image, ImageCms, JpegImagePlugin, TiffImagePlugin
 
 from tf_style import images
 from tf_style.images import decode
 
-LOSSY = {".jpg": 4 / 255, ".jpeg": 4 / 255, ".webp": 4 / 255}
+LOSSY = dict.fromkeys((".jpg", ".jpeg", ".webp", ".heic", ".avif"), 4 / 255)
 
 
 @pytest.fixture
@@ -34,7 +36,15 @@ def quarters():
 @pytest.mark.parametrize("ending", decode.READABLE)
 def test_every_format_is_read_with_its_pixels(tmp_path, quarters, ending):
     path = tmp_path / f"a{ending}"
-    Image.fromarray(quarters).save(path, lossless=True, subsampling=0)
+    if ending == ".avif" and not importlib.util.find_spec("PIL._avif"):
+        pytest.skip("this Pillow reads no AVIF")
+    if ending == ".heic":
+        heif = pytest.importorskip("pillow_heif", reason="pip install '.[heif]'")
+        heif.from_pillow(Image.fromarray(quarters)).save(path, quality=90, chroma=444)
+    else:
+        options = {"quality": 100} if ending == ".avif" else {"lossless": True}
+        subsampling = "4:4:4" if ending == ".avif" else 0
+        Image.fromarray(quarters).save(path, subsampling=subsampling, **options)
     pixels = images.load_image(path)
     assert (pixels.shape, pixels.dtype) == ((1, 16, 24, 3), np.float32)
     np.testing.assert_allclose(pixels[0], quarters / 255, atol=LOSSY.get(ending, 1e-6))
@@ -83,7 +93,7 @@ def _palette_with_a_clear_colour():
         ("a.png", Image.new("1", (8, 8), 1), (1, 1, 1), None),
         ("a.png", Image.new("LA", (8, 8), (0, 51)), (0.8, 0.8, 0.8), 0.2),
         ("a.png", Image.new("RGBA", (8, 8), (255, 0, 0, 51)), (1, 0.8, 0.8), 0.2),
-        ("a.png", Image.new("RGBA", (8, 8), (255, 0, 0, 0)), (1, 1, 1), 0),
+        ("a.png", Image.new("RGBA", (8, 8), (255, 0, 0, 0)), (1, 0, 0), None),
         ("a.png", Image.new("RGBA", (8, 8), (255, 0, 0, 255)), (1, 0, 0), None),
         ("a.png", _palette_with_a_clear_colour(), (0.8, 0.8, 1), 0.2),
         ("a.jpg", Image.new("CMYK", (8, 8), (0, 255, 255, 0)), (1, 0, 0), None),
@@ -206,6 +216,91 @@ def test_damaged_file_is_one_line_that_names_it(tmp_path, data, reason):
         images.load_image(path)
     assert str(caught.value).startswith(f"{path} {reason}")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "kind, lacks, sound",
+    [
+        ("PNG", 250, slice(0, 36)),
+        ("JPEG", 30, slice(0, 30)),
+        ("BMP", 250, slice(4, 40)),  # It begins with its last row.
+    ],
+)
+def test_a_file_that_is_slightly_cut_is_read_with_a_note(tmp_path, kind, lacks, sound):
+    (tmp_path / "a").write_bytes(_encoded(kind))
+    whole = images.load_image(tmp_path / "a")
+    (tmp_path / "a").write_bytes(_encoded(kind)[:-lacks])
+    picture = images.load_picture(tmp_path / "a")
+    assert picture.note.startswith(f"{tmp_path / 'a'} is cut short")
+    np.testing.assert_array_equal(picture.pixels[:, sound], whole[:, sound])
+
+
+def _chunk(name, body, wrong=0):
+    """A chunk of a PNG, with a checksum that is off by something."""
+    checksum = zlib.crc32(name + body) ^ wrong
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", checksum)
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        _chunk(b"tEXt", b"Title\0harbour", wrong=1),
+        _chunk(b"zTXt", b"Title\0\0" + zlib.compress(bytes(2 << 20))),
+        _chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(2 << 20))),
+        _chunk(b"eXIf", b"MM\0*\xff\xff\xff\xff"),
+    ],
+)
+def test_what_is_broken_around_the_pixels_costs_nothing(tmp_path, chunk):
+    data = _encoded("PNG")
+    (tmp_path / "a").write_bytes(data)
+    whole = images.load_image(tmp_path / "a")
+    (tmp_path / "a").write_bytes(data[:33] + chunk + data[33:])
+    picture = images.load_picture(tmp_path / "a")
+    assert picture.note == ""
+    np.testing.assert_array_equal(picture.pixels, whole)
+
+
+@pytest.mark.parametrize("exif", [b"MM\0*" + b"\xff" * 30, b"none", b""])
+def test_broken_exif_leaves_a_picture_as_it_lies(tmp_path, quarters, exif):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(quarters).save(path, exif=b"Exif\0\0" + exif)
+    assert images.load_image(path).shape == (1, 16, 24, 3)
+
+
+@pytest.mark.parametrize(
+    "data, what",
+    [
+        (b"\n<!DOCTYPE html><title>404</title>", "is a web page; give the address"),
+        (b"<?xml version='1.0'?>\n<svg/>", "is SVG; export it as PNG"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
+        (b"%PDF-1.7", "is PDF"),
+        (b"8BPS\0\1", "is of Photoshop"),
+        (b"\0\0\0\x18ftypcrx ", "is a camera's raw file; export it as JPEG"),
+        (b"\0\0\0\x18ftypisom", "is a film; give it the ending of one"),
+        (b"II*\0\x08\0\0\0\0\0", "is TIFF of a kind that Pillow does not read"),
+    ],
+)
+def test_what_is_taken_for_a_picture_is_told_what_it_is(tmp_path, data, what):
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(ValueError, match=f"a.png {re.escape(what)}"):
+        images.load_image(tmp_path / "a.png")
+
+
+def test_the_preview_of_a_raw_file_is_not_taken_for_the_picture(tmp_path, quarters):
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[254] = 1  # a reduced version of another picture
+    Image.fromarray(quarters).save(tmp_path / "a.dng", "TIFF", tiffinfo=tags)
+    with pytest.raises(ValueError, match="a.dng is a camera's raw file"):
+        images.load_image(tmp_path / "a.dng")
+
+
+def test_heic_without_its_plugin_says_what_to_install(tmp_path, monkeypatch):
+    find = importlib.util.find_spec
+    missing = lambda name, *more: name != "pillow_heif" and find(name, *more)  # noqa
+    monkeypatch.setattr("importlib.util.find_spec", missing)
+    (tmp_path / "a.jpg").write_bytes(b"\0\0\0\x1cftypheic\0\0\0\0mif1heic")
+    with pytest.raises(ValueError, match=r"HEIC, .*pip install 'tf_style\[heif\]'"):
+        images.load_image(tmp_path / "a.jpg")
 
 
 def test_values_that_are_not_finite_are_refused(tmp_path):

@@ -57,6 +57,28 @@ def test_factors_weigh_regions_by_their_areas_and_shares(found, shares, expected
     assert masks.factors(found, shares) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    "colours, alphas, expected",
+    [
+        ([255, 255], [255, 0], [1, 0]),  # white on clear
+        ([0, 255], [255, 0], [1, 0]),  # black on clear
+        ([0, 255], [255, 255], [0, 1]),  # white on black, not clear anywhere
+        ([255, 0], [255, 255], [1, 0]),
+        ([0, 255, 255], [255, 255, 0], [0, 1, 0]),
+        ([255, 255], [51, 255], [0.2, 1]),
+    ],
+)
+def test_clear_parts_of_a_mask_are_not_painted(tmp_path, colours, alphas, expected):
+    pixels = np.uint8([[[grey] * 3 + [alpha] for grey, alpha in zip(colours, alphas)]])
+    image = Image.fromarray(pixels)
+    image.save(tmp_path / "mask.png")
+    picture = images.load_picture(tmp_path / "mask.png")
+    wanted = np.reshape(np.float32(expected), (1, 1, -1, 1))
+    of_file = masks.of_picture(picture.pixels, picture.alpha)
+    for mask in (of_file, masks.as_mask(image)):
+        np.testing.assert_allclose(mask, wanted, atol=1e-6)
+
+
 CORNER = mask_of([1, 1, 0, 0], [1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0])
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tf_style.config import GatysConfig, HubConfig, Job
-from tf_style.jobs import plan
+from tf_style.jobs import manifest, plan
 
 TREE = (
     "photos/b.png",
@@ -53,21 +53,77 @@ def _tree(tmp_path, monkeypatch):
     ],
 )
 def test_sources_expand_in_order_and_once(sources, expected):
-    assert plan.expand(sources) == expected
+    assert plan.expand(sources).pictures == expected
+
+
+def test_a_folder_refuses_what_is_no_picture_by_name():
+    for name in ("sky", "roof.jfif"):
+        Image.new("RGB", (4, 3)).save(f"photos/{name}", "JPEG")
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+        Path(f"photos/{name}").write_bytes(b"system")
+    Path("photos/gone.jpg").symlink_to("nowhere.jpg")
+    found = plan.expand(["photos"])
+    names = ["C.JPG", "a.jpg", "b.png", "roof.jfif", "sky"]
+    assert found.pictures == [f"photos/{name}" for name in names]
+    link, notes = sorted(found.refused)
+    assert link == "photos/gone.jpg is a link to a file that does not exist"
+    assert notes.startswith("photos/notes.txt is not a picture that can be read")
+
+
+def test_what_was_made_is_no_input_of_folders_and_globs():
+    made = Path("photos/b_s.png")
+    with manifest.publishing({}, [made], {}) as (temporary,):
+        temporary.write_bytes(b"ours")
+    for source in ("photos", "photos/*.[jp]*"):
+        found = plan.expand([source])
+        assert str(made) not in found.pictures
+        assert found.results == 2  # with its manifest
+        assert not any("b_s" in line for line in found.refused)
+    assert plan.expand([str(made)]).pictures == [str(made)]  # It is named.
+    made.write_bytes(b"retouched")
+    assert str(made) in plan.expand(["photos"]).pictures
+
+
+def test_folders_of_a_glob_may_have_brackets_in_their_names():
+    Path("[2023] trip").mkdir()
+    for name in ("a[1].png", "b.png"):
+        Path("[2023] trip", name).write_bytes(b"mine")
+    both = ["[2023] trip/a[1].png", "[2023] trip/b.png"]
+    assert plan.expand(["[2023] trip/*.png"]).pictures == both
+    assert plan.expand(["[2023] trip/a[1]*"]).pictures == both[:1]
+
+
+def test_a_folder_without_a_picture_says_what_there_is():
+    Path("texts/deep").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"holds no picture; .* give 'texts/\*\*'"):
+        plan.expand(["texts"])
+    Path("texts/a.txt").write_text("text")
+    Path("texts/b.txt").write_text("text")
+    with pytest.raises(ValueError, match=r"texts/a.txt is not a .* \(and 1 more\)"):
+        plan.expand(["texts"])
+
+
+def test_of_several_films_those_that_cannot_be_made_are_refused(moving):
+    job = Job(contents=("walk.MOV", "s.png"), styles=("t.png",), mode="compare")
+    good, refused = plan.find_refused(job, ["walk.MOV", "s.png"])
+    assert good == ["s.png"]
+    assert refused == ["mode compare is for pictures, and walk.MOV is a film"]
 
 
 def test_tilde_is_the_home_folder(tmp_path):
-    assert plan.expand(["~/photos/*.png"]) == [str(tmp_path / "photos" / "b.png")]
+    assert plan.expand(["~/photos/*.png"]).pictures == [
+        str(tmp_path / "photos" / "b.png")
+    ]
 
 
 def test_folder_named_like_a_picture_is_no_picture():
     Path("photos/folder.jpg").mkdir()
-    assert "photos/folder.jpg" not in plan.expand(["photos"])
+    assert "photos/folder.jpg" not in plan.expand(["photos"]).pictures
 
 
 def test_name_may_begin_with_a_tilde():
     Path("~a.png").write_bytes(b"mine")
-    assert plan.expand(["~a.png"]) == ["~a.png"]
+    assert plan.expand(["~a.png"]).pictures == ["~a.png"]
 
 
 @pytest.mark.parametrize(
@@ -265,7 +321,7 @@ def test_no_mask_is_overwritten(output):
 
 def test_one_file_under_two_names_is_one_picture(tmp_path):
     sources = ["s.png", "./s.png", "photos/../s.png", str(tmp_path / "s.png")]
-    assert plan.expand(sources) == ["s.png"]
+    assert plan.expand(sources).pictures == ["s.png"]
 
 
 def test_our_own_manifest_may_be_replaced():
@@ -361,8 +417,18 @@ SLOW = {"mode": "gatys"}
     [
         ("o.mp4", "s.png", {}, "output o.mp4 is a film, but s.png is none; give one"),
         ("o.gif", "still.gif", {}, "output o.gif is a film, but still.gif is none"),
-        ("o.png", "walk.MOV", {}, "walk.MOV is a film, and output o.png is none; give"),
-        ("o.avi", "walk.MOV", {}, "walk.MOV is a film, and output o.avi is none; give"),
+        (
+            "o.png",
+            "walk.MOV",
+            {},
+            "walk.MOV is a film, which is written as .gif or .mp4, ",
+        ),
+        (
+            "o.avi",
+            "walk.MOV",
+            {},
+            "walk.MOV is a film, which is written as .gif or .mp4, ",
+        ),
         ("o.mp4", "walk.MOV", {"mode": "compare"}, "mode compare is for pictures, and"),
         (
             "",

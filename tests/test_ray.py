@@ -308,7 +308,7 @@ def context(job, tmp_path, monkeypatch):
 
 
 def assigned(job):
-    return plan.assign(job, plan.expand(job.contents), job.styles)
+    return plan.assign(job, plan.expand(job.contents).pictures, job.styles)
 
 
 def report_of(context, pairs, part=3):

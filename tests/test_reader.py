@@ -278,11 +278,75 @@ def test_a_gif_that_moves_is_a_film_and_another_is_a_picture(tmp_path):
         assert not reader.is_film(tmp_path / name)
 
 
+def write_with(path, **settings):
+    """Writes a film of an encoder with some attributes, and two tracks of sound."""
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 24, 32, "yuv420p"
+        for name, value in settings.items():
+            setattr(stream.codec_context, name, value)
+        tones = [container.add_stream("aac", rate=44100, layout="mono") for _ in "ab"]
+        for image in films.pan(2, 24, 32):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        container.mux(stream.encode())
+        for tone in tones:
+            container.mux(films.encode_tone(tone, 44100, 0.1))
+
+
+def test_pixels_that_are_not_square_are_shown_as_players_show_them(tmp_path):
+    write_with(tmp_path / "a.mp4", sample_aspect_ratio=Fraction(3, 2))
+    _, frames = read(tmp_path / "a.mp4")
+    assert [frame.image.shape for frame in frames] == [(24, 48, 3)] * 2
+    _, frames = read(tmp_path / "a.mp4", 24)
+    assert frames[0].image.shape == (12, 24, 3)
+
+
+@pytest.mark.parametrize("number, name", [(1, None), (16, "PQ"), (18, "HLG")])
+def test_what_of_a_film_is_not_kept_is_told(tmp_path, number, name):
+    write_with(tmp_path / "a.mkv", color_trc=number)
+    film, _ = read(tmp_path / "a.mkv")
+    tracks, *rest = film.notes
+    assert tracks.endswith("a.mkv: tracks are left out: 1 of sound")
+    assert [f"is HDR ({name})" in line for line in rest] == [True] * bool(name)
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.png", "a.apng"])
+def test_other_pictures_that_move_are_films_as_gifs_are(tmp_path, name):
+    frames = films.pan(3, 24, 32)
+    pictures = [Image.fromarray(frame) for frame in frames]
+    options = {"quality": 100} if name == "a.webp" else {}
+    kind = "WEBP" if name == "a.webp" else "PNG"
+    pictures[0].save(
+        tmp_path / name,
+        kind,
+        save_all=True,
+        append_images=pictures[1:],
+        duration=40,
+        **options,
+    )
+    assert reader.is_film(tmp_path / name)
+    film, found = read(tmp_path / name)
+    assert film.rate == 25
+    assert [frame.time for frame in found] == [0, Fraction(1, 25), Fraction(2, 25)]
+    for frame, image in zip(found, frames):
+        difference = np.abs(frame.image.astype(int) - image)
+        assert difference.mean() < (4 if name == "a.webp" else 0.01)
+
+
+def test_the_second_picture_of_a_phones_jpeg_is_no_frame(tmp_path):
+    pictures = [Image.fromarray(image) for image in films.pan(2, 24, 32)]
+    pictures[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=pictures)
+    assert not decode.is_animated(tmp_path / "a.jpg")
+
+
 @pytest.mark.parametrize(
     "source, ending",
     [
         ("a.mp4", ".mp4"),
         ("photos/a.b.MOV", ".mov"),
+        ("really?.mp4", ".mp4"),
+        ("camera.MTS", ".mts"),
         ("https://x.org/a.webm?size=9&name=b.png", ".webm"),
         ("https://x.org/film?name=a.mp4", ""),
         ("a", ""),

@@ -239,12 +239,12 @@ class NeighborsConfig(SlowConfig):
         "block3_conv1",
         "block3_conv2",
     )
-    # Share of the photo, from 0 to below 1, in what looks for its likes in the painting;
-    # the rest is the picture so far. 0.3 keeps more of the photo.
+    # Share of the photo, from 0 to below 1, in what looks for its likes in the
+    # painting; the rest is the picture so far. 0.3 keeps more of the photo.
     content_weight: float = 0.0
     temporal_weight: float = 20.0
     init: str = "builtin"
-    steps: int = 32
+    steps: int = 36
     learning_rate: float = 0.01
 
     def __post_init__(self):

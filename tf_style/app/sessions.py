@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from tf_style import images
 from tf_style.app.folder import remove
@@ -301,8 +301,14 @@ def is_usable(path, kind):
     Raises:
         ValueError: it is no picture; one line.
     """
-    with decode.explained(path.name), Image.open(path, formats=decode.FORMATS) as image:
-        large = max(image.size) > MAX_STYLE_SIDE
+    with decode.explained(path.name):
+        try:
+            with Image.open(path, formats=decode.FORMATS) as image:
+                large = max(image.size) > MAX_STYLE_SIDE
+        except UnidentifiedImageError:
+            if decode.refuse(path):
+                raise
+            return False  # HEIC, which hardly a browser shows
     return not (kind == "style" and large or reader.is_film(path))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from tqdm import tqdm
 
 from tf_style.jobs import run
-from tf_style.jobs.progress import TimeLeft
+from tf_style.jobs.progress import JobLeft, TimeLeft
 from tf_style.optimization.engine import Step
 from tf_style.system import files
 
@@ -17,10 +17,15 @@ LINE_EVERY = 10.0
 FORECAST_STEPS = 4
 FORECAST_S = 5.0  # that frames of a film are watched first
 LONG_S = 30.0
+# Erases a line of a terminal from here on: what was typed may stand there, as ^C.
+ERASE = "\033[K"
 
 
 class Display:
     """Tells what `run.run` yields, and counts it.
+
+    On a terminal, several pictures share one bar, only what fails has a line, and the
+    sum stands at the end.
 
     Attributes:
         written: pictures made and written.
@@ -36,6 +41,9 @@ class Display:
         self._frames = 0  # of a film, made so far
         self._last_line = time.monotonic()
         self._time_left = TimeLeft()
+        self._job_left = JobLeft()
+        self._began = time.monotonic()
+        self._folder = self._kept = None  # of what was written last, and what was kept
         self._warned = False  # that the picture will take long
         self.planned = []
         self.written = self.skipped = self.failed = 0
@@ -47,12 +55,14 @@ class Display:
             self._print(f"tf_style: {event.reason}", sys.stderr)
         elif isinstance(event, run.Written):
             self.written += event.seconds is not None
-            if not self._quiet:
+            self._folder = event.path.parent
+            if not (self._quiet or self._is_summed_up):
                 seconds = "" if event.seconds is None else f" ({event.seconds:.1f} s)"
                 self._print(f"wrote {event.path}{seconds}", sys.stdout)
         elif isinstance(event, run.Skipped):
             self.skipped += 1
-            if not self._quiet:
+            self._kept = event.path
+            if not (self._quiet or self._on_terminal()):
                 self._print(f"kept {event.path}", sys.stdout)
         elif isinstance(event, run.Planned):
             self.planned.append(event.seconds)
@@ -75,43 +85,89 @@ class Display:
         if self.planned and not self._quiet:
             total, count = _duration(sum(self.planned)), len(self.planned)
             self._print(f"{count} to paint, about {total} in all", sys.stdout)
-        if self.failed and self.written:
-            self._print(
-                f"tf_style: {self.written} written, {self.failed} failed", sys.stderr
-            )
+        only = self._kept and self._on_terminal() and not self._is_summed_up
+        if only and not self._quiet:
+            # How many there are is not known before.
+            self._print(f"kept {self._kept}", sys.stdout)
+        counts = {"written": self.written, "kept": self.skipped, "failed": self.failed}
+        told = [f"{count} {what}" for what, count in counts.items() if count]
+        if self._is_summed_up and told and not self._quiet:
+            if self.written:
+                told[0] += f" to {self._folder}"
+            told.append(f"in {_duration(time.monotonic() - self._began)}")
+        elif not (self.failed and self.written):
+            return
+        self._print(f"tf_style: {', '.join(told)}", sys.stderr)
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether a picture, and no film, was taken up, of which more can be made."""
+        return self._picture is not None and not self._picture.film
+
+    @property
+    def _is_summed_up(self):
+        """Whether a sum at the end stands for a line for each picture."""
+        several = self.skipped > 1 or self._picture and self._picture.count > 1
+        return several and self._on_terminal()
+
+    @staticmethod
+    def _on_terminal():
+        return sys.stdout.isatty() and sys.stderr.isatty()
 
     def close(self) -> None:
         """Leaves the terminal as it was found."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+            print(end=ERASE, file=sys.stderr, flush=True)
 
     def _start(self, event):
         self._picture, self._time_left, self._frames = event, TimeLeft(), 0
         self._warned = False
-        if sys.stderr.isatty():
+        self._job_left.start(event.index, event.count)
+        if not sys.stderr.isatty():
+            if event.steps == 0:
+                self._line(", ".join([self._name(), *self._left_of_job(0.0)]))
+            return
+        several = event.count > 1
+        if not (several and self._bar is not None):
             self.close()
-            # Single passes share one bar, whose steps are the pictures.
+            count = "" if several else " {n_fmt}/{total_fmt}"
             self._bar = tqdm(
-                total=event.count if event.steps == 0 else event.steps,
-                initial=event.index if event.steps == 0 else 0,
+                total=event.count if several or event.steps == 0 else event.steps,
                 desc=self._name(),
                 unit=self._unit(),
                 leave=False,
                 dynamic_ncols=True,
                 # tqdm's own forecast would take every step to be as long as the last.
-                bar_format="{desc}: {n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}",
+                bar_format=f"{{desc}}:{count} |{{bar}}| {{elapsed}}{{postfix}}",
             )
-        elif event.steps == 0:
-            self._line(self._name())
+        if several:
+            self._show_job(0.0, "")
+
+    def _left_of_job(self, progress):
+        """Returns what is said of the time that all pictures still take, a list."""
+        left = self._job_left.update(progress, time.monotonic())
+        return [] if left is None else [f"about {_left(left)} left in all"]
+
+    def _show_job(self, progress, text):
+        """Shows on the bar of several pictures how far the present one has come."""
+        said = [text] if text else []
+        said += [f"{self.failed} failed"] if self.failed else []
+        said += self._left_of_job(progress)
+        self._bar.set_description_str(self._name(), refresh=False)
+        self._bar.set_postfix_str(", ".join(said), refresh=False)
+        self._bar.update(self._picture.index + progress - self._bar.n)
 
     def _step(self, step):
         if step.note:
             self._print(f"tf_style: {step.note}", sys.stderr)
         terms = {name: f"{value:.3g}" for name, value in step.losses.items() if value}
+        if self._bar is not None:  # There is no room for more.
+            terms = {"loss": terms["total"]} if "total" in terms else {}
         numbers = ", ".join(f"{name} {value}" for name, value in terms.items())
         if self._picture.film:
-            if self._bar is not None:
+            if self._bar is not None and self._picture.count == 1:
                 self._bar.set_postfix_str(numbers)
             return
         self._advance(step.index, step.progress, numbers)
@@ -125,15 +181,20 @@ class Display:
         """Shows how far the steps of a picture, or the frames of a film, have come."""
         left = self._time_left.update(index, progress, time.monotonic())
         self._warn_if_long(left)
+        total = self._picture.steps
+        done = f"{self._unit()} {index}" + (f" of {total}" if total else "")
+        if self._bar is not None and self._picture.count > 1:
+            self._show_job(progress, done)
+            return
         said = [numbers] if numbers else []
         if left is not None:
-            said.append(f"about {left:.0f} s left")
+            said.append(f"about {_left(left)} left")
         if self._bar is not None:
             self._bar.set_postfix_str(", ".join(said), refresh=False)
             self._bar.update(index - self._bar.n)
         else:
-            total = self._picture.steps
-            done = f"{self._unit()} {index}" + (f" of {total}" if total else "")
+            if self._picture.count > 1:
+                said += self._left_of_job(progress)
             self._line(f"{self._name()}: {', '.join([done, *said])}")
 
     def _unit(self):
@@ -178,6 +239,11 @@ class Display:
                 self._bar.write(text, file=stream)
         except OSError:  # Nobody reads on; the pictures matter more than their story.
             files.discard_output(stream.fileno())
+
+
+def _left(seconds):
+    """Says so many seconds in short."""
+    return f"{seconds:.0f} s" if seconds < 120 else _duration(seconds)
 
 
 def _duration(seconds):

@@ -19,7 +19,7 @@ from tf_style.config import (
     NeighborsConfig,
 )
 from tf_style.jobs import modes
-from tf_style.jobs.job import EXECUTORS, Job
+from tf_style.jobs.job import EXECUTORS, FORMATS, Job
 from tf_style.methods import METHODS
 from tf_style.system import files
 from tf_style.system.errors import InvalidInput
@@ -28,6 +28,8 @@ FLAGS = flags.FLAGS
 
 EXAMPLE = "tf-style photo.jpg painting.jpg"
 # The first arguments that are no flags are the values of these.
+# By which the end of an address is told from a comma in it.
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".mp4")
 POSITIONAL = ("content", "style", "output")
 
 
@@ -124,6 +126,13 @@ flags.DEFINE_string(
     "",
     "file or folder [stylized.png, .gif or .mp4; stylized/ for several pictures]",
 )
+_define_enum(
+    "format",
+    None,
+    FORMATS,
+    "of pictures in folders, and of stylized.png",
+)
+_define_integer("quality", Job.quality, "of .jpg and .webp, from 1 to 100; 0 is 95")
 _define_integer(
     "max_side", None, f"longest side of the result, in pixels; 0 keeps it [{_SIDES}]"
 )
@@ -316,6 +325,8 @@ def make_job(arguments: Sequence[str] = ()) -> Job:
         contents=split(FLAGS.content),
         styles=split(FLAGS.style),
         output=FLAGS.output,
+        format=FLAGS.format or Job.format,
+        quality=FLAGS.quality,
         mode=FLAGS.mode,
         style_blend=FLAGS.style_blend,
         masks=split(FLAGS.mask) if FLAGS.mask else (),
@@ -387,7 +398,41 @@ def _numbers(name, texts):
 
 
 def split(sources: str) -> tuple[str, ...]:
-    """Splits at commas, unless there is a file whose name has them."""
-    if os.path.exists(files.local(sources)):
-        return (sources,)
-    return tuple(source.strip() for source in sources.split(",") if source.strip())
+    """Splits at commas that are not part of the name of a file or of an address."""
+    found, parts = [], sources.split(",")
+    while parts:
+        count = _count_joined(parts)
+        joined = ",".join(parts[:count])
+        # Names may begin or end with spaces, though hardly any does.
+        found.append(joined if os.path.exists(files.local(joined)) else joined.strip())
+        parts = parts[count:]
+    return tuple(filter(None, found))
+
+
+def _count_joined(parts):
+    """Returns how many parts between commas are the first name."""
+    if count := _count_existing(parts):
+        return count
+    count, address = 1, parts[0].strip().lower()
+    if not _is_url(address):
+        return 1
+    # It goes on up to a picture's ending, or to what is something by itself.
+    while count < len(parts) and not address.endswith(ENDINGS):
+        following = parts[count].strip().lower()
+        if _is_url(following) or _count_existing(parts[count:]):
+            break
+        address, count = following, count + 1
+    return count
+
+
+def _is_url(text):
+    return text.startswith(("http://", "https://"))
+
+
+def _count_existing(parts):
+    """Returns how many parts are the name of a file or folder; 0 if none are."""
+    for count in range(len(parts), 0, -1):
+        name = ",".join(parts[:count])
+        if any(n and os.path.exists(files.local(n)) for n in (name, name.strip())):
+            return count
+    return 0

@@ -17,7 +17,8 @@ for other programs; see tf-style export --help."""
 # How `--help` shows them.
 GROUPS = {
     "What to paint": (
-        *("content", "style", "output", "mode", "max_side", "mask", "from_manifest"),
+        *("content", "style", "output", "mode", "max_side", "mask"),
+        *("format", "quality", "from_manifest"),
     ),
     "Styles": (
         *("style_scale", "style_size", "style_blend", "style_weights"),

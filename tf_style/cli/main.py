@@ -16,6 +16,7 @@ from absl import app, flags, logging
 from tf_style import __version__
 from tf_style.cli.flags import FLAGS, make_job, ours
 from tf_style.cli.help import USAGE, describe
+from tf_style.jobs import modes
 from tf_style.system import files, startup
 from tf_style.system.stop import StopToken
 
@@ -79,8 +80,8 @@ def run(argv: Sequence[str]) -> NoReturn:
         if FLAGS.verbose:
             raise
         _fail(" ".join(str(error).split()))
-    except KeyboardInterrupt:
-        print("tf_style: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"tf_style: interrupted{interrupt}", file=sys.stderr)
         status = 130
     sys.exit(status)
 
@@ -98,16 +99,25 @@ def _run(job):
             console.show(event)
     except Exception:
         if signals.stop.requested:
-            raise KeyboardInterrupt from None
+            raise KeyboardInterrupt(_describe_resuming(job, console)) from None
         raise
     finally:
         console.close()
         console.sum_up()
     if signals.stop.requested:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(_describe_resuming(job, console))
     if not console.failed:
         return 0
     return 2 if console.written or console.skipped or console.planned else 1
+
+
+def _describe_resuming(job, console):
+    """Returns how a job that was interrupted goes on."""
+    if not console.is_resumable:
+        return ""
+    if modes.of(job).HAS_CHECKPOINTS and job.checkpoint_every:
+        return "; the same command with --resume goes on"
+    return "; the same command goes on" if console.written else ""
 
 
 class _Signals:

@@ -33,6 +33,7 @@ WRITABLE: dict[str, tuple[str, dict[str, Any]]] = {
     ".tiff": ("TIFF", {"compression": "tiff_lzw"}),
     ".bmp": ("BMP", {}),
 }
+HAS_QUALITY = tuple(e for e, (_, options) in WRITABLE.items() if "quality" in options)
 HOLDS_ALPHA = (".png", ".webp", ".tif", ".tiff")
 
 FILE_MAX_BYTES = 1 << 30
@@ -70,6 +71,7 @@ class Picture(NamedTuple):
     pixels: np.ndarray  # [1, H, W, 3] float32 in [0, 1], transparent parts on white
     alpha: np.ndarray | None  # [1, H, W, 1] float32 in [0, 1]; None if opaque
     sha256: str  # of the file, as hex digits
+    note: str = ""  # one line on what the file lacks
 
 
 def load_image(source: StrPath, max_side: int = 0) -> Pixels:
@@ -82,7 +84,7 @@ def load_picture(source: StrPath, max_side: int = 0) -> Picture:
 
     Applies the EXIF orientation, converts colour profiles to sRGB, keeps the range of
     16-bit and float files, takes the first frame of an animation and shows transparent
-    parts on white.
+    parts on white. A file that is cut short by less than a tenth is read.
 
     Args:
         source: path of a file, or an http(s) URL, which is cached.
@@ -121,6 +123,8 @@ def _download(url):
     name = hashlib.sha256(url.encode()).hexdigest()
     path = files.cache_folder() / "pictures" / name
     if not path.exists():
+        path = files.writable_cache() / "pictures" / name
+    if not path.exists():
         files.download(url, path, URL_MAX_BYTES, URL_MAX_SECONDS)
     return path
 
@@ -140,10 +144,11 @@ def _decode(source, data, max_side):
     if not data:
         raise InvalidInput(f"{source} is empty (0 bytes)")
     with decode.explained(source):
-        image = decode.open_srgb(data)
+        image, note = decode.open_srgb(data)
         if max_side and max(image.size) > max_side:
             image = image.resize(fit(image.size, max_side), Image.Resampling.LANCZOS)
-        return Picture(*_to_arrays(image), hashlib.sha256(data).hexdigest())
+        arrays, checksum = _to_arrays(image), hashlib.sha256(data).hexdigest()
+        return Picture(*arrays, checksum, note and f"{source} {note}")
 
 
 def is_url(source: StrPath) -> bool:
@@ -204,7 +209,7 @@ def as_array(
         ValueError: it is anything else.
     """
     if isinstance(value, Image.Image) and 3 in channels:
-        return _from_pil(value, name)[0]
+        return from_pil(value, name)[0]
     refusal = functools.partial(_refusal, name, wanted, several, channels, value)
     if value is None or isinstance(value, (str, bytes, os.PathLike, list, tuple, dict)):
         raise refusal()
@@ -283,7 +288,7 @@ def _advice(array, channels, several):
     return "bring it to [0, 1], as floats"
 
 
-def _from_pil(image, name):
+def from_pil(image: Image.Image, name: str) -> tuple[Pixels, Pixels | None]:
     """Returns the pixels and the alpha of a PIL image, as `Picture` has them."""
     if 0 in image.size:
         raise InvalidInput(f"{name} is an image of {image.width}x{image.height} pixels")
@@ -311,6 +316,7 @@ def write_image(
     pixels: PictureLike,
     alpha: PictureLike | None = None,
     name: StrPath | None = None,
+    quality: int = 0,
 ) -> None:
     """Writes a picture, in the format of the path's ending.
 
@@ -321,6 +327,7 @@ def write_image(
             are taken to show the picture on white, as `load_picture` gives it. Formats
             that hold no transparency get just that.
         name: what messages call it, where `path` is a temporary one.
+        quality: of JPEG and WebP, from 1 to 100; 0 is 95.
 
     Raises:
         ValueError: the ending is not known, `pixels` are no picture or not finite,
@@ -329,10 +336,12 @@ def write_image(
     """
     path, name = files.local(path), name or path
     if isinstance(pixels, Image.Image):
-        pixels, own = _from_pil(pixels, "pixels")
+        pixels, own = from_pil(pixels, "pixels")
         alpha = own if alpha is None else alpha
     pixels = as_array(pixels, f"the picture for {name}", PICTURE, limited=False)[0]
     kind, options = writing_format(name, pixels.shape[:2])
+    if quality and "quality" in options:
+        options = options | {"quality": quality}
     if alpha is not None:
         alpha = as_array(alpha, "alpha", ALPHA, channels=(1,))[0]
         if alpha.shape[:2] != pixels.shape[:2]:

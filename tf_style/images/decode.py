@@ -5,38 +5,241 @@ in another colour space) ends here.
 """
 
 import contextlib
+import importlib.util
 import io
+import math
+import re
+import struct
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageFile, PngImagePlugin
 
 from tf_style.system.errors import InvalidInput
 from tf_style.system.files import StrPath
 
-# Endings that a folder is searched for; a file itself may have any.
+# What is read, by the endings that it usually has; a file itself may have any.
 READABLE = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+READABLE += (".heic", ".avif")
 # Pillow's names of what is read; it knows more, and some of these start programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+if importlib.util.find_spec("PIL._avif"):  # since 11.3, in most of its builds
+    FORMATS += ("AVIF",)
+# So much of a file tells what it is.
+HEADER_BYTES = 1024
+# The share of its rows that a file may lack at its end.
+MAX_LACKING = 0.1
+# Chunks of a PNG that change how it looks; others are passed over if one is broken.
+SHOWN_CHUNKS = (
+    b"IHDR PLTE IDAT IEND tRNS iCCP sRGB gAMA cHRM eXIf acTL fcTL fdAT".split()
+)
+# The most that a colour profile in a PNG may measure, in bytes; Pillow allows 1 MiB.
+PROFILE_MAX_BYTES = 16 << 20
+# How other files begin that people take for pictures, and what to do with them.
+OTHER_FILES = (
+    (
+        rb"\s*<(!doctype html|html|head)",
+        "is a web page; give the address of the picture",
+    ),
+    (rb"(\s*<\?xml.*?)?\s*<(!--.*?--|!doctype svg|svg)", "is SVG; export it as PNG"),
+    (rb"version https://git-lfs", "is a pointer of Git LFS; run git lfs pull"),
+    (rb"%PDF|%!PS", "is PDF or PostScript; export it as PNG"),
+    (rb"8BPS", "is of Photoshop; export it as PNG or JPEG"),
+    (rb"\xff\x0a|\0\0\0\x0cJXL ", "is JPEG XL; save it as PNG or JPEG"),
+    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "is JPEG 2000; save it as PNG or JPEG"),
+    (
+        rb"II[*]\0.{4}CR|....ftypcrx|FUJIFILM|IIRO|IIU\0",
+        "is a camera's raw file; export it as JPEG or TIFF",
+    ),
+    (
+        rb"....ftyp(avif|avis)",
+        "is AVIF, which this Pillow does not read; pip install -U pillow",
+    ),
+    (
+        rb"....ftyp(hei|hev|mif1|msf1)",
+        "is HEIC, which needs pillow-heif; get it with pip install 'tf_style[heif]'",
+    ),
+    (
+        rb"....(ftyp|moov|mdat)|\x1a\x45\xdf\xa3|RIFF....AVI |\0\0\1\xba|FLV",
+        "is a film; give it the ending of one, as .mp4",
+    ),
+    (
+        rb"II[*]\0|MM\0[*]",
+        "is TIFF of a kind that Pillow does not read, as of float or 16-bit colours; "
+        "save it with 8 bits a channel",
+    ),
+)
 
 
-def open_srgb(data: bytes) -> Image.Image:
+# What brings a picture upright, by EXIF's number of how it lies.
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class _Unreadable(Exception):
+    """It is something else than a picture that can be read; says what, and a remedy."""
+
+
+def open_srgb(data: bytes) -> tuple[Image.Image, str]:
     """Decodes the bytes of a file, upright, to an image of mode RGB, RGBA or F.
 
     F is grey in [0, 1], of files that hold more than 8 bits. Of an animation it is the
-    first frame. Raises nearly anything; see `explained`.
+    first frame. What stands around the pixels may be broken, and a little of them may
+    lack at the end. Raises nearly anything; see `explained`.
+
+    Returns:
+        The image, and a note on what it lacks, mostly empty.
     """
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    try:
+        return _decode(data), ""
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise
+    except (_Unreadable, MemoryError):
+        raise
+    except Exception as error:
+        damage = error
+    with _lenient():
+        if data.startswith(b"\x89PNG"):
+            data = _without_texts(data)
+            with contextlib.suppress(Exception):
+                return _decode(data), ""
+        ImageFile.LOAD_TRUNCATED_IMAGES = True
+        try:
+            image = _decode(data)
+        except Image.UnidentifiedImageError:
+            raise _Unreadable(_describe(data)) from damage
+        except Exception:
+            raise damage from None
+    rows = _count_lacking(image, data)
+    if rows > MAX_LACKING * image.height:
+        raise damage
+    which = f"; {rows} of its {image.height} rows may be missing"
+    return image, f"is cut short{which if rows else ''}"
+
+
+def _decode(data):
+    with _opened(data) as image:
         image.load()
         return to_srgb(image)
+
+
+def _opened(data):
+    """Returns what Pillow, or its plugin for HEIC, makes of the bytes of a file."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.UnidentifiedImageError:
+        if not (image := _open_heif(data)):
+            raise
+    # Pillow takes the small preview that comes first in many for the picture.
+    if image.format == "TIFF" and (
+        image.tag_v2.get(254, 0) & 1 or 50706 in image.tag_v2
+    ):
+        raise _Unreadable("is a camera's raw file; export it as JPEG or TIFF")
+    return image
+
+
+def _open_heif(data):
+    """Returns the image of a file of HEIC, or None if it is none, or cannot be read."""
+    if not _is_heif(data):
+        return None
+    import pillow_heif  # optional, and rarely needed
+
+    image = pillow_heif.open_heif(io.BytesIO(data))
+    if image.size[0] * image.size[1] > (Image.MAX_IMAGE_PIXELS or math.inf):
+        raise Image.DecompressionBombError
+    return image.to_pillow()
+
+
+def _is_heif(data):
+    """Tells whether data is, or begins, a file that the plugin reads."""
+    if data[4:8] != b"ftyp" or not importlib.util.find_spec("pillow_heif"):
+        return False
+    import pillow_heif
+
+    return pillow_heif.is_supported(data)
+
+
+def _describe(data):
+    """Returns what a file is that is no picture, as far as its first bytes tell."""
+    for pattern, what in OTHER_FILES:
+        if re.match(pattern, data[:HEADER_BYTES], re.DOTALL | re.IGNORECASE):
+            return what
+    return f"is not a picture that can be read ({', '.join(READABLE)})"
+
+
+@contextlib.contextmanager
+def _lenient():
+    """Has Pillow read long profiles, and lets it be told to read what is cut short."""
+    before = PngImagePlugin.MAX_TEXT_CHUNK, ImageFile.LOAD_TRUNCATED_IMAGES
+    with _PILLOW:
+        PngImagePlugin.MAX_TEXT_CHUNK = PROFILE_MAX_BYTES
+        try:
+            yield
+        finally:
+            PngImagePlugin.MAX_TEXT_CHUNK, ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def _without_texts(data):
+    """Returns the bytes of a PNG without chunks that nobody sees, with checksums."""
+    kept, place = [data[:8]], 8
+    while place + 8 <= len(data):
+        (size,) = struct.unpack_from(">I", data, place)
+        name = data[place + 4 : place + 8]
+        body = data[place + 4 : place + 8 + size]
+        if name in SHOWN_CHUNKS:
+            # Of pixels, a wrong one tells of damage.
+            checksum = data[place + 8 + size : place + 12 + size]
+            if name[:1].islower():
+                checksum = struct.pack(">I", zlib.crc32(body))
+            kept.append(data[place : place + 4] + body + checksum)
+        place += 12 + size
+    return b"".join(kept)
+
+
+def _count_lacking(image, data):
+    """Returns how many rows decoders left, in one colour, at the end of an image."""
+    pixels = np.asarray(image)
+    if data.startswith(b"BM"):  # from the lowest row to the uppermost
+        pixels = pixels[::-1]
+    if data.startswith(b"\x89PNG") and data[28]:  # A cut one lacks rows everywhere.
+        return len(pixels)
+    painted = np.flatnonzero(
+        (pixels != pixels[-1:, -1:]).reshape(len(pixels), -1).any(1)
+    )
+    return len(pixels) - 1 - painted[-1] if painted.size else len(pixels)
+
+
+def refuse(path: StrPath) -> str:
+    """Returns a line on a file that is no picture, as its start tells, or nothing."""
+    try:
+        with explained(path), open(path, "rb") as stream:
+            start = stream.read(HEADER_BYTES)
+            if start.startswith(b"\x89PNG") or _is_heif(start):
+                return ""
+            try:
+                Image.open(stream, formats=FORMATS)
+            except Image.UnidentifiedImageError as error:
+                raise _Unreadable(_describe(start)) from error
+    except InvalidInput as error:
+        return str(error)
+    return ""
 
 
 def is_animated(path: StrPath) -> bool:
     """Tells whether a file is an animation; raises nearly anything."""
     with Image.open(path, formats=FORMATS) as image:
-        return getattr(image, "is_animated", False)
+        # The second picture of a JPEG, as phones make them, is no frame.
+        return image.format != "MPO" and getattr(image, "is_animated", False)
 
 
 @contextlib.contextmanager
@@ -55,15 +258,23 @@ def opened_animation(source, path):
         ValueError: it is damaged.
     """
     with explained(source):
-        image = Image.open(path, formats=FORMATS)
+        try:
+            image = Image.open(path, formats=FORMATS)
+        except Image.UnidentifiedImageError as error:
+            with open(path, "rb") as stream:
+                raise _Unreadable(_describe(stream.read(HEADER_BYTES))) from error
     with image:
         durations, damage = [], None
         try:
             with explained(source):
-                for index in range(image.n_frames):
+                # Some PNGs begin with a picture for programs that show but one.
+                first = int(bool(image.info.get("default_image")))
+                for index in range(first, image.n_frames):
                     image.seek(index)
+                    if image.format == "WEBP":  # which knows it only then
+                        image.load()
                     # As browsers do where a file says nothing.
-                    durations.append(image.info.get("duration") or 100)
+                    durations.append(round(image.info.get("duration") or 100) or 1)
         except ValueError as error:
             if not durations:
                 raise
@@ -72,7 +283,7 @@ def opened_animation(source, path):
         def frames():
             for index in range(len(durations)):
                 with explained(source):
-                    image.seek(index)
+                    image.seek(first + index)
                     frame = image.convert("RGBA")
                     white = Image.new("RGBA", frame.size, "white")
                     shown = Image.alpha_composite(white, frame).convert("RGB")
@@ -83,15 +294,15 @@ def opened_animation(source, path):
         yield durations, frames()
 
 
-# How warnings are taken is one for the whole process, and threads decode too.
-_WARNINGS = threading.RLock()
+# How warnings and damage are taken is one for all threads of the process.
+_PILLOW = threading.RLock()
 
 
 @contextlib.contextmanager
 def explained(source: StrPath) -> Iterator[None]:
     """Turns whatever a decoder raises into one line; decoders raise nearly anything."""
     try:
-        with _WARNINGS, warnings.catch_warnings():
+        with _PILLOW, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             yield
@@ -100,10 +311,10 @@ def explained(source: StrPath) -> Iterator[None]:
         raise InvalidInput(
             f"{source} has more than {limit:.0f} million pixels; shrink it first"
         ) from error
+    except _Unreadable as error:
+        raise InvalidInput(f"{source} {error}") from error
     except Image.UnidentifiedImageError as error:
-        raise InvalidInput(
-            f"{source} is not a picture that can be read ({', '.join(READABLE)})"
-        ) from error
+        raise InvalidInput(f"{source} {_describe(b'')}") from error
     except (Exception, MemoryError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InvalidInput(f"{source} cannot be decoded: {reason}") from error
@@ -111,7 +322,7 @@ def explained(source: StrPath) -> Iterator[None]:
 
 def to_srgb(image: Image.Image) -> Image.Image:
     """Converts an image of any mode as `open_srgb` does."""
-    image = ImageOps.exif_transpose(image)
+    image = _upright(image)
     if image.mode.startswith(("I", "F")):
         return _grey_in_unit_range(image)
     has_alpha = image.has_transparency_data
@@ -123,9 +334,19 @@ def to_srgb(image: Image.Image) -> Image.Image:
         colour.info = image.info
         image = colour
     image = _apply_profile(image)
-    if alpha is not None:
+    # One that hides everything was not meant.
+    if alpha is not None and alpha.getextrema() != (0, 0):
         image.putalpha(alpha)
     return image
+
+
+def _upright(image):
+    """Turns an image as its EXIF says; what is broken there costs no pixel."""
+    try:
+        turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # It raises nearly anything.
+        return image
+    return image if turn is None else image.transpose(turn)
 
 
 def _apply_profile(image):

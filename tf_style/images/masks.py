@@ -8,10 +8,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from tf_style import images
 from tf_style.images import PictureLike, Pixels
 from tf_style.system.errors import InvalidInput
+
+# What is more than rounding makes of black.
+VISIBLE = 2 / 255
 
 Masks: TypeAlias = PictureLike | Sequence[PictureLike] | None
 
@@ -28,7 +32,7 @@ def as_mask(value: PictureLike, name: str = "mask") -> Pixels:
     Args:
         value: [H, W], [H, W, C] or [1, H, W, C], of floats in [0, 1], bool, uint8 or
             uint16, C being 1 or, as read from a picture, 3, which are averaged; an
-            array, a tensor, or a PIL image.
+            array, a tensor, or a PIL image, of which clear parts are 0.
         name: of the argument, for messages.
 
     Returns:
@@ -37,6 +41,8 @@ def as_mask(value: PictureLike, name: str = "mask") -> Pixels:
     Raises:
         ValueError: it is anything else; as `images.as_picture`.
     """
+    if isinstance(value, Image.Image):
+        return of_picture(*images.from_pil(value, name))
     array = images.as_array(value, name, MASK, "give them as a list", (1, 3))
     return array if array.shape[-1] == 1 else array.mean(-1, keepdims=True)
 
@@ -48,6 +54,24 @@ def as_masks(value: Masks) -> list[Pixels]:
     if isinstance(value, (list, tuple)):
         return [as_mask(mask, f"masks[{i}]") for i, mask in enumerate(value)]
     return [as_mask(value, "masks")]
+
+
+def of_picture(pixels: Pixels, alpha: Pixels | None) -> Pixels:
+    """Returns the mask that a picture is: what is clear in it is not painted.
+
+    Where nothing else would be painted, as of a black shape, what is not clear is.
+
+    Args:
+        pixels, alpha: as an `images.Picture` has them.
+
+    Returns:
+        float32 [1, H, W, 1] in [0, 1].
+    """
+    grey = pixels.mean(-1, keepdims=True)
+    if alpha is None:
+        return grey
+    mask = np.clip(grey - (1 - alpha), 0, 1)  # It was shown on white.
+    return mask if mask.max() > VISIBLE else alpha
 
 
 def fit(masks: Masks, content: Pixels, styles: int) -> list[Pixels]:

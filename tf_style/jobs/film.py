@@ -41,6 +41,7 @@ def make(task, count):
         ):
             if video.note:
                 yield Info(video.note)
+            yield from map(Info, found.notes)
             left = max(0, found.count - video.frames) or None
             yield Started(task.pair.index, count, output.name, left, film=True)
             try:

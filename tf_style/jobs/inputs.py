@@ -5,7 +5,7 @@ import functools
 from tf_style import images, methods
 from tf_style.fast import hub
 from tf_style.jobs import manifest
-from tf_style.jobs.events import Failed, describe_error
+from tf_style.jobs.events import Failed, Info, describe_error
 from tf_style.video import reader
 
 # Decoded styles that are kept while the contents go by.
@@ -21,12 +21,19 @@ def read(job, name, source, max_side=0):
 
 
 def attempt(name, work, *arguments):
-    """Returns what `work` does, or None after saying why `name` has nothing."""
+    """Returns what `work` does, or None after saying why `name` has nothing.
+
+    What a picture lacks is told too.
+    """
     try:
-        return work(*arguments)
+        found = work(*arguments)
     except Exception as error:  # Decoders raise nearly anything.
         reason = describe_error(error)
         yield Failed(reason if name in reason else f"{name}: {reason}")
+        return None
+    if note := getattr(found, "note", ""):
+        yield Info(note)
+    return found
 
 
 class StyleCache:

@@ -18,6 +18,8 @@ from tf_style.system.errors import InvalidInput
 
 # Who does a job: this process, or workers of Ray.
 EXECUTORS = ("local", "ray")
+# What pictures are written as.
+FORMATS = ("png", "jpg", "webp")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class Job(MethodConfigs):
     styles: tuple[str, ...]
     # File or folder; empty: `stylized.png`, or `stylized/` for several pictures.
     output: str = ""
+    # Of pictures that are named by themselves, and so of those in folders: png, jpg or
+    # webp; empty: png. Films are MP4, or GIF.
+    format: str = ""
+    # Of JPEG and WebP, from 1 to 100; 0 is 95.
+    quality: int = 0
     mode: str = "hub"
     # Blends all styles into one picture, as style weights or several masks do too;
     # else there is one picture in each.
@@ -75,6 +82,8 @@ class Job(MethodConfigs):
         object.__setattr__(self, "checksums", dict(sums))
         checks.choice(self, "mode", modes.MODES)
         checks.choice(self, "executor", EXECUTORS)
+        checks.choice(self, "format", ("", *FORMATS))
+        checks.number(self, "quality", 0, 100)
         mode = modes.MODES[self.mode]
         if self.max_side is None:
             object.__setattr__(self, "max_side", mode.MAX_SIDE)

@@ -43,6 +43,26 @@ def find(output: StrPath) -> dict[str, Any] | None:
     return account if isinstance(account, dict) and "tf_style" in account else None
 
 
+def results_in(folder: StrPath) -> set[Path]:
+    """Returns the files of a folder that we wrote and that are as we wrote them.
+
+    Manifests themselves and checkpoints are among them.
+    """
+    folder, ours = Path(folder), set()
+    for path in folder.glob("*.json"):
+        account = find(path.with_suffix(""))
+        if account is None:
+            continue
+        output = path.with_suffix("")
+        ours |= {path, output.with_name(f"{output.name}.checkpoint.npz")}
+        sums = account.get("files")
+        for name, checksum in sums.items() if isinstance(sums, dict) else ():
+            made = folder / name
+            if made.is_file() and checksum == _sha256(made):
+                ours.add(made)
+    return ours
+
+
 def check_ours(outputs: Sequence[Path]) -> None:
     """Holds files that are to be overwritten to be ours: unchanged since we wrote them.
 
@@ -107,6 +127,8 @@ def describe(job, inputs, models):
         models: the loaded model of each method, with name, source and checksum.
     """
     settings = {"mode": job.mode, "max_side": job.max_side}
+    if job.quality:
+        settings["quality"] = job.quality
     for method, config in zip(job.methods, job.configs):
         settings[method] = {
             name: _place(value, NAMES[name]) if name in NAMES else value
@@ -259,6 +281,7 @@ def read(path: StrPath, output: str = "") -> Job:
             style_blend=len(styles) > 1,
             masks=sources("mask"),
             max_side=settings["max_side"],
+            quality=settings.get("quality", Job.quality),
             flow=settings.get("flow", Job.flow),
             **{
                 method: from_dict(kind, settings.get(method, {}))

@@ -14,7 +14,7 @@ from tf_style.config import NAMES
 from tf_style.images import decode
 from tf_style.jobs import manifest, modes, progress_folder, snapshots, sweep
 from tf_style.system import files
-from tf_style.system.errors import FileError, InvalidInput
+from tf_style.system.errors import Error, FileError, InvalidInput
 from tf_style.video import flow, reader
 
 # Name of what is written, a picture or film, or of the folder of several.
@@ -24,6 +24,10 @@ SHEET_NAME = "contact_sheet.png"
 MAX_IN_SHEET = 100
 # What file systems hold; the other leaves room for endings and numbers.
 NAME_MAX_BYTES, STEM_MAX_BYTES = 255, 200
+
+
+# What systems put into folders.
+SYSTEM_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")
 
 
 class Pair(NamedTuple):
@@ -61,30 +65,117 @@ def sheet_path(pairs):
     return pairs[0].output.with_name(SHEET_NAME)
 
 
+class Sources(NamedTuple):
+    """What files, folders, globs and URLs stand for."""
+
+    pictures: list[str]  # and films, in order, each once
+    refused: list[str]  # a line for each other file
+    results: int = 0  # of our own that folders and globs hold
+
+
 def expand(sources):
-    """Returns the pictures of files, folders, globs and URLs, in order, each once.
+    """Returns the `Sources` that are meant.
+
+    A folder, or a glob, stands for all files in it but hidden ones and what we made
+    ourselves. Files that are named are pictures in any case: reading them will tell.
 
     Raises:
         ValueError: a folder or glob holds no picture.
     """
-    found = []
+    found, refused, results = [], [], 0
     for source in sources:
         path = files.local(source)
         if images.is_url(source) or os.path.isfile(path):
             found.append(source)
-        elif os.path.isdir(path):
-            found += _pictures_in(path)
-        elif glob.has_magic(source):
-            matches = sorted(glob.glob(str(path), recursive=True))
-            if not (matches := [match for match in matches if Path(match).is_file()]):
-                raise InvalidInput(f"no file matches {source}")
-            found += matches
-        else:  # It does not exist; reading it will say so.
-            found.append(source)
+            continue
+        is_folder = os.path.isdir(path)
+        if not (is_folder or glob.has_magic(source)):
+            found.append(source)  # It does not exist; reading it will say so.
+            continue
+        names = map(str, path.iterdir()) if is_folder else _glob(path)
+        some = _sort_out(sorted(names))
+        if not some.pictures:
+            raise InvalidInput(_explain_none(source, path, some))
+        found += some.pictures
+        refused += some.refused
+        results += some.results
     once = {}
     for source in found:
         once.setdefault(_identity(source), source)
-    return list(once.values())
+    return Sources(list(once.values()), list(dict.fromkeys(refused)), results)
+
+
+def _glob(path):
+    """Returns what matches a glob, of which parts may also be names with brackets."""
+    parts, literal = path.parts, Path()
+    while parts and os.path.lexists(literal / parts[0]):
+        literal, parts = literal / parts[0], parts[1:]
+    start = glob.escape(str(literal))
+    for rest in (parts, [part.replace("[", "[[]") for part in parts]):
+        if found := glob.glob(os.path.join(start, *rest), recursive=True):
+            return found
+    return []
+
+
+def _sort_out(paths):
+    """Returns the `Sources` that paths of a folder or glob are."""
+    pictures, refused, results, ours = [], [], 0, {}
+    for path in map(Path, paths):
+        if path.is_dir() or path.name[0] == "." or path.name.lower() in SYSTEM_FILES:
+            continue
+        if path.parent not in ours:
+            ours[path.parent] = manifest.results_in(path.parent)
+        if path in ours[path.parent]:
+            results += 1
+        elif not path.exists():
+            refused.append(f"{path} is a link to a file that does not exist")
+        elif not path.is_file():
+            refused.append(f"{path} is a device; a picture file is needed here")
+        elif path.suffix.lower() in (*decode.READABLE, *reader.READABLE):
+            pictures.append(str(path))
+        elif reason := decode.refuse(path):
+            refused.append(reason)
+        else:
+            pictures.append(str(path))
+    return Sources(pictures, refused, results)
+
+
+def _explain_none(source, path, some):
+    """Returns why a folder or glob is of no use."""
+    is_folder = path.is_dir()
+    reason = (
+        f"folder {path} holds no picture" if is_folder else f"no file matches {source}"
+    )
+    if some.refused:
+        count = len(some.refused) - 1
+        return f"{reason}: {some.refused[0]}" + (
+            f" (and {count} more)" if count else ""
+        )
+    if some.results:
+        return f"{reason} but what tf_style made; name files to have them painted again"
+    if is_folder and any(child.is_dir() for child in path.iterdir()):
+        return f"{reason}; for those in its folders, give '{path}/**'"
+    return f"{reason} ({', '.join(decode.READABLE)})" if is_folder else reason
+
+
+def find_refused(job, contents):
+    """Returns contents that can be painted, and a line for each film that cannot.
+
+    Raises:
+        ValueError, ImportError: none can.
+    """
+    good, refused, first = [], [], None
+    for content in contents:
+        try:
+            if reader.is_film(content):
+                _check_film(job, content)
+            good.append(content)
+        except Error as error:
+            first = first or error
+            refused.append(str(error))
+    if not good:
+        raise first
+    return good, refused
 
 
 def assign(job, contents, styles):
@@ -118,7 +209,7 @@ def assign(job, contents, styles):
             f"{len(columns)} styles"
         )
     output = job.output or OUTPUT + (
-        _ending(sources[0][0]) if len(sources) == 1 else ""
+        _ending(sources[0][0], job) if len(sources) == 1 else ""
     )
     path = files.local(output)
     if os.path.isdir(path) or output.endswith("/") or not path.suffix:
@@ -136,6 +227,11 @@ def assign(job, contents, styles):
     ]
     for pair in pairs:
         _check_kind(job, pair)
+        kind = images.WRITABLE.get(pair.output.suffix.lower())
+        if job.format and kind and kind != images.WRITABLE[f".{job.format}"]:
+            raise InvalidInput(
+                f"output {pair.output} is not of format {job.format}; leave one out"
+            )
     if job.timelapse:
         reader.check(job.timelapse)
         if len(pairs) > 1:
@@ -166,28 +262,30 @@ def _check_kind(job, pair):
             f"give one of {', '.join(images.WRITABLE)}"
         )
     if moves and not pair.is_film:
-        if reader.ending_of(pair.content) == ".gif":  # Its first frame is a picture.
-            return
+        if reader.ending_of(pair.content) in reader.MOVING_PICTURES:
+            return  # Its first frame is one.
         raise InvalidInput(
-            f"{pair.content} is a film, and output {pair.output} is none; give one of "
-            f"{', '.join(reader.WRITABLE)}"
+            f"{pair.content} is a film, which is written as "
+            f"{' or '.join(reader.WRITABLE)}, and output is {pair.output}"
         )
-    if not moves:
-        return
-    reader.check(pair.content, "read")
-    reader.check(pair.output)
+    if moves:
+        reader.check(pair.output)
+        _check_film(job, pair.content)
+
+
+def _check_film(job, content):
+    """Raises ValueError or ImportError if a job cannot have a film in it."""
+    reader.check(content, "read")
     if job.flow:
         flow.check()
     if not modes.of(job).MAKES_FILMS:
-        raise InvalidInput(
-            f"mode {job.mode} is for pictures, and {pair.content} is a film"
-        )
+        raise InvalidInput(f"mode {job.mode} is for pictures, and {content} is a film")
     for name in ("sweep", "save_every", "timelapse"):
         if getattr(job, name):
-            raise InvalidInput(f"{name} is for pictures, and {pair.content} is a film")
+            raise InvalidInput(f"{name} is for pictures, and {content} is a film")
     if job.time_budget:
         raise InvalidInput(
-            f"time_budget is for pictures, and {pair.content} is a film; set steps"
+            f"time_budget is for pictures, and {content} is a film; set steps"
         )
 
 
@@ -238,21 +336,6 @@ def _identity(source):
     return source if images.is_url(source) else os.path.realpath(files.local(source))
 
 
-def _pictures_in(folder):
-    found = sorted(
-        str(path)
-        for path in folder.iterdir()
-        if path.suffix.lower() in decode.READABLE
-        and not path.name.startswith(".")
-        and path.is_file()
-    )
-    if not found:
-        raise InvalidInput(
-            f"folder {folder} holds no picture ({', '.join(decode.READABLE)})"
-        )
-    return found
-
-
 def _names(sources, job):
     """Names each pair CONTENT_STYLE, with a number where that is taken.
 
@@ -264,7 +347,7 @@ def _names(sources, job):
         parts_of += [re.sub(r"[^\w=.+-]", "_", "=".join(change)) for change in changes]
         stem = "_".join(parts_of)
         stem = os.fsencode(stem)[:STEM_MAX_BYTES].decode(errors="ignore")
-        ending = _ending(content)
+        ending = _ending(content, job)
         for number in itertools.count(counts.get(stem, 1)):
             name = Path(f"{stem}_{number}{ending}" if number > 1 else stem + ending)
             # Some file systems do not tell A from a.
@@ -276,11 +359,12 @@ def _names(sources, job):
         yield name.name
 
 
-def _ending(content):
+def _ending(content, job):
     """Returns the ending of what is made of a photo or film."""
     if not reader.is_film(content):
-        return ".png"
-    return ".gif" if reader.ending_of(content) == ".gif" else ".mp4"
+        return f".{job.format or 'png'}"
+    moves = reader.ending_of(content) in reader.MOVING_PICTURES
+    return ".gif" if moves else ".mp4"
 
 
 def stem_of(source):

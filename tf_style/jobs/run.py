@@ -8,6 +8,7 @@ others.
 import time
 from collections.abc import Iterator
 
+from tf_style import images
 from tf_style.jobs import contact_sheet, plan, sweep
 from tf_style.jobs.events import (
     Failed,
@@ -49,9 +50,21 @@ def run(
     """
     stop = stop or StopToken()
     began = time.monotonic() if began is None else began
-    contents, styles = plan.expand(job.contents), plan.expand(job.styles)
+    given = plan.expand(job.contents), plan.expand(job.styles)
+    contents, films = plan.find_refused(job, given[0].pictures)
+    styles = given[1].pictures
     pairs = plan.assign(job, contents, styles)
-    yield from _note_unused(job, any(pair.is_film for pair in pairs))
+    for reason in dict.fromkeys([*given[0].refused, *given[1].refused, *films]):
+        yield Failed(reason)
+    if results := given[0].results:
+        yield Info(f"{results} files that tf_style made are not painted again")
+    yield from _note_unused(job, pairs)
+    if len(pairs) > 1 and not (job.dry_run or plan.sheet_path(pairs)):
+        if not any(pair.is_film for pair in pairs):
+            most = plan.MAX_IN_SHEET
+            yield Info(
+                f"no contact sheet is drawn of more than {most} photos or styles"
+            )
     style_cache, sheet = StyleCache(job, styles), contact_sheet.ContactSheet(job, pairs)
     for style in styles:
         picture = yield from attempt(style, style_cache.read, style)
@@ -71,8 +84,9 @@ def run(
         yield from sheet.write(written)
 
 
-def _note_unused(job, film):
+def _note_unused(job, pairs):
     """Notes the settings that do nothing in any variation of a job."""
+    film = any(pair.is_film for pair in pairs)
     lines = [
         unused_settings(sweep.vary(job, changes), film)
         for changes in sweep.variations(job)
@@ -80,3 +94,7 @@ def _note_unused(job, film):
     for line in lines[0]:
         if all(line in others for others in lines):
             yield Info(line, setting=True)
+    endings = {pair.output.suffix.lower() for pair in pairs}
+    if job.quality and not endings & {*images.HAS_QUALITY}:
+        lossless = " and ".join(sorted(endings))
+        yield Info(f"quality does nothing in {lossless}", setting=True)

@@ -36,7 +36,7 @@ class Task(NamedTuple):
     @property
     def mask_pixels(self):
         """The masks as arrays."""
-        return [mask.pixels for mask in self.masks]
+        return [masking.of_picture(mask.pixels, mask.alpha) for mask in self.masks]
 
     @property
     def fitted_masks(self):

@@ -4,7 +4,6 @@ Times are in seconds.
 """
 
 import contextlib
-import os
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -255,7 +254,8 @@ class VideoWriter:
                 self._encoder.close()
                 self._encoder = None
                 number = len(self._segments)
-                os.replace(self._files.open_segment, self._files.segment(number))
+                segment = self._files.segment(number)
+                files.put_in_place(self._files.open_segment, segment)
                 self._segments.append(self._stills[0][0])
                 self._stills = []
 

@@ -219,8 +219,8 @@ def style(layers: tuple[str, ...], weights: Sequence[float] = ()) -> Loss:
 def nearest(layers: tuple[str, ...]) -> Loss:
     """The painting's activations that are nearest: `cosine_distance`.
 
-    Positions are held to directions, [1, H, W, C], and the whole to where the directions
-    start, [C]. As reference it has the style, and what is there so far.
+    Positions are held to directions, [1, H, W, C], which start at what the whole is
+    held to, [C].
     """
 
     def combine(distances, _):

@@ -69,8 +69,8 @@ def optimize(
         optimizer: an `optimizers.Adam` or `LBFGS`.
         stop: a `system.stop.StopToken`, looked at after each step.
         find_every: steps after which targets are found again; 0: once at each size.
-        detail: picture, [1, H, W, 3], whose fine detail each size begins with; None: the
-            picture of the size before is made larger, and no more.
+        detail: picture, [1, H, W, 3], whose fine detail each size begins with; None:
+            the picture of the size before is made larger, and no more.
 
     Yields:
         The picture before each update, and the last one: for a number of steps, one
@@ -91,7 +91,7 @@ def optimize(
 
 
 def _enlarge(image, size, detail):
-    """Returns a picture at a larger size, with the detail of another if there is one."""
+    """Returns a picture at a larger size, with another's detail if there is one."""
     enlarged = images.resize(image, *size)
     if detail is None:
         return enlarged

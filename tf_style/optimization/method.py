@@ -75,7 +75,7 @@ class Method:
         measure_targets: see `MeasureTargets`.
         find_every: steps after which targets are found again, since they depend on the
             picture; 0: they do not.
-        keeps_detail: whether each size begins with the fine detail of the first picture.
+        keeps_detail: whether each size begins with the first picture's fine detail.
     """
 
     def __init__(

@@ -1,7 +1,9 @@
 """Files of the program's own: atomic writing, the cache, checksums, downloads."""
 
+import atexit
 import contextlib
 import errno
+import functools
 import hashlib
 import http.client
 import os
@@ -9,6 +11,7 @@ import re
 import secrets
 import shutil
 import socket
+import ssl
 import stat
 import string
 import tempfile
@@ -82,6 +85,24 @@ def cache_folder() -> Path:
     return local(shared) / "tf_style"
 
 
+def writable_cache() -> Path:
+    """Returns `cache_folder`, or one for this process where that cannot be written."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return _temporary_cache()
+    return folder
+
+
+@functools.lru_cache(1)
+def _temporary_cache():
+    folder = tempfile.mkdtemp(prefix="tf_style-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
 def discard_output(number: int) -> None:
     """Sends what is written to a file descriptor nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -92,8 +113,10 @@ def discard_output(number: int) -> None:
 
 # Of the host's name as much as fits into the name of a temporary file.
 _HOST = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())[:64]
-# What os.replace answers where nothing may be renamed over a file that is there.
+# What os.replace answers where nothing may be renamed over a file that is there, or
+# nothing at all.
 _CANNOT_REPLACE = (errno.EEXIST, errno.EPERM, errno.EACCES, errno.ENOTSUP)
+_CANNOT_REPLACE += (errno.ENOSYS, errno.EXDEV, errno.EINVAL)
 
 
 def temporary_prefix() -> str:
@@ -159,29 +182,61 @@ def _renamed_into_place(path):
         # Some network drives and mounted buckets know no rights.
         with contextlib.suppress(OSError):
             os.chmod(name, _mode_for(path))
-        _put_in_place(name, path)
+        put_in_place(name, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
 
 
-def _put_in_place(temporary, path):
+def put_in_place(temporary: StrPath, path: Path) -> None:
+    """Renames a file to where another may be, as far as the file system can.
+
+    Raises:
+        OSError: it cannot; what was there is as it was.
+    """
     try:
         return os.replace(temporary, path)
     except OSError as error:
-        if error.errno not in _CANNOT_REPLACE or not path.is_file():
+        is_taken = os.path.lexists(path)
+        if error.errno not in _CANNOT_REPLACE or is_taken and not path.is_file():
             raise
     # A killed process leaves the old file under a name that people see.
     aside = path.with_name(f"{path.name}.old-{secrets.token_hex(4)}")
-    os.rename(path, aside)
+    move = _find_move(path, aside) if is_taken else os.rename
     try:
-        os.rename(temporary, path)
+        try:
+            move(temporary, path)
+        except OSError as error:
+            if error.errno not in _CANNOT_REPLACE:
+                raise
+            move = _move_by_copy  # mounted buckets
+            move(temporary, path)
     except BaseException:
-        os.rename(aside, path)
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        if is_taken:
+            move(aside, path)
         raise
     with contextlib.suppress(OSError):
         os.unlink(aside)
+
+
+def _find_move(path, aside):
+    """Moves a file out of the way; returns what could do that."""
+    try:
+        os.rename(path, aside)
+        return os.rename
+    except OSError as error:
+        if error.errno not in _CANNOT_REPLACE:
+            raise
+    _move_by_copy(path, aside)
+    return _move_by_copy
+
+
+def _move_by_copy(source, target):
+    shutil.copyfile(source, target)
+    os.unlink(source)
 
 
 def _mode_for(path):
@@ -273,8 +328,15 @@ def _size_of(folder):
     return size
 
 
-def explain_network(error: BaseException | None) -> str | None:
-    """Says in plain words why a download failed, or returns None for other errors."""
+def explain_network(error: BaseException | None, url: str = "") -> str | None:
+    """Says in plain words why a download failed, or returns None for other errors.
+
+    Args:
+        error: that was caught.
+        url: of the download; if given, a proxy that stands between is named.
+    """
+    proxy = _proxy_variable(url)
+    through = f" through the proxy of {proxy}" if proxy else ""
     seen = set()
     while error is not None and error not in seen:
         seen.add(error)
@@ -282,13 +344,15 @@ def explain_network(error: BaseException | None) -> str | None:
             hint = {
                 403: ", access refused; the host may block this network or country",
                 404: ", there is nothing at this address",
+                407: ", the proxy wants a name and password in https_proxy",
             }.get(error.code, "")
             return f"the server answered {error.code}{hint}"
         reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            return f"{_explain_certificate(reason)}{through}"
         if isinstance(reason, TimeoutError):
-            return (
-                f"no answer in time ({reason})" if str(reason) else "no answer in time"
-            )
+            said = f" ({reason})" if str(reason) else ""
+            return f"no answer in time{through}{said}"
         if isinstance(error, http.client.InvalidURL):
             return f"the address is not valid ({error})"
         if isinstance(error, http.client.HTTPException):
@@ -296,11 +360,29 @@ def explain_network(error: BaseException | None) -> str | None:
         if isinstance(error, urllib.error.ContentTooShortError):
             return f"the connection broke ({error.reason})"
         if isinstance(error, urllib.error.URLError):
-            return f"no connection ({reason})"
+            return f"no connection{through} ({reason})"
         if isinstance(error, ConnectionError):
-            return f"the connection broke ({error})"
+            return f"the connection broke{through} ({error})"
         error = error.__cause__ or error.__context__
     return None
+
+
+def _proxy_variable(url):
+    """Returns the name of the variable whose proxy a URL goes through, or nothing."""
+    parts = urllib.parse.urlparse(url)
+    found = parts.scheme in urllib.request.getproxies()
+    if not found or urllib.request.proxy_bypass(parts.netloc):
+        return ""
+    return f"{parts.scheme}_proxy"
+
+
+def _explain_certificate(error):
+    """Says why a server is not trusted, and how it could be."""
+    reason = f"the server's certificate is not trusted ({error.verify_message})"
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        if (path := os.environ.get(name)) and not os.path.exists(path):
+            return f"{reason}; {name} is {path}, which does not exist"
+    return f"{reason}; if it is your company's, let SSL_CERT_FILE name its certificate"
 
 
 def reach(url: str) -> None:
@@ -320,7 +402,7 @@ def reach(url: str) -> None:
         call_within(ask, REACHED_WITHIN_S)
     except (OSError, ValueError, http.client.HTTPException) as error:
         host = urllib.parse.urlparse(url).netloc
-        raise FileError(f"{host}: {explain_network(error) or error}") from error
+        raise FileError(f"{host}: {explain_network(error, url) or error}") from error
 
 
 def find_or_fetch(found: bool, url: str, fetch: Callable[[float], Any]) -> str:
@@ -372,7 +454,7 @@ def download(url: str, path: StrPath, max_bytes: int, max_seconds: float) -> Non
     try:
         call_within(work, max_seconds)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = explain_network(error) or str(error)
+        reason = explain_network(error, url) or str(error)
         raise FileError(f"cannot download {url}: {reason}") from error
     with replacing(path) as temporary:
         temporary.write_bytes(data)

@@ -1,4 +1,5 @@
-"""Films, read frame by frame: any that FFmpeg knows, through PyAV, and moving GIFs.
+"""Films, read frame by frame: any that FFmpeg knows, through PyAV, and moving
+pictures.
 
 Times are in seconds.
 """
@@ -19,8 +20,13 @@ from tf_style.images import decode
 from tf_style.system import files
 from tf_style.system.errors import InvalidInput, MissingPackage
 
-# Endings by which films are known; GIF if it moves.
-READABLE = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
+# Endings by which films are known; those of pictures if they move.
+MOVING_PICTURES = (".gif", ".webp", ".png", ".apng")
+READABLE = (
+    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"),
+    *(".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
+    *MOVING_PICTURES,
+)
 WRITABLE = (".gif", ".mp4")
 
 
@@ -34,6 +40,10 @@ COLOUR_SPACES = {
     9: "BT2020",
     10: "BT2020",
 }
+
+
+# The transfer functions of HDR (likewise, 8.2).
+HIGH_RANGE = {16: "PQ", 18: "HLG"}
 
 
 class Frame(NamedTuple):
@@ -51,13 +61,19 @@ class Film(NamedTuple):
     count: int  # of frames, as far as the file knows; 0 if it does not
     duration: float  # in seconds, as the file says; its sound may be longer
     frames: Iterator[Frame]
+    notes: tuple[str, ...] = ()  # lines on what of the file is not kept
 
 
 def is_film(source):
-    """Tells whether a source is a film: by its ending, and a GIF by what is in it."""
+    """Tells whether a source is a film: by its ending, and a picture by if it moves.
+
+    A picture of the web is looked into if it is a GIF.
+    """
     ending = ending_of(source)
-    if ending != ".gif":
+    if ending not in MOVING_PICTURES:
         return ending in READABLE
+    if images.is_url(source) and ending != ".gif":
+        return False
     try:
         return decode.is_animated(images.fetch(source))
     except Exception:  # Decoders raise nearly anything; who reads it will say so.
@@ -66,7 +82,8 @@ def is_film(source):
 
 def ending_of(source):
     """Returns the ending of a path or URL in small letters."""
-    return Path(str(source).split("?")[0]).suffix.lower()
+    name = str(source)
+    return Path(name.split("?")[0] if images.is_url(name) else name).suffix.lower()
 
 
 def check(path, verb="write"):
@@ -74,10 +91,12 @@ def check(path, verb="write"):
 
     Raises:
         ValueError: its ending is that of no film.
-        ImportError: it is no GIF, and PyAV is not installed.
+        ImportError: it needs PyAV, which is not installed.
     """
     endings = WRITABLE if verb == "write" else READABLE
     ending = ending_of(path)
+    if verb == "read" and ending in MOVING_PICTURES:
+        return
     if ending not in endings:
         raise InvalidInput(
             f"cannot {verb} {path}: the ending of a film must be one of "
@@ -104,13 +123,14 @@ def opened(source, max_side=0):
         ValueError: it is no film, or, while frames are read, one is damaged; one line
             that names it, whatever the decoder raised.
         OSError: it cannot be read.
-        ImportError: it is no GIF, and PyAV is not installed.
+        ImportError: it needs PyAV, which is not installed.
     """
     path = images.fetch(source)
     check(source, "read")
     if not path.stat().st_size:
         raise InvalidInput(f"{source} is empty (0 bytes)")
-    open_it = _opened_gif if ending_of(source) == ".gif" else _opened_by_ffmpeg
+    moves = ending_of(source) in MOVING_PICTURES
+    open_it = _opened_animation if moves else _opened_by_ffmpeg
     with open_it(source, path, max_side) as film:
         yield film
 
@@ -121,7 +141,7 @@ def load_first(source, max_side=0):
     Raises:
         ValueError, OSError, ImportError: as `opened`.
     """
-    if ending_of(source) == ".gif":  # It needs no look at the others.
+    if ending_of(source) in MOVING_PICTURES:  # It needs no look at the others.
         return images.load_picture(source, max_side)
     with opened(source, max_side) as film:
         first = next(film.frames, None)
@@ -132,7 +152,7 @@ def load_first(source, max_side=0):
 
 
 @contextlib.contextmanager
-def _opened_gif(source, path, max_side):
+def _opened_animation(source, path, max_side):
     with decode.opened_animation(source, path) as (durations, frames):
 
         def shrink(image):
@@ -161,23 +181,42 @@ def _opened_by_ffmpeg(source, path, max_side):
     with contextlib.ExitStack() as stack:
         try:
             container = stack.enter_context(av.open(str(path)))
-            streams = container.streams.video
-            if streams:
-                streams[0].thread_type = "AUTO"
-                rate = streams[0].average_rate or streams[0].guessed_rate
-                rate, count = Fraction(rate or 25), streams[0].frames
+            stream = container.streams.best("video")  # A cover may come before it.
+            if stream:
+                stream.thread_type = "AUTO"
+                rate = stream.average_rate or stream.guessed_rate
+                rate, count = Fraction(rate or 25), stream.frames
+                notes = _notes_on(source, container, stream)
                 seconds = (container.duration or 0) / av.time_base
         except MemoryError:
             raise
         except Exception as error:  # FFmpeg's need not be PyAV's.
             raise InvalidInput(f"{source} is not a film that can be read") from error
-        if not streams:
-            raise InvalidInput(f"{source} has no picture, only sound")
-        yield Film(rate, count, seconds, _decoded(source, container, rate, max_side))
+        if not stream:
+            if container.streams.audio:
+                raise InvalidInput(f"{source} has no picture, only sound")
+            raise InvalidInput(f"{source} is a film without pictures; is it cut short?")
+        frames = _decoded(source, container.decode(stream), stream, rate, max_side)
+        yield Film(rate, count, seconds, frames, notes)
 
 
-def _decoded(source, container, rate, max_side):
-    decoded, first, time = container.decode(video=0), None, Fraction(-1)
+def _notes_on(source, container, stream):
+    """Returns a line for each thing of a film that is not kept."""
+    kinds = {"sound": container.streams.audio[1:]}
+    kinds["subtitles"] = container.streams.subtitles
+    others = [f"{len(found)} of {kind}" for kind, found in kinds.items() if found]
+    notes = [f"{source}: tracks are left out: {', '.join(others)}"] if others else []
+    if name := HIGH_RANGE.get(stream.codec_context.color_trc):
+        notes += [
+            f"{source} is HDR ({name}) and is read as if it was not, in pale colours; "
+            "convert it to SDR first"
+        ]
+    return tuple(notes)
+
+
+def _decoded(source, decoded, stream, rate, max_side):
+    first, time = None, Fraction(-1)
+    pixel_aspect = stream.sample_aspect_ratio or 1
     size = None
     for index in itertools.count():
         with _explained(source, index):
@@ -193,7 +232,7 @@ def _decoded(source, container, rate, max_side):
         time = max(later, Fraction(0))
         duration = Fraction(frame.duration or 0) * frame.time_base
         if not size:  # Of all frames, even where the film changes it.
-            size = frame.width, frame.height
+            size = round(frame.width * pixel_aspect) or 1, frame.height
             if max_side and max(size) > max_side:
                 size = images.fit(size, max_side)
         with _explained(source, index):

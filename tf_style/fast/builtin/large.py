@@ -38,10 +38,18 @@ class Large:
         self._network = networks
         self._statistics = decoder.SharedStatistics(decoder.unmatched(networks.decoder))
         picture = tf.TensorSpec([1, None, None, 3])
-        self._encode_tile = tf.function(self._measure, input_signature=[picture])
-        self._find = tf.function(self._find_tile, reduce_retracing=True)
-        self._sample = tf.function(self._sample_tiles, reduce_retracing=True)
-        self._paint_tile = tf.function(self._paint, reduce_retracing=True)
+        self._encode_tile = tf.function(
+            self._measure, input_signature=[picture], autograph=False
+        )
+        self._find = tf.function(
+            self._find_tile, reduce_retracing=True, autograph=False
+        )
+        self._sample = tf.function(
+            self._sample_tiles, reduce_retracing=True, autograph=False
+        )
+        self._paint_tile = tf.function(
+            self._paint, reduce_retracing=True, autograph=False
+        )
 
     def encode(self, photo):
         """Returns the code of a photo [1, H, W, 3], as `encoder.moments`."""

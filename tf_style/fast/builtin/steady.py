@@ -37,7 +37,7 @@ class Steady:
     def __init__(self, networks):
         self._network = networks
         self._statistics = decoder.SharedStatistics(decoder.unmatched(networks.decoder))
-        self._paint = tf.function(self._stylize, reduce_retracing=True)
+        self._paint = tf.function(self._stylize, reduce_retracing=True, autograph=False)
 
     def paint(self, photo, code, paintings, shares, strength, memory, motion):
         """Repaints a frame.

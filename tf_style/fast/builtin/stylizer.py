@@ -52,7 +52,9 @@ class Stylizer:
         # Of one picture, the network knows a faster way.
         self._one, self._several = self._compile(1), self._compile(None)
         picture = tf.TensorSpec([1, None, None, 3])
-        self._look_at = tf.function(self._network.look, input_signature=[picture])
+        self._look_at = tf.function(
+            self._network.look, input_signature=[picture], autograph=False
+        )
         self._look = functools.lru_cache(maxsize=PAINTINGS)(self._read)
 
     def _compile(self, count):
@@ -66,8 +68,9 @@ class Stylizer:
             photo = tf.ensure_shape(photo, pictures.shape)
             return self._stylize(photo, code, paintings, shares, strength)
 
-        return tf.function(encode, [pictures]), tf.function(
-            paint, reduce_retracing=True
+        # Nothing here needs autograph, which takes as long as the tracing.
+        return tf.function(encode, [pictures], autograph=False), tf.function(
+            paint, reduce_retracing=True, autograph=False
         )
 
     def encode(self, style):

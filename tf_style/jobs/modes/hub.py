@@ -54,4 +54,5 @@ def draw(task, stylized, paths):
     from tf_style import images
 
     ((path, output),) = paths
-    images.write_image(path, stylized.picture, task.content.alpha, output)
+    alpha, quality = task.content.alpha, task.job.quality
+    images.write_image(path, stylized.picture, alpha, output, quality)
