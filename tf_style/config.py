@@ -239,7 +239,7 @@ class NeighborsConfig(SlowConfig):
         "block3_conv1",
         "block3_conv2",
     )
-    # Share of the photo, from 0 to below 1, in what looks for its likes in the
+    # Share of the photo, from 0 to 1, in what looks for its likes in the
     # painting; the rest is the picture so far. 0.3 keeps more of the photo.
     content_weight: float = 0.0
     temporal_weight: float = 20.0
@@ -249,7 +249,7 @@ class NeighborsConfig(SlowConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        checks.number(self, "content_weight", 0, 0.99)
+        checks.number(self, "content_weight", 0, 1)
 
 
 @dataclass(frozen=True)

@@ -226,7 +226,7 @@ _define_float(
     None,
     f"higher keeps more of the photo; gatys: of the content loss "
     f"[{_GATYS.content_weight:g}]; neighbors: share of the photo in what looks for its "
-    f"likes, below 1 [{_NEIGHBORS.content_weight:g}]",
+    f"likes, up to 1 [{_NEIGHBORS.content_weight:g}]",
 )
 _define_float(
     "style_weight",
@@ -364,12 +364,14 @@ def _configs():
     used = modes.methods(FLAGS.mode, FLAGS.init)
     taken = {field.name for method in used for field in fields(kinds[method])}
     configs = {}
-    for method, kind in kinds.items():
+    # Of the others, the last one: a setting that two have may mean something else.
+    for method, kind in reversed(kinds.items()):
         names = {field.name for field in fields(kind)}
         if method in used:
-            names = {n for n in names if method in modes.sharing(used, n)}
+            names = {name for name in names if method in modes.sharing(used, name)}
         else:
             names -= taken
+            taken |= names
         values = {name: _value(name) for name in names}
         given = {name: value for name, value in values.items() if value is not None}
         configs[method] = kind(**given)
