@@ -184,6 +184,17 @@ def test_an_interrupted_comparison_ends_with_the_best_picture_so_far(configs, pa
     np.testing.assert_array_equal(comparison.results["gatys"].picture, best)
 
 
+def test_who_stops_while_others_paint_has_a_step_of_each_slow_method(configs, pair):
+    stop = StopToken()
+    stop.set()
+    steps = compare.iterate(*pair, *configs, stop=stop)
+    assert next(steps).index == 0
+    with pytest.raises(StopIteration) as end:
+        next(steps)
+    assert [*end.value.value.results] == [*METHODS]
+    assert end.value.value.interrupted
+
+
 def test_an_interrupt_before_the_first_step_leaves_nothing_to_compare(
     configs, pair, monkeypatch
 ):

@@ -110,8 +110,8 @@ def load_model(method: str, config: StyleConfig) -> Any:
     """
     if isinstance(config, SlowConfig):
         return load(method).load_backbone(config)
-    config, _ = load(method).choose(config)
-    return load(method).load_model(config.model)
+    chosen, _ = load(method).choose(config)
+    return load(method).load_model(chosen.model)
 
 
 def by_method(configs: Sequence[StyleConfig | None]) -> dict[str, StyleConfig]:
