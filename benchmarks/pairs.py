@@ -62,4 +62,4 @@ def print_table(heads, rows):
     """Prints the means of rows of numbers, {name: one row a pair}, as Markdown."""
     print(f"| | {' | '.join(heads)} |\n|{' --- |' * (len(heads) + 1)}")
     for name, found in rows.items():
-        print(f"| {name} | {' | '.join(f'{x:.3f}' for x in np.mean(found, 0))} |")
+        print(f"| {name} | {' | '.join(f'{x:.4f}' for x in np.mean(found, 0))} |")
