@@ -2,22 +2,18 @@
 
     python benchmarks/stylizers.py --data=DATA --model=FOLDER
 
-DATA holds pictures to measure on, `dev/content` and `dev/style`; `metrics.py` with
-`score(content, style, picture)`, a style and a content distance; and `patches.py` with
-`distance(style, picture)`, rows of fidelity and coverage, and
-`structure(content, picture)`; all by networks that the package does not ship. FOLDER is
-Magenta's SavedModel. Prints seconds to load and two tables, and with --pictures=FOLDER
-writes content, style, Magenta's and ours of every pair as a panel.
+DATA holds pictures to measure on, `dev`, and networks that measure, as `pairs.py` has
+them. FOLDER is Magenta's SavedModel. Prints seconds to load and two tables, and with
+--pictures=FOLDER writes content, style, Magenta's and ours of every pair as a panel.
 """
 
 import argparse
 import statistics
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
+import pairs
 
 from tf_style import images
 from tf_style.config import GatysConfig, HubConfig
@@ -25,9 +21,6 @@ from tf_style.fast import hub
 from tf_style.images import grid
 from tf_style.optimization import gatys
 
-LONGEST_SIDE = 512
-# So that no model pads, and all are measured on the same pixels.
-MULTIPLE_OF = 16
 TIMED_SIZE = (384, 512)
 GATYS_STEPS = 20
 MEASURES = ("fidelity", "coverage", "structure", "style", "content", "even windows")
@@ -43,26 +36,21 @@ def main():
     parser.add_argument("--pictures", type=Path)
     options = parser.parse_args()
     _print_loading()
-    sys.path.insert(0, str(options.data.resolve()))
-    import metrics
-    import patches
+    networks = pairs.Networks(options.data)
 
-    def score(content, style, picture):
-        """Returns what MEASURES names, of [1, H, W, 3] each."""
+    def score(*trio):
+        """Returns what MEASURES names, of content, style and picture."""
+        content, _, picture = trio
         even = _unevenness(content[0], picture[0])
-        content, style, picture = map(tf.constant, (content, style, picture))
-        fidelity, coverage = patches.distance(style, picture).mean(0)
-        structure = patches.structure(content, picture)
-        distances = metrics.score(content, style, picture)
-        return fidelity, coverage, structure, *distances, even
+        return *networks.patches(*trio), *networks.score(*trio), even
 
-    pairs = list(_pairs(options.data / "dev"))
+    found = list(pairs.paths(options.data / "dev"))
     configs = {"Magenta": HubConfig(model=options.model)}
     for strength in options.strengths:
         config = HubConfig(model="builtin", strength=strength)
         configs[f"built in, strength {strength:g}"] = config
-    _print_distances(pairs, configs, score, options.pictures)
-    _print_times(pairs[0], configs, options.calls)
+    _print_distances(found, configs, score, options.pictures)
+    _print_times(found[0], configs, options.calls)
 
 
 def _print_loading():
@@ -73,31 +61,12 @@ def _print_loading():
     print(f"loading both built-in models: {time.perf_counter() - began:.2f} s\n")
 
 
-def _pairs(folder):
-    """Yields paths: every content with two styles."""
-    contents, styles = (sorted((folder / k).iterdir()) for k in ("content", "style"))
-    for shift in (0, 7):
-        for index in range(min(len(contents), len(styles))):
-            yield contents[index], styles[(index + shift) % len(styles)]
-
-
-def _read(content, style):
-    content = images.load_image(content)
-    height, width = images.fit(content.shape[1:3], LONGEST_SIDE)
-    content = images.resize(content, height, width)
-    content = content[:, : height // MULTIPLE_OF * MULTIPLE_OF]
-    content = content[:, :, : width // MULTIPLE_OF * MULTIPLE_OF]
-    return content, images.load_image(style)
-
-
-def _print_distances(pairs, configs, score, folder):
+def _print_distances(paths, configs, score, folder):
     """Prints means over all pairs; the style is measured at the photo's size."""
     distances = {name: [] for name in configs}
-    for content_path, style_path in pairs:
-        content, style = _read(content_path, style_path)
-        longest = max(content.shape[1:3])
-        target = images.resize(style, *images.fit(style.shape[1:3], longest))
-        pictures = [content, grid.thumbnail(style, longest)]
+    for content_path, style_path in paths:
+        content, style, target = pairs.read(content_path, style_path)
+        pictures = [content, grid.thumbnail(style, max(content.shape[1:3]))]
         captions = ["content", "style"]
         for name, config in configs.items():
             picture = hub.stylize(content, style, config)
@@ -110,10 +79,8 @@ def _print_distances(pairs, configs, score, folder):
             cells = map(grid.Cell, pictures, captions)
             name = f"{content_path.stem}_{style_path.stem}.png"
             images.save_image(folder / name, grid.draw([list(cells)]))
-    print(f"{len(pairs)} pairs, longest side {LONGEST_SIDE}; lower is closer")
-    print(f"| | {' | '.join(MEASURES)} |\n|{' --- |' * (len(MEASURES) + 1)}")
-    for name, found in distances.items():
-        print(f"| {name} | {' | '.join(f'{x:.4f}' for x in np.mean(found, 0))} |")
+    print(f"{len(paths)} pairs, longest side {pairs.LONGEST_SIDE}; lower is closer")
+    pairs.print_table(MEASURES, distances)
 
 
 def _unevenness(photo, picture):

@@ -14,6 +14,7 @@ from PIL import Image
 
 from tf_style import images
 from tf_style.app.request import MAX_SIDE, MAX_STYLES
+from tf_style.methods import METHODS
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -196,6 +197,15 @@ def test_slow_path_shows_the_fast_picture_and_the_losses(page, photo, painting):
     page.locator("#one-paint:enabled").wait_for()
 
 
+def test_neighbors_shows_its_steps_and_its_loss(page):
+    _set(page, side=128, neighbors_steps=3)
+    page.get_by_label("Painted: nearest neighbours").check()
+    page.locator("#one-paint").click()
+    _says(page, "one", "Done in")
+    page.locator("#slider img[src*='/slow/']").wait_for()
+    assert page.locator("#one-chart polyline").count() == 1
+
+
 def test_stop_keeps_the_best_picture(page, tmp_path):
     _paint_slowly(page, 1000)
     _says(page, "one", re.compile("Step [1-9]"))
@@ -212,12 +222,14 @@ def test_side_by_side(page, tmp_path):
     page.get_by_role("tab", name="Side by side").click()
     page.locator("#pair-paint").click()
     _says(page, "pair", "Done in")
-    for path in ("hub", "gatys"):
-        page.locator(f"img[src$='harbor_swirls_{path}.png']").wait_for()
-    assert page.locator("#pair-chart td").count() == 6
+    for method in METHODS:
+        page.locator(f"img[src$='harbor_swirls_{method}.png']").wait_for()
+    # Seconds, two losses and three distances of each.
+    assert page.locator("#pair-chart td").count() == 6 * len(METHODS)
+    page.get_by_text("judges itself").wait_for()
     names, account, _ = _unpack(_take(page, "#pair-bundle", tmp_path))
-    assert {"harbor_swirls_hub.png", "harbor_swirls_gatys.png"} < {*names}
-    assert account["fast"]["losses"].keys() == account["slow"]["losses"].keys()
+    assert {f"harbor_swirls_{method}.png" for method in METHODS} < {*names}
+    assert account["results"].keys() == METHODS.keys()
 
 
 def test_ours_are_picked_by_a_click(page):
@@ -342,4 +354,4 @@ def test_no_more_than_a_few_wait(open_page):
         if page is not pages[-1]:
             _says(page, "pair", f"Waiting for {2 * number + 1}")
     _says(page, "pair", "4 pictures are waiting already, and no more may")
-    page.locator("#pair-fast img").wait_for()
+    page.locator("#pair-hub img").wait_for()

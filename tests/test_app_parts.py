@@ -1,5 +1,6 @@
 """The parts of the page, without a browser; and how it starts."""
 
+import dataclasses
 import io
 import math
 import os
@@ -21,7 +22,7 @@ from tf_style.app import bundle, chart, folder, sessions
 from tf_style.app.__main__ import main
 from tf_style.app.request import StylizeRequest
 from tf_style.app.waiting_queue import WaitingQueue
-from tf_style.config import LOSS_COLORS
+from tf_style.config import LOSS_COLORS, NeighborsConfig
 from tf_style.jobs import manifest
 
 
@@ -34,6 +35,8 @@ from tf_style.jobs import manifest
         ({"side": 4096}, "side is 4096; it must be from 128 to 2048"),
         ({"mode": "gatys", "side": 2048}, "it must be from 128 to 1024"),
         ({"steps": 0}, "steps is 0; it must be from 1 to 1000"),
+        ({"neighbors_steps": 0}, "neighbors_steps is 0; it must be from 1 to 1000"),
+        ({"mode": "neighbors", "side": 2048}, "it must be from 128 to 1024"),
         ({"strength": "1"}, "strength is '1'; it must be a number"),
         ({"strength": math.nan}, "strength is nan; it must be from 0 to 1"),
         ({"strength": True}, "strength is True; it must be a number"),
@@ -67,6 +70,20 @@ def test_request_becomes_a_job():
     assert job.gatys.style_weight == pytest.approx(1e-3 * 1e-3**0.5)
     assert job.hub.strength == 0.5
     assert job.gatys.preserve_color == job.hub.preserve_color == "luminance"
+
+
+@pytest.mark.parametrize("strength, weight", [(1, 0), (0.5, 0.3), (0, 0.6)])
+def test_request_for_neighbors_becomes_such_a_job(strength, weight):
+    settings = strength, "histogram", 256, 9, "noise", 0
+    request = StylizeRequest("a.png", ("b.png",), "neighbors", *settings)
+    job = request.to_job("neighbors", "/tmp/there")
+    assert (job.mode, job.methods, job.max_side) == ("neighbors", ("neighbors",), 256)
+    # Steps and the first picture are gatys'; it has its own.
+    expected = NeighborsConfig(preserve_color="histogram")
+    assert job.neighbors.content_weight == pytest.approx(weight)
+    assert dataclasses.replace(job.neighbors, content_weight=0) == expected
+    request = dataclasses.replace(request, neighbors_steps=7)
+    assert request.to_job("neighbors", "/tmp/there").configs[-1].steps == 7
 
 
 class _Task:

@@ -30,6 +30,7 @@ from tf_style.cli import main
 from tf_style.config import GatysConfig, HubConfig, Job, NeighborsConfig
 from tf_style.jobs import manifest
 from tf_style.jobs.modes import MODES
+from tf_style.methods import METHODS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -107,6 +108,15 @@ def test_without_flags_the_settings_are_the_dataclasses_defaults(parsed):
     assert (job.gatys, job.hub) == (GatysConfig(), HubConfig())
     parsed("--mode=hub")
     assert cli_flags.make_job() == Job(contents=("a.jpg",), styles=("b.jpg",))
+
+
+def test_in_compare_flags_whose_defaults_differ_between_methods_are_gatys(parsed):
+    both = ("--mode=compare", "--content=a.jpg", "--style=b.jpg")
+    parsed(*both, "--steps=9", "--content_weight=1e4", "--style_scale=2")
+    job = cli_flags.make_job()
+    assert job.gatys == GatysConfig(steps=9, content_weight=1e4, style_scale=2)
+    assert job.neighbors == NeighborsConfig(style_scale=2)
+    assert job.hub == HubConfig(style_scale=2)
 
 
 def test_every_flag_reaches_its_setting(parsed):
@@ -349,7 +359,12 @@ def test_styles_are_blended_and_masked_in_every_mode(
     model = () if mode == "gatys" else pair[2:]
     engines = (*pair[:2], *model, *slow, f"--mode={mode}")
     end = tf_style(*engines, *flags_of_styles, f"--output={out}")
-    assert (end.status, end.err) == (0, "")
+    assert end.status == 0
+    told = [line.split(": ")[1] for line in end.err.splitlines()]
+    if mode == "compare":  # It tells what it measured, and a note on that.
+        assert told[:-1] == [*METHODS]
+    else:
+        assert not told
     account = json.loads(manifest.path_of(out).read_text())
     named = {"content", "style", "style_2", "mask", "mask_2"}
     assert account["inputs"].keys() == named

@@ -84,7 +84,7 @@ def test_percents_are_numbers(job):
         ("--max_side=large", "it must be a whole number"),
         ("--max_side=0.5", "it must be a whole number"),
         ("--strength=half", "it must be a number"),
-        ("--mode=hubb", "one of <hub|gatys|compare>"),
+        ("--mode=hubb", "one of <hub|neighbors|gatys|compare>"),
     ],
 )
 def test_what_cannot_be_read_is_told_in_one_line(program, typed, words):

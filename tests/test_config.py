@@ -294,7 +294,7 @@ def test_there_is_one_weight_for_each_style(styles):
         ("hub", "hub", ("hub",)),
         ("gatys", "content", ("gatys",)),
         ("gatys", "hub", ("hub", "gatys")),
-        ("compare", "hub", ("hub", "gatys")),
+        ("compare", "hub", ("hub", "neighbors", "gatys")),
     ],
 )
 def test_methods_are_the_modes_and_what_the_first_picture_needs(mode, init, expected):

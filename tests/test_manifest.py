@@ -119,7 +119,11 @@ def test_manifest_tells_facts_models_and_versions():
 
 @pytest.mark.parametrize(
     "mode, engines",
-    [("hub", {"hub"}), ("gatys", {"gatys"}), ("compare", {"hub", "gatys"})],
+    [
+        ("hub", {"hub"}),
+        ("gatys", {"gatys"}),
+        ("compare", {"hub", "neighbors", "gatys"}),
+    ],
 )
 def test_manifest_holds_the_settings_of_its_mode_only(mode, engines):
     settings = json.loads(_write(_job(mode=mode)).read_text("utf-8"))["settings"]

@@ -17,8 +17,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ROWS = (
     ("__main__", "cli", "app"),
     ("jobs",),
-    ("methods", "compare", "video"),
-    ("optimization",),
+    ("compare", "video"),
+    # It names the modules of methods as text.
+    ("optimization", "methods"),
     ("fast",),
     ("color",),
     ("networks", "images"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tf_style import images
-from tf_style.config import GatysConfig, HubConfig, Job
+from tf_style.config import GatysConfig, HubConfig, Job, NeighborsConfig
 from tf_style.fast import hub
 from tf_style.jobs import inputs, manifest, run
 from tf_style.optimization import gatys
@@ -51,6 +51,13 @@ def job(photos, paintings, stub_model, vgg19, tmp_path):
             content_layers=("block1_conv2",),
             style_layers=("block1_conv1", "block1_conv2"),
             steps=3,
+            scales=1,
+        ),
+        neighbors=NeighborsConfig(
+            backbone=str(vgg19),
+            layers=("block1_conv2",),
+            init="content",
+            steps=2,
             scales=1,
         ),
     )
@@ -201,7 +208,7 @@ def test_an_interrupted_job_still_writes_its_best_picture(job, mode, tmp_path):
             last = event
             if last.index == 2:
                 stop.set()
-        elif stop.requested:
+        elif stop.requested and not isinstance(event, run.Info):
             written.append(event)
     path = tmp_path / "out" / "cat_ink.png"
     assert written[0].path == path
@@ -252,21 +259,27 @@ def test_who_is_stopped_in_the_first_step_gets_its_picture(single, tmp_path):
 def test_compare_writes_panel_pictures_plot_and_numbers(single, tmp_path):
     events = list(run.run(dataclasses.replace(single, mode="compare")))
     out = tmp_path / "out"
-    names = ["picture.png", "picture_hub.png", "picture_gatys.png", "picture_loss.png"]
+    names = ["picture.png"]
+    names += [f"picture_{name}.png" for name in ("hub", "neighbors", "gatys", "loss")]
     written = of_kind(events, run.Written)
     assert [w.path for w in written] == [out / name for name in names]
-    assert [w.seconds is not None for w in written] == [True, False, False, False]
-    panel, fast, slow, plot = map(images.load_image, (w.path for w in written))
-    for column, picture in ((2, fast), (3, slow)):
+    assert [w.seconds is not None for w in written] == [True] + [False] * 4
+    panel, *pictures, plot = map(images.load_image, (w.path for w in written))
+    for column, picture in enumerate(pictures, 2):
         left = 12 + column * 172
-        found = panel[:, 100 : 100 + 37, left : left + 50]
+        found = panel[:, 166 : 166 + 37, left : left + 50]
         np.testing.assert_array_equal(found, picture)
     assert plot.shape == (1, 540, 840, 3)
     account = account_of(out / "picture.png")
     assert len(account["history"]) == 4
-    assert set(account["fast"]) == set(account["slow"])
+    for result in account["results"].values():
+        assert result["distances"].keys() == {"fidelity", "coverage", "structure"}
+    told = [event.note for event in of_kind(events, run.Info)][-4:]
+    assert [note.partition(":")[0] for note in told[:3]] == [*account["results"]]
+    assert "fidelity" in told[0] and "judges itself" in told[3]
     names = {engine: model["name"] for engine, model in account["models"].items()}
-    assert names == {"hub": single.hub.model, "gatys": single.gatys.backbone}
+    backbones = dict.fromkeys(["neighbors", "gatys"], single.gatys.backbone)
+    assert names == {"hub": single.hub.model} | backbones
 
 
 def test_compare_does_not_overwrite_an_input(single, photos, tmp_path):
@@ -302,7 +315,7 @@ def test_pictures_of_compare_do_not_overwrite_each_other(single, paintings, tmp_
         single, mode="compare", styles=styles, output=str(tmp_path / "out")
     )
     written = [event.path for event in of_kind(run.run(job), run.Written)]
-    assert len(set(written)) == len(written) == 9
+    assert len(set(written)) == len(written) == 11
 
 
 @pytest.mark.parametrize("mode", ["hub", "gatys", "compare"])
@@ -312,7 +325,7 @@ def test_transparency_of_the_photo_comes_through(single, mode, tmp_path):
     images.save_image(photo, noise(30, 44, 8), alpha)
     job = dataclasses.replace(single, mode=mode, contents=(str(photo),))
     written = of_kind(run.run(job), run.Written)
-    pictures = written[1:3] if mode == "compare" else written
+    pictures = written[1:4] if mode == "compare" else written
     for picture in pictures:
         np.testing.assert_array_equal(
             images.load_picture(picture.path).alpha, images.load_picture(photo).alpha
@@ -442,7 +455,8 @@ def test_a_painting_that_vanishes_meanwhile_fails_alone(
     job, paintings, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(inputs, "STYLES_IN_MEMORY", 1)
-    events = run.run(dataclasses.replace(job, gatys=GatysConfig()))
+    job = dataclasses.replace(job, gatys=GatysConfig(), neighbors=NeighborsConfig())
+    events = run.run(job)
     seen = [next(events)]
     (paintings / "oil.png").unlink()
     seen += events
@@ -546,7 +560,9 @@ def test_a_mask_leaves_the_rest_of_each_picture_alone(job, masks, photos, tmp_pa
 
 
 def test_what_auto_chose_is_told_once_and_stands_in_the_manifest(job, monkeypatch):
-    job = dataclasses.replace(job, hub=HubConfig(), gatys=GatysConfig())
+    job = dataclasses.replace(
+        job, hub=HubConfig(), gatys=GatysConfig(), neighbors=NeighborsConfig()
+    )
     monkeypatch.setattr(hub, "_choose", lambda: ("builtin", "ours, for a reason"))
     chosen, *events = run.run(job)
     assert chosen == run.Info("ours, for a reason")

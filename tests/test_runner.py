@@ -341,7 +341,7 @@ def test_a_picture_that_is_there_is_kept(slow, mode, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("picture*")}
     assert is_kept(job)
     assert before == {path: path.stat().st_mtime_ns for path in before}
-    assert len(before) == (5 if mode == "compare" else 2)
+    assert len(before) == (6 if mode == "compare" else 2)
 
 
 def test_what_was_changed_or_is_incomplete_is_painted_again(slow, tmp_path):

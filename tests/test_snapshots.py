@@ -264,5 +264,7 @@ def test_a_film_that_cannot_be_is_told_at_once(job, folder, changes, reason):
 
 def test_a_film_of_the_fast_path_is_refused(job):
     for setting in ({"timelapse": "film.gif"}, {"save_every": 2}):
-        with pytest.raises(ValueError, match="is for modes gatys and compare"):
+        with pytest.raises(
+            ValueError, match="is for modes neighbors and gatys and compare"
+        ):
             dataclasses.replace(job, mode="hub", **setting)

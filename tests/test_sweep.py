@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tf_style import images
-from tf_style.config import GatysConfig, HubConfig, Job
+from tf_style.config import GatysConfig, HubConfig, Job, NeighborsConfig
 from tf_style.images import grid
 from tf_style.jobs import manifest, plan, run, sweep
 
@@ -94,10 +94,12 @@ def test_text_becomes_a_value_of_the_settings_kind(name, text, value):
     assert type(getattr(job.gatys, name)) is type(value)
 
 
-def test_a_setting_of_both_engines_changes_in_both_that_paint():
+def test_a_setting_of_several_methods_changes_in_all_that_paint():
     changes = [("style_scale", "2"), ("steps", "9")]
     both, slow = (sweep.vary(make_job(mode=m), changes) for m in ("compare", "gatys"))
     assert both.hub == HubConfig(style_scale=2.0)
+    # But steps, whose defaults differ, are of the last.
+    assert both.neighbors == NeighborsConfig(style_scale=2.0)
     assert both.gatys == slow.gatys == GatysConfig(style_scale=2.0, steps=9)
     assert slow.hub == HubConfig()
 
@@ -225,7 +227,7 @@ def test_a_swept_time_budget_is_kept_to(job):
         gatys=dataclasses.replace(job.gatys, steps=10_000),
         sweep=("time_budget=0.5,1",),
     )
-    steps = [event for event in run.run(job) if isinstance(event, run.gatys.Step)]
+    steps = [event for event in run.run(job) if isinstance(event, run.Step)]
     assert len(steps) < 10_000
 
 

@@ -9,7 +9,7 @@
 `tf_style.hub` runs a one-pass model, Magenta's or our own; `tf_style.neighbors` lets
 every place of the picture take what is nearest in the painting (Kolkin et al., 2022);
 `tf_style.gatys` optimises the pixels against VGG-19 features (Gatys et al., 2016).
-`tf_style.compare` does the first and the last on one pair and measures them alike.
+`tf_style.compare` does all on one pair and measures them alike.
 
 Contracts, the same in every module:
 

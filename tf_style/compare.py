@@ -1,39 +1,47 @@
-"""Both paths on one pair, measured alike: what do the extra minutes buy?"""
+"""All methods on one pair, measured alike: what do the extra minutes buy?"""
 
-import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_style import images
-from tf_style.config import LOSS_COLORS, GatysConfig, HubConfig
-from tf_style.fast import hub
+from tf_style import images, methods
+from tf_style.config import LOSS_COLORS, GatysConfig, SlowConfig, StyleConfig
 from tf_style.images import PictureLike, Pictures, Pixels, grid
 from tf_style.images import masks as masking
 from tf_style.images.masks import Masks
+from tf_style.networks import patches
 from tf_style.optimization import gatys
-from tf_style.system import files, hardware
+from tf_style.system import files
 from tf_style.system.checks import checked
 from tf_style.system.errors import InvalidInput
 from tf_style.system.files import StrPath
+from tf_style.system.meter import Meter
 from tf_style.system.stop import StopToken
+
+# In whose losses all are measured, and whose steps are shown.
+REFERENCE = "gatys"
+NOTE = (
+    "lower is better in all of these; they are measured by the program's own networks, "
+    "so that it judges itself"
+)
 
 
 class Result(NamedTuple):
-    """What one path made of the pair."""
+    """What one method made of the pair."""
 
     picture: np.ndarray  # [1, H, W, 3] in [0, 1]
     losses: dict[str, float]  # as of `gatys.Step`, of `picture`
     seconds: float  # wall time of painting, models already loaded
     peak_memory_mib: float | None  # of the whole process meanwhile; None if unknown
+    # As of `networks.patches.Distances`: fidelity, coverage, structure.
+    distances: dict[str, float] = {}
 
 
 class Moment(NamedTuple):
-    """One step of the slow path on the clock."""
+    """One step of gatys on the clock."""
 
     seconds: float  # since it began
     size: tuple[int, int]  # height and width it worked at
@@ -41,28 +49,25 @@ class Moment(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Both results, measured by the same backbone against the same targets."""
+    """All results, measured by the same networks against the same targets."""
 
-    fast: Result
-    slow: Result
-    history: list[Moment]  # of the slow path, step by step
-    caught_up_s: float | None  # when its style loss first was as low as the fast one's
-    steps: int  # updates that the slow path made
-    notes: list[str]  # what it had to say
-    interrupted: bool  # by Ctrl-C: `slow` is the best picture until then
+    results: dict[str, Result]  # by method, as in `methods.METHODS`
+    history: list[Moment]  # of gatys, step by step
+    caught_up_s: float | None  # when its style loss first was as low as that of hub
+    steps: int  # updates that it made
+    notes: list[str]  # what the slow methods had to say
+    interrupted: bool  # by Ctrl-C: slow pictures are the best until then
 
 
 def compare(
     content: PictureLike,
     style: Pictures,
-    gatys_config: GatysConfig | None = None,
-    hub_config: HubConfig | None = None,
-    *,
+    *configs: StyleConfig | None,
     masks: Masks = None,
     init: PictureLike | None = None,
 ) -> Comparison:
-    """Paints one pair on both paths and returns a `Comparison`; see `iterate`."""
-    steps = iterate(content, style, gatys_config, hub_config, masks=masks, init=init)
+    """Paints one pair by all methods and returns a `Comparison`; see `iterate`."""
+    steps = iterate(content, style, *configs, masks=masks, init=init)
     while True:
         try:
             next(steps)
@@ -73,90 +78,100 @@ def compare(
 def iterate(
     content: PictureLike,
     style: Pictures,
-    gatys_config: GatysConfig | None = None,
-    hub_config: HubConfig | None = None,
-    *,
+    *configs: StyleConfig | None,
     masks: Masks = None,
     init: PictureLike | None = None,
     stop: StopToken | None = None,
     follow: Callable[[Iterator[gatys.Step]], Iterator[gatys.Step]] = iter,
 ) -> Generator[gatys.Step, None, Comparison]:
-    """Paints one pair on both paths, step by step.
+    """Paints one pair by all methods, the last of them, gatys, step by step.
 
-    Losses are measured at the content's size, by the backbone and weights of
-    `gatys_config`; smaller scales do not count for `caught_up_s`, since their losses
-    have other targets.
+    Losses are measured at the content's size, by the backbone and weights of gatys;
+    smaller scales do not count for `caught_up_s`, as their losses have other targets.
 
     Args:
         content, style, masks: as for `gatys.stylize`.
-        gatys_config: a `GatysConfig`; None: the defaults.
-        hub_config: a `HubConfig`; None: the defaults.
-        init: as for `gatys.stylize`; without one, "hub" is the fast picture.
-        stop: as for `gatys.iterate`.
-        follow: what the steps of the slow path are passed through.
+        *configs: of methods, in any order; the defaults of the others. A `time_budget`
+            is of all that is done until that method ends; those to come share it.
+        init: first picture of gatys; without one, "hub" is the picture of that method.
+        stop: as for `gatys.iterate`, by which to end all slow methods.
+        follow: what the steps of gatys are passed through.
 
     Yields:
-        Every `gatys.Step` of the slow path.
+        Every `gatys.Step`.
 
     Returns:
         A `Comparison`, the value of `yield from`.
 
     Raises:
-        ValueError, OSError: as `gatys.stylize` and `hub.stylize`.
+        ValueError, OSError: as the `stylize` of each method.
     """
-    gatys_config = checked(gatys_config, GatysConfig, "gatys_config")
-    hub_config = checked(hub_config, HubConfig, "hub_config")
+    found = methods.by_method(configs)
     content = images.as_picture(content, "content")
     styles = images.as_pictures(style, "style")
     masks = masking.fit(masks, content, len(styles))
-    inputs = (content, styles, gatys_config, hub_config, masks, init, stop, follow)
-    return _iterate(*inputs)
+    return _iterate(content, styles, found, masks, init, stop, follow)
 
 
-def _iterate(content, styles, gatys_config, hub_config, masks, init, stop, follow):
+def _iterate(content, styles, configs, masks, init, stop, follow):
     began = time.perf_counter()
-    hub_config, _ = hub.choose(hub_config)
-    hub.load_model(hub_config.model)
-    measure = measurer(content, styles, gatys_config, masks=masks)
-
-    with _Meter() as fast_meter:
-        fast = hub.stylize(content, styles, hub_config, masks=masks)
-    measuring = time.perf_counter()
-    fast_losses = measure(fast)
-    if gatys_config.time_budget:
+    for name, config in configs.items():
+        methods.load_model(name, config)  # before the clock runs
+    measure = measurer(content, styles, configs[REFERENCE], masks=masks)
+    shares = configs[REFERENCE].share_among(len(styles))
+    results, history, notes, measuring = {}, [], [], 0.0
+    for name, config in configs.items():
+        method = methods.load(name)
+        with Meter() as meter:
+            if isinstance(config, SlowConfig):
+                spent = time.perf_counter() - began
+                reserved = measuring * (len(configs) - len(results))
+                to_come = list(configs.values())[len(results) :]
+                config = _within_budget(config, to_come, spent + reserved)
+                first = init if name == REFERENCE else None
+                if first is None and config.init == "hub":
+                    first = results["hub"].picture
+                steps = method.iterate(
+                    content, styles, config, masks=masks, init=first, stop=stop
+                )
+                for step in follow(steps) if name == REFERENCE else steps:
+                    notes += [step.note] if step.note else []
+                    if name == REFERENCE:
+                        now, made = meter.clock(), step.index
+                        history.append(Moment(now, step.size, step.losses))
+                        yield step
+                picture = method.finish(step, content, config, masks=masks)
+            else:
+                picture = method.stylize(content, styles, config, masks=masks)
         now = time.perf_counter()
-        # The slow picture will be measured too.
-        spent = now - began + (now - measuring)
-        left = max(1e-3, gatys_config.time_budget - spent)
-        gatys_config = dataclasses.replace(gatys_config, time_budget=left)
-    if init is None and gatys_config.init == "hub":
-        init = fast
+        losses = measure(picture)
+        distances = patches.measure(content, styles, picture, shares)._asdict()
+        measuring = time.perf_counter() - now
+        memory = meter.peak_memory_mib
+        results[name] = Result(picture, losses, meter.seconds, memory, distances)
 
-    history = []
-    with _Meter() as slow_meter:
-        steps = gatys.iterate(
-            content, styles, gatys_config, masks=masks, init=init, stop=stop
-        )
-        notes = []
-        for step in follow(steps):
-            history.append(Moment(slow_meter.clock(), step.size, step.losses))
-            notes += [step.note] if step.note else []
-            yield step
-        slow = gatys.finish(step, content, gatys_config, masks=masks)
-
+    level, size = results["hub"].losses["style"], tuple(content.shape[1:3])
     return Comparison(
-        Result(fast, fast_losses, fast_meter.seconds, fast_meter.peak_memory_mib),
-        Result(slow, measure(slow), slow_meter.seconds, slow_meter.peak_memory_mib),
+        results,
         history,
-        _caught_up(history, tuple(content.shape[1:3]), fast_losses["style"]),
-        step.index,
+        _caught_up(history, size, level),
+        made,
         notes,
         stop is not None and stop.requested,
     )
 
 
+def _within_budget(config, to_come, spent):
+    """Returns a slow config whose time budget is its share of what is left of it."""
+    if not config.time_budget:
+        return config
+    sharing = sum(bool(getattr(other, "time_budget", 0)) for other in to_come)
+    left = max(1e-3, (config.time_budget - spent) / sharing)
+    return dataclasses.replace(config, time_budget=left)
+
+
 def draw_panel(content: PictureLike, style: Pictures, comparison: Comparison) -> Pixels:
-    """Draws content, styles, fast and slow side by side, as a picture [1, H, W, 3]."""
+    """Draws content, styles and all results side by side, as a picture [1, H, W, 3]."""
     content = images.as_picture(content, "content")
     height, width = content.shape[1:3]
     styles = [
@@ -166,14 +181,16 @@ def draw_panel(content: PictureLike, style: Pictures, comparison: Comparison) ->
     columns = [
         grid.Cell(content, f"content\n{width}x{height}"),
         *[grid.Cell(style, "style") for style in styles],
-        grid.Cell(comparison.fast.picture, f"fast: hub\n{_caption(comparison.fast)}"),
-        grid.Cell(comparison.slow.picture, f"slow: gatys\n{_caption(comparison.slow)}"),
+        *[
+            grid.Cell(result.picture, "\n".join([name, *_describe(result)]))
+            for name, result in comparison.results.items()
+        ],
     ]
     return grid.draw([columns])
 
 
 def save_plot(path: StrPath, comparison: Comparison) -> None:
-    """Plots the losses of the slow path over time, with the fast one's as lines.
+    """Plots the losses of gatys over time, with those of the others as lines.
 
     Args:
         path: where to write, a PNG; ~ is the home folder.
@@ -187,22 +204,22 @@ def save_plot(path: StrPath, comparison: Comparison) -> None:
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
+    results = dict(comparison.results)
+    times = ", ".join(f"{name} {r.seconds:.1f} s" for name, r in results.items())
+    results.pop(REFERENCE)
     seconds = [moment.seconds for moment in comparison.history]
-    for name, colour in LOSS_COLORS.items():
-        values = [moment.losses[name] for moment in comparison.history]
-        axes.plot(seconds, values, colour, label=f"gatys, {name}")
-        level = comparison.fast.losses[name]
-        axes.axhline(level, color=colour, ls="--", lw=1, label=f"hub, {name}")
+    for loss, colour in LOSS_COLORS.items():
+        values = [moment.losses[loss] for moment in comparison.history]
+        axes.plot(seconds, values, colour, label=f"{REFERENCE}, {loss}")
+        for (name, result), dashes in zip(results.items(), ("--", ":", "-.")):
+            level, label = result.losses[loss], f"{name}, {loss}"
+            axes.axhline(level, color=colour, ls=dashes, lw=1, label=label)
     sizes = [moment.size for moment in comparison.history]
     for moment, before in zip(comparison.history[1:], sizes):
         if moment.size != before:
             axes.axvline(moment.seconds, color="0.7", lw=1)
     axes.set(yscale="log", xlabel="seconds", ylabel="weighted loss")
-    axes.set_title(
-        f"hub took {comparison.fast.seconds:.1f} s, "
-        f"gatys {comparison.slow.seconds:.1f} s; grey: change of size",
-        fontsize=10,
-    )
+    axes.set_title(f"{times}; grey: change of size", fontsize=10)
     axes.legend()
     with files.replacing(files.local(path)) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
@@ -210,15 +227,18 @@ def save_plot(path: StrPath, comparison: Comparison) -> None:
 
 def to_json(comparison: Comparison) -> dict[str, Any]:
     """Returns the numbers of a comparison, without the pictures, ready for JSON."""
-    return {
-        "fast": _numbers(comparison.fast),
-        "slow": _numbers(comparison.slow),
-        "caught_up_s": comparison.caught_up_s,
-        "steps": comparison.steps,
-        "notes": comparison.notes,
-        "interrupted": comparison.interrupted,
-        "history": [_numbers(moment) for moment in comparison.history],
-    }
+    results = {name: _numbers(r) for name, r in comparison.results.items()}
+    history = [_numbers(moment) for moment in comparison.history]
+    return comparison._asdict() | {"results": results, "history": history}
+
+
+def to_lines(comparison: Comparison) -> list[str]:
+    """Returns the numbers of a comparison in words: a line a method, and a note."""
+    lines = [
+        f"{name}: {', '.join(_describe(result))}"
+        for name, result in comparison.results.items()
+    ]
+    return [*lines, NOTE]
 
 
 def _numbers(measured):
@@ -228,14 +248,13 @@ def _numbers(measured):
     return numbers | {"losses": losses}
 
 
-def _caption(result):
+def _describe(result):
+    """Returns the numbers of a `Result` in words, a list."""
     memory = result.peak_memory_mib
     peak = "" if memory is None else f", {memory / 1024:.1f} GiB"
-    return (
-        f"{result.seconds:.1f} s{peak}\n"
-        f"style {result.losses['style']:.3g}\n"
-        f"content {result.losses['content']:.3g}"
-    )
+    losses = [f"{name} {result.losses[name]:.3g}" for name in LOSS_COLORS]
+    distances = [f"{name} {value:.3f}" for name, value in result.distances.items()]
+    return [f"{result.seconds:.1f} s{peak}", *losses, *distances]
 
 
 def measurer(
@@ -274,25 +293,3 @@ def _caught_up(history, size, level):
         if moment.size == size and moment.losses["style"] <= level
     )
     return next(times, None)
-
-
-class _Meter(contextlib.AbstractContextManager):
-    """Measures the wall time and the peak memory of a stretch of the program."""
-
-    def __enter__(self):
-        # Linux forgets the peak when told so; elsewhere there is only the peak of the
-        # process's whole life, which says nothing about a stretch.
-        self._peak_is_ours = False
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")
-            self._peak_is_ours = True
-        self._start = time.perf_counter()
-        return self
-
-    def clock(self):
-        return time.perf_counter() - self._start
-
-    def __exit__(self, *_):
-        self.seconds = self.clock()
-        peak = hardware.peak_memory() if self._peak_is_ours else None
-        self.peak_memory_mib = None if peak is None else peak / 2**20

@@ -3,10 +3,17 @@
 import difflib
 import importlib
 import os
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from tf_style.config import GatysConfig, HubConfig, NeighborsConfig, StyleConfig
+from tf_style.config import (
+    GatysConfig,
+    HubConfig,
+    NeighborsConfig,
+    SlowConfig,
+    StyleConfig,
+)
 from tf_style.system.checks import checked
 from tf_style.system.errors import InvalidInput
 
@@ -15,8 +22,9 @@ if TYPE_CHECKING:
 
 # Where each method is, and its settings, which `config.MethodConfigs` has too. A method
 # is a module with functions `stylize(content, style, config, *, masks)`, as below, and
-# `choose(config)`. A slow one has `encode`, `iterate`, `finish`, `plan_scales`,
-# `load_backbone` and `estimate_memory` as well, all as `gatys` has them.
+# `choose(config)`; a fast one has `load_model(name)`. A slow one, which has a
+# `SlowConfig`, has `encode`, `iterate`, `finish`, `plan_scales`, `load_backbone` and
+# `estimate_memory`, all as `gatys` has them.
 METHODS: dict[str, tuple[str, type[StyleConfig]]] = {
     "hub": ("tf_style.fast.hub", HubConfig),
     "neighbors": ("tf_style.optimization.neighbors", NeighborsConfig),
@@ -88,6 +96,47 @@ def stylize(
 def load(method: str) -> Any:
     """Returns the module of a method."""
     return importlib.import_module(METHODS[method][0])
+
+
+def load_model(method: str, config: StyleConfig) -> Any:
+    """Loads the network of a method, once per process; its `source` and `checksum`.
+
+    Args:
+        method: name of one.
+        config: of that method.
+
+    Raises:
+        Error: it cannot be had.
+    """
+    if isinstance(config, SlowConfig):
+        return load(method).load_backbone(config)
+    chosen, _ = load(method).choose(config)
+    return load(method).load_model(chosen.model)
+
+
+def by_method(configs: Sequence[StyleConfig | None]) -> dict[str, StyleConfig]:
+    """Returns the config of each method, the defaults where none is given.
+
+    Args:
+        configs: of methods, in any order.
+
+    Raises:
+        InvalidInput: one is something else, or two are of one method.
+    """
+    kinds = {kind: method for method, (_, kind) in METHODS.items()}
+    found = {}
+    for config in configs:
+        if config is None:
+            continue
+        if type(config) not in kinds:
+            allowed = " or ".join(kind.__name__ for kind in kinds)
+            came = type(config).__name__
+            raise InvalidInput(f"a config is {came}; it must be a {allowed}")
+        method = kinds[type(config)]
+        if method in found:
+            raise InvalidInput(f"there are two configs of {method}; give one")
+        found[method] = config
+    return {method: found.get(method) or kind() for kind, method in kinds.items()}
 
 
 def _check_names(settings, method):

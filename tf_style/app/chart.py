@@ -1,4 +1,4 @@
-"""The losses of the slow path as a small SVG, drawn anew every second."""
+"""The losses of a slow method as a small SVG, drawn anew every second."""
 
 import html
 import math
@@ -34,7 +34,13 @@ def draw(points, steps):
     Returns:
         SVG; empty as long as there is nothing to draw.
     """
-    values = [point.losses[name] for point in points for name in LOSS_COLORS]
+    # Not every method has all of them.
+    colours = {
+        name: colour
+        for name, colour in LOSS_COLORS.items()
+        if points and name in points[0].losses
+    }
+    values = [point.losses[name] for point in points for name in colours]
     values = [value for value in values if 0 < value < math.inf]
     if len(points) < 2 or not values:
         return ""
@@ -58,7 +64,7 @@ def draw(points, steps):
             place = x(point.index)
             shapes += [_line(place, TOP, place, HEIGHT - BOTTOM, "4 3")]
             shapes += [_text(place + 4, TOP + 10, f"{max(point.size)} px")]
-    for number, (name, colour) in enumerate(LOSS_COLORS.items()):
+    for number, (name, colour) in enumerate(colours.items()):
         shapes += _curve(points, name, colour, x, y)
         shapes += [_text(LEFT + 50 + 50 * number, 14, name, colour=colour)]
     return (

@@ -12,7 +12,7 @@ from tf_style.app.request import (
     MAX_STYLES,
     MIN_SIDE,
 )
-from tf_style.config import GatysConfig, HubConfig
+from tf_style.config import GatysConfig, HubConfig, NeighborsConfig
 
 # Examples in the package; the first of each is chosen when the page opens.
 PHOTOS = ("harbor.webp", "still_life.webp")
@@ -23,7 +23,11 @@ PAINTINGS = (
     "watercolor.webp",
     "woodcut.webp",
 )
-MODES = [("Fast: one pass", "hub"), ("Slow: optimise the picture", "gatys")]
+MODES = [
+    ("Fast: one pass", "hub"),
+    ("Painted: nearest neighbours", "neighbors"),
+    ("Slow: optimise the picture", "gatys"),
+]
 COLORS = [
     ("Of the style", "none"),
     ("Hue and saturation of the photo", "luminance"),
@@ -48,6 +52,7 @@ class Choices(NamedTuple):
     steps: gr.Slider
     init: gr.Dropdown
     seed: gr.Number
+    neighbors_steps: gr.Slider
 
 
 def lay_out(handlers):
@@ -139,7 +144,7 @@ def _settings():
                 DEFAULT_SIDE,
                 step=32,
                 label="Longest side, in pixels",
-                info=f"At most {fast}; on the slow path {slow}.",
+                info=f"At most {fast}; of painted and slow ones {slow}.",
                 elem_id="side",
             ),
             gr.Slider(
@@ -152,4 +157,12 @@ def _settings():
             ),
             gr.Dropdown(INITS, value=GatysConfig.init, label="Slow: begin with"),
             gr.Number(GatysConfig.seed, label="Slow: seed of the noise", precision=0),
+            gr.Slider(
+                1,
+                MAX_STEPS,
+                NeighborsConfig.steps,
+                step=1,
+                label="Painted: steps",
+                elem_id="neighbors_steps",
+            ),
         )

@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tf_style.config import INITS, PRESERVED, GatysConfig, HubConfig
+from tf_style.config import INITS, PRESERVED, GatysConfig, HubConfig, NeighborsConfig
 from tf_style.jobs import modes
 from tf_style.jobs.job import Job
 from tf_style.system import checks
 
-# The longest side in pixels that each mode may work at here. On a processor, the slow
-# path takes minutes for a larger picture, and others wait for it.
-MAX_SIDE = {"hub": 2048, "gatys": 1024, "compare": 1024}
+# The longest side in pixels that each mode may work at here. On a processor, one that
+# has steps takes minutes for a larger picture, and others wait for it.
+MAX_SIDE = {
+    name: 1024 if mode.HAS_STEPS else 2048 for name, mode in modes.MODES.items()
+}
 MIN_SIDE = 128
 DEFAULT_SIDE = modes.gatys.MAX_SIDE
 MAX_STYLES = 4
@@ -18,8 +20,10 @@ MAX_STEPS = 1000
 # As in configs/quick.flags: most of the effect, in less than a minute.
 DEFAULT_STEPS = 150
 MAX_SEED = 2**31 - 1
-# Factor on the slow path's style weight at strength 0; it is 1 at full strength.
+# At strength 0, the factor on gatys' style weight, which is 1 at full strength, and the
+# content weight of neighbors, which is 0 then.
 WEAKEST = 1e-3
+MAX_CONTENT_WEIGHT = 0.6
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class StylizeRequest:
     steps: int = DEFAULT_STEPS
     init: str = GatysConfig.init
     seed: int = GatysConfig.seed
+    neighbors_steps: int = NeighborsConfig.steps
 
     def __post_init__(self):
         if not self.photo:
@@ -56,6 +61,7 @@ class StylizeRequest:
         checks.number(self, "strength", 0, 1)
         checks.number(self, "side", MIN_SIDE, MAX_SIDE[self.mode])
         checks.number(self, "steps", 1, MAX_STEPS)
+        checks.number(self, "neighbors_steps", 1, MAX_STEPS)
         checks.number(self, "seed", 0, MAX_SEED)
 
     def to_job(self, mode, folder):
@@ -74,6 +80,11 @@ class StylizeRequest:
                 steps=self.steps,
                 init=self.init,
                 seed=self.seed,
+                **colors,
+            ),
+            neighbors=NeighborsConfig(
+                content_weight=MAX_CONTENT_WEIGHT * (1 - self.strength),
+                steps=self.neighbors_steps,
                 **colors,
             ),
             hub=HubConfig(strength=self.strength, **colors),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from tf_style.app import chart
+from tf_style.app.choices import MODES
 from tf_style.config import LOSS_COLORS
 
 
@@ -15,14 +16,21 @@ class ResultPanel(NamedTuple):
     start: gr.Button
     stop: gr.Button
     status: gr.HTML
-    pictures: tuple  # an ImageSlider, or an Image of each path
+    # An Image of each method by its name; or an ImageSlider, of "".
+    pictures: dict[str, gr.Image | gr.ImageSlider]
     chart: gr.HTML
     picture: gr.DownloadButton
     bundle: gr.DownloadButton
 
     def outputs(self):
         """Returns the components that change while a task runs."""
-        return [self.status, *self.pictures, self.chart, self.picture, self.bundle]
+        return [
+            self.status,
+            *self.pictures.values(),
+            self.chart,
+            self.picture,
+            self.bundle,
+        ]
 
     def render(self, view):
         """Returns the new values of the components.
@@ -38,15 +46,20 @@ class ResultPanel(NamedTuple):
         drawing = chart.draw(view.points, view.steps)
         values = {
             self.status: f"<p>{html.escape(view.status)}</p>{bar}",
-            self.chart: _table(view.numbers) + drawing,
+            self.chart: _table(view.numbers, view.note) + drawing,
             self.picture: _download(view.picture),
             self.bundle: _download(view.bundle),
         }
-        if not view.fast:
+        if not view.pictures:
             return values
-        if len(self.pictures) == 1:
-            return values | {self.pictures[0]: (view.before, view.slow or view.fast)}
-        return values | dict(zip(self.pictures, (view.fast, view.slow)))
+        if "" in self.pictures:
+            last = [*view.pictures.values()][-1]
+            return values | {self.pictures[""]: (view.before, last)}
+        # Those that are not painted anew yet would be of another photo.
+        return values | {
+            component: view.pictures.get(method)
+            for method, component in self.pictures.items()
+        }
 
 
 def single():
@@ -60,24 +73,24 @@ def single():
         buttons=["fullscreen"],
         elem_id="slider",
     )
-    return ResultPanel(start, stop, status, (slider,), *_chart_and_downloads("one"))
+    return ResultPanel(start, stop, status, {"": slider}, *_chart_and_downloads("one"))
 
 
 def pair():
-    """Returns the `ResultPanel` of both paths side by side."""
-    start, stop, status = _controls("pair", "Paint both")
+    """Returns the `ResultPanel` of all methods side by side."""
+    start, stop, status = _controls("pair", "Paint all")
     with gr.Row():
-        pictures = tuple(
-            gr.Image(
-                label=label,
+        pictures = {
+            method: gr.Image(
+                label=label.partition(":")[0],
                 type="filepath",
                 interactive=False,
                 buttons=["fullscreen"],
                 min_width=280,
-                elem_id=elem_id,
+                elem_id=f"pair-{method}",
             )
-            for label, elem_id in (("Fast", "pair-fast"), ("Slow", "pair-slow"))
-        )
+            for label, method in MODES
+        }
     return ResultPanel(start, stop, status, pictures, *_chart_and_downloads("pair"))
 
 
@@ -118,17 +131,24 @@ def _download(path):
     return gr.update(value=path, interactive=path is not None)
 
 
-def _table(numbers):
-    """Returns seconds and losses of both paths as HTML; empty for one path."""
+def _table(numbers, note):
+    """Returns what was measured of each method as HTML; empty for one picture."""
     if not numbers:
         return ""
-    rows = "".join(
-        f"<tr><th>{name.capitalize()}</th><td>{result['seconds']:.1f}</td>"
-        + "".join(f"<td>{_number(result['losses'][k])}</td>" for k in LOSS_COLORS)
-        for name, result in numbers.items()
-    )
-    heads = "".join(f"<th>{kind} loss</th>" for kind in LOSS_COLORS)
-    return f"<table><tr><th></th><th>seconds</th>{heads}</tr>{rows}</table>"
+    titles = {method: label.partition(":")[0] for label, method in MODES}
+    rows = {
+        titles[method]: {"seconds": f"{result['seconds']:.1f}"}
+        | {f"{kind} loss": _number(result["losses"][kind]) for kind in LOSS_COLORS}
+        | {name: _number(value) for name, value in result["distances"].items()}
+        for method, result in numbers.items()
+    }
+    heads = "".join(f"<th>{head}</th>" for head in next(iter(rows.values())))
+    body = ""
+    for title, row in rows.items():
+        cells = "".join(f"<td>{text}</td>" for text in row.values())
+        body += f"<tr><th>{title}</th>{cells}</tr>"
+    table = f"<table><tr><th></th>{heads}</tr>{body}</table>"
+    return f"{table}<p>{html.escape(note[:1].upper() + note[1:])}.</p>"
 
 
 def _number(value):

@@ -10,13 +10,12 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from tf_style import images
+from tf_style import compare, images, methods
 from tf_style.app import bundle, chart
 from tf_style.app.request import DEFAULT_SIDE, StylizeRequest
 from tf_style.app.waiting_queue import WaitingQueue
 from tf_style.jobs import manifest, modes, run, runner
 from tf_style.jobs.progress import TimeLeft
-from tf_style.optimization import gatys
 from tf_style.optimization.engine import Step
 
 # Slow pictures that may wait for the one that is being made.
@@ -36,12 +35,14 @@ class View(NamedTuple):
     status: str
     progress: float | None = None  # share of the work done; None: unknown
     before: Path | None = None  # the photo at the size of the result
-    fast: Path | None = None
-    slow: Path | None = None
+    # By the method that painted them, in the order in which they came.
+    pictures: dict[str, Path] = {}
     points: tuple[chart.Point, ...] = ()
     steps: int = 0  # in total
-    # For each path, if they are compared: "seconds" and "losses", as in the manifest.
+    # For each method, if they are compared: "seconds", "losses" and "distances", as in
+    # the manifest; and what to know about them.
     numbers: dict[str, dict] = {}
+    note: str = ""
     picture: Path | None = None  # to download
     bundle: Path | None = None  # the same, as written by `bundle.write`
 
@@ -54,14 +55,15 @@ def warm_up(photo, style, folder):
     """
     request = StylizeRequest(photo, (style,), "compare", side=DEFAULT_SIDE)
     job, notes = runner.settle(request.to_job("compare", folder))
-    gatys.load_backbone(job.gatys)
+    for method, config in zip(job.methods, job.configs):
+        methods.load_model(method, config)
     for _ in run.run(request.to_job("hub", folder)):
         pass
     return notes
 
 
 def stylize(request, task):
-    """Makes a picture by the fast path, and then by the slow one if requested.
+    """Makes a picture by one pass, and then by a slow method if one is requested.
 
     Args:
         request: a `StylizeRequest`.
@@ -80,7 +82,7 @@ def stylize(request, task):
             fast, seconds = _run_fast(request, task.folder)
         before = task.folder / "before.jpg"
         images.save_image(before, images.load_image(request.photo, request.side))
-        view = view._replace(before=before, fast=fast)
+        view = view._replace(before=before, pictures={"hub": fast})
         view = _with_bundle(view, task.folder, [fast])
         if not modes.MODES[request.mode].HAS_STEPS:
             yield view._replace(status=f"Done in {seconds:.1f} s")
@@ -119,11 +121,12 @@ def _run_slow(request, task, view):
                 yield view._replace(status="Preparing the slow picture")
             job = request.to_job(request.mode, task.folder / "slow")
             with contextlib.closing(run.run(job, stop=task.stop)) as events:
-                yield from _views_of(events, task, view, job.gatys.steps)
+                yield from _views_of(events, task, view, job)
 
 
-def _views_of(events, task, view, steps):
-    """Yields views of a job on the slow path, until it is done or stopped."""
+def _views_of(events, task, view, job):
+    """Yields views of a job that has steps, until it is done or stopped."""
+    method, steps = job.methods[-1], job.configs[-1].steps
     points, written, shown, number, time_left = [], [], 0.0, 0, TimeLeft()
     for event in events:
         if task.abandoned:
@@ -140,17 +143,18 @@ def _views_of(events, task, view, steps):
         if task.stop.requested or now - shown < PREVIEW_EVERY:
             continue
         shown, number = now, number + 1
+        preview = _preview(event, task.folder, number)
         view = view._replace(
             status=f"Step {event.index} of {steps}{_in_words(left)}",
             progress=event.progress,
-            slow=_preview(event, task.folder, number),
+            pictures=view.pictures | {method: preview},
             points=tuple(points),
             steps=steps,
         )
         yield view
     if written:
         view = view._replace(progress=None, points=tuple(points), steps=steps)
-        yield _finished(view, task.folder, written)
+        yield _finished(view, task.folder, written, method)
 
 
 def _preview(step, folder, number):
@@ -173,18 +177,18 @@ def _in_words(seconds_left):
     return f", about {seconds_left / 60:.0f} min left"
 
 
-def _finished(view, folder, written):
+def _finished(view, folder, written, method):
     """Returns the view of a job that is done, or was stopped."""
     paths = [event.path for event in written]
     facts = json.loads(manifest.path_of(paths[0]).read_text("utf-8"))
     last, status = view.points[-1].index, f"Done in {written[0].seconds:.0f} s"
     if facts["interrupted"]:
         status = f"Stopped at step {last}; this is the best picture up to there"
-    view = view._replace(status=status, slow=paths[0])
-    if len(paths) > 1:
-        pair = modes.compare.parts(paths[0])
-        numbers = {name: facts[name] for name in ("fast", "slow")}
-        view = view._replace(fast=pair.fast, slow=pair.slow, numbers=numbers)
+    pictures, numbers, note = view.pictures | {method: paths[0]}, {}, ""
+    if "results" in facts:
+        pictures = modes.compare.pictures(paths[0])
+        numbers, note = facts["results"], compare.NOTE
+    view = view._replace(status=status, pictures=pictures, numbers=numbers, note=note)
     return _with_bundle(view, folder, paths)
 
 

@@ -367,7 +367,9 @@ def _configs():
     # Of the others, the last one: a setting that two have may mean something else.
     for method, kind in reversed(kinds.items()):
         names = {field.name for field in fields(kind)}
-        if method not in used:
+        if method in used:
+            names = {name for name in names if method in modes.sharing(used, name)}
+        else:
             names -= taken
             taken |= names
         values = {name: _value(name) for name in names}

@@ -29,7 +29,7 @@ class Forecast:
                     self._rates[method] = _try_hub(content, task.encode(), config)
                 total += self._rates[method] * _pixels(content)
                 continue
-            slow, style = methods.load(method), task.encode_slow()
+            slow, style = methods.load(method), task.encode_slow(method)
             if method not in self._rates:
                 self._rates[method] = _try_steps(slow, content, style, config)
             total += self._rates[method] * _work(slow, content, style, config)

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from tf_style import images, methods
 from tf_style.config import INITS
-from tf_style.fast import hub
 from tf_style.jobs import (
     film,
     forecast,
@@ -191,7 +190,8 @@ def settle(job):
     choices, notes = {}, []
     for method, config in zip(job.methods, job.configs):
         choices[method], note = methods.load(method).choose(config)
-        notes += [note] if note else []
+        # Two methods may choose the same network.
+        notes += [note] if note and note not in notes else []
     return dataclasses.replace(job, **choices), notes
 
 
@@ -219,11 +219,7 @@ def _load_shared(job, changes=()):
 def _load_models(job):
     """Returns the model of each method that the mode needs; loaded once per process."""
     models = {
-        method: (
-            hub.load_model(config.model)
-            if method == "hub"
-            else methods.load(method).load_backbone(config)
-        )
+        method: methods.load_model(method, config)
         for method, config in zip(job.methods, job.configs)
     }
     for method, model in models.items():

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import typing
 
+from tf_style.jobs import modes
 from tf_style.system.errors import InvalidInput
 
 
@@ -36,18 +37,17 @@ def variations(job):
 
 
 def vary(job, changes):
-    """Returns a job with other settings, in all methods that have them.
+    """Returns a job with other settings, in all methods that `modes.sharing` names.
 
     Raises:
         ValueError: none has, or a value is not allowed.
     """
     for name, text in changes:
-        configs = {method: getattr(job, method) for method in job.methods}
-        varied = {
-            method: dataclasses.replace(config, **{name: _parse(name, kind, text)})
-            for method, config in configs.items()
-            if (kind := typing.get_type_hints(type(config)).get(name))
-        }
+        varied = {}
+        for method in modes.sharing(job.methods, name):
+            config = getattr(job, method)
+            value = _parse(name, typing.get_type_hints(type(config))[name], text)
+            varied[method] = dataclasses.replace(config, **{name: value})
         if not varied:
             raise InvalidInput(f"sweep: mode {job.mode} has no setting {name!r}")
         job = dataclasses.replace(job, **varied)

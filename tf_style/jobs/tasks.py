@@ -49,9 +49,10 @@ class Task(NamedTuple):
             self.pair.styles, self.job.hub, self.content.pixels
         )
 
-    def encode_slow(self):
-        """Returns what the slow method's `encode` makes of its styles."""
-        method, config = self.job.methods[-1], self.job.configs[-1]
+    def encode_slow(self, method=None):
+        """Returns what the `encode` of a slow method, the last, makes of its styles."""
+        method = method or self.job.methods[-1]
+        config = getattr(self.job, method)
         return self.style_cache.encode_slow(method, self.pair.styles, config)
 
     def first_picture(self, content):

@@ -64,7 +64,8 @@ def choose() -> tuple[str, str]:
     )
 
 
-@functools.lru_cache(maxsize=2)
+# A comparison needs one for each slow method, one in float32, and that of `patches`.
+@functools.lru_cache(maxsize=4)
 def load_backbone(
     name_or_path: str,
     layers: tuple[str, ...],

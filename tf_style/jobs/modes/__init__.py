@@ -21,7 +21,10 @@ A mode is a module in this folder, and a line in the table below. It has
 Importing one imports nothing heavy.
 """
 
+from dataclasses import fields
+
 from tf_style.jobs.modes import compare, gatys, hub, neighbors
+from tf_style.methods import METHODS
 
 MODES = {"hub": hub, "neighbors": neighbors, "gatys": gatys, "compare": compare}
 
@@ -35,3 +38,18 @@ def methods(mode, init):
     """Returns names of the methods of a mode; the first picture may be the fast one."""
     names = MODES[mode].METHODS
     return ("hub", *names) if init == "hub" and "hub" not in names else names
+
+
+def sharing(methods, setting):
+    """Returns which of several methods a setting is of that is given once for all.
+
+    It is of those that have it, but where their defaults differ, of the last alone: 150
+    steps of one are not 150 of another.
+    """
+    defaults = {}
+    for method in methods:
+        for spec in fields(METHODS[method][1]):
+            if spec.name == setting:
+                defaults[method] = spec.default
+    last = [*defaults.values()][-1:]
+    return [method for method, default in defaults.items() if [default] == last]
