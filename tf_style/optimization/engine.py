@@ -84,8 +84,11 @@ def optimize(
         if state.image.shape[1:3] != scale.size:
             image = _enlarge(state.best, scale.size, detail)
             state = State(state.index, image, optimizer.rate)
-        problem, pace = problem_at(scale.size), _Pace(scale, stop)
-        state = yield from _descend(state, *problem, optimizer, pace, find_every)
+        objective, find_targets = problem_at(scale.size)
+        pace = _Pace(scale, stop)
+        state = yield from _descend(
+            state, objective, find_targets, optimizer, pace, find_every
+        )
         if stop.requested or not pace.leaves_time_for_another_scale():
             return
 
