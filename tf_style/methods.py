@@ -47,21 +47,23 @@ def stylize(
 
         photo, painting = ts.load_image("photo.jpg"), ts.load_image("painting.jpg")
         ts.save_image("out.png", ts.stylize(photo, painting))
-        slow = ts.stylize(photo, painting, method="gatys", steps=200)
+        better = ts.stylize(photo, painting, method="neighbors")
+        classic = ts.stylize(photo, painting, method="gatys", steps=200)
 
     Args:
         content: photo, [1, H, W, 3] or [H, W, 3], of floats in [0, 1] or uint8: an
             array, a tensor or a PIL image.
         style: painting, likewise, of any size; or a list of paintings to blend; or what
             `encode` of the method's module made of them, for many photos.
-        method: "hub", one pass of a network, which takes a fraction of a second; or
-            "gatys", pixels optimised step by step, which takes minutes.
-        config: settings of the method, a `HubConfig` or `GatysConfig`; None: the
-            defaults.
+        method: "hub", one pass of a network, which takes a fraction of a second;
+            "neighbors", which takes seconds and looks most like paint; or "gatys", the
+            classic, which takes minutes.
+        config: settings of the method, a `HubConfig`, `NeighborsConfig` or
+            `GatysConfig`; None: the defaults.
         masks: where to paint, everywhere if None: one mask, or a list of one for each
             style; [H, W] of the content's proportions, from 0, the photo, to 1.
         **settings: fields of the config, in place of one: `strength=0.5`. The `init` of
-            gatys may be a picture as well.
+            slow methods may be a picture as well.
 
     Returns:
         float32 [1, H, W, 3] in [0, 1], exactly of the photo's height and width.
