@@ -12,6 +12,9 @@ from tf_style.fast import hub
 from tf_style.networks import losses
 from tf_style.optimization import objective as objectives
 from tf_style.optimization import tiles
+from tf_style.system.stop import StopToken
+from tf_style.video import flow
+from tf_style.video import stylize as video
 
 LAYERS = ("block2_conv2", "block3_conv1")
 CONFIG = NeighborsConfig(
@@ -173,3 +176,30 @@ def test_fine_detail_of_the_first_picture_outlives_small_sizes(pair):
     assert roughness(last.best) > 0.7 * roughness(fine)
     enlarged = images.resize(images.resize(fine, 32, 24), 64, 48)
     assert roughness(enlarged) < 0.5 * roughness(fine)
+
+
+def test_what_comes_into_a_film_starts_as_the_fast_model_paints_it(pair):
+    pytest.importorskip("cv2")
+    photo, painting = pair
+    config = dataclasses.replace(CONFIG, init="builtin", steps=2)
+    size = photo.shape[1:3]
+    nowhere = flow.Motion(np.zeros((*size, 2), np.float32), np.zeros((*size, 1)))
+    other = np.ascontiguousarray(photo[:, ::-1])
+    shots = [
+        video.Shot(0, None, photo, True, None),
+        video.Shot(1, None, other, False, nowhere),
+    ]
+    events = video.by_optimizing(
+        iter(shots),
+        neighbors,
+        neighbors.encode(painting, config),
+        config,
+        {},
+        masks=[],
+        init_of=lambda frame: None,
+        stop=StopToken(),
+    )
+    steps = [event for event in events if isinstance(event, neighbors.Step)]
+    *_, first = (step for step in steps if step.index == 0)
+    fast = hub.stylize(other, painting, HubConfig(model="builtin"))
+    np.testing.assert_allclose(first.image, fast, atol=1e-5)

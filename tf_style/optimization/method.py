@@ -212,9 +212,9 @@ class Method:
         optimizer = _load_optimizer(
             config.optimizer, config.learning_rate, config.beta1, config.epsilon
         )
-        first = None
-        if state is None or self._keeps_detail:
-            first = _first_picture(content, style, config, init)
+        first = init
+        if first is None and (state is None or self._keeps_detail):
+            first = self.first_picture(content, style, config)
         if state is None:
             image = images.resize(first, *scales[0].size)
             state = State(0, image, optimizer.rate)
@@ -244,6 +244,25 @@ class Method:
         paintings = images.as_pictures(style, "style")
         config.share_among(len(paintings))
         return Style(paintings, config)
+
+    def first_picture(self, content: Pixels, style: Style, config: Any) -> Pixels:
+        """Returns what `config.init` names, a picture [1, H, W, 3] of the photo's size.
+
+        Raises:
+            ValueError: it names what only the caller can have.
+        """
+        if config.init == "content":
+            return content
+        if config.init == "noise":
+            noise = np.random.default_rng(config.seed).random(content.shape)
+            return noise.astype(np.float32)
+        if config.init == "builtin":
+            settings = {x.name: getattr(config, x.name) for x in fields(StyleConfig)}
+            config = HubConfig(model="builtin", **settings)
+            return hub.stylize(content, style.paintings, config)
+        raise InvalidInput(
+            f"init is {config.init!r}: pass that picture as the argument init"
+        )
 
     def plan_scales(
         self, content: Pixels, style: Style, config: Any
@@ -331,21 +350,3 @@ def _load_optimizer(kind, rate, beta1, epsilon):
     if kind == "lbfgs":
         return optimizers.LBFGS(rate)
     return optimizers.Adam(rate, beta1, epsilon)
-
-
-def _first_picture(content, style, config, init):
-    if init is not None:
-        return init
-    if config.init == "content":
-        return content
-    if config.init == "noise":
-        noise = np.random.default_rng(config.seed).random(content.shape)
-        return noise.astype(np.float32)
-    if config.init == "builtin":
-        shared = {spec.name: getattr(config, spec.name) for spec in fields(StyleConfig)}
-        return hub.stylize(
-            content, style.paintings, HubConfig(model="builtin", **shared)
-        )
-    raise InvalidInput(
-        f"init is {config.init!r}: pass that picture as the argument init"
-    )

@@ -48,6 +48,7 @@ __all__ = [
     "encode",
     "estimate_memory",
     "finish",
+    "first_picture",
     "iterate",
     "load_backbone",
     "load_objective",
@@ -237,4 +238,4 @@ _METHOD = Method(
 stylize, iterate, finish = _METHOD.stylize, _METHOD.iterate, _METHOD.finish
 encode, choose, plan_scales = _METHOD.encode, _METHOD.choose, _METHOD.plan_scales
 load_backbone, load_objective = _METHOD.load_backbone, _METHOD.load_objective
-estimate_memory = _METHOD.estimate_memory
+estimate_memory, first_picture = _METHOD.estimate_memory, _METHOD.first_picture

@@ -163,7 +163,10 @@ def by_optimizing(shots, method, style, config, state, *, masks, init_of, stop):
             moved, trust = flow.carry(before, shot.motion), shot.motion.trust[None]
             prior = Prior(moved, trust)
             # What comes into view must not start from what hid it.
-            init = shot.pixels + trust * (moved - shot.pixels)
+            fresh = shot.pixels
+            if config.init == "builtin":
+                fresh = method.first_picture(shot.pixels, style, config)
+            init = fresh + trust * (moved - fresh)
         for step in method.iterate(
             shot.pixels, style, settings, masks=masks, init=init, prior=prior, stop=stop
         ):
