@@ -203,3 +203,15 @@ def test_what_comes_into_a_film_starts_as_the_fast_model_paints_it(pair):
     *_, first = (step for step in steps if step.index == 0)
     fast = hub.stylize(other, painting, HubConfig(model="builtin"))
     np.testing.assert_allclose(first.image, fast, atol=1e-5)
+
+
+def test_a_run_that_ends_at_a_small_size_keeps_the_fine_detail(pair):
+    photo, painting = pair
+    rng = np.random.default_rng(0)
+    fine = np.clip(photo + rng.normal(0, 0.1, photo.shape), 0, 1).astype(np.float32)
+    config = dataclasses.replace(CONFIG, steps=4, scales=2)
+    step = next(neighbors.iterate(photo, painting, config, init=fine))
+    assert step.size == (32, 24)
+    # Nothing was changed yet.
+    picture = neighbors.finish(step, photo, config)
+    np.testing.assert_allclose(picture, fine, atol=1e-5)

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_style import images
+from tf_style.images import Pixels
 from tf_style.system.errors import InvalidInput
 
 # How often in a row the rate is halved before a diverging run is given up. Adam moves a
@@ -48,6 +49,12 @@ class Step(NamedTuple):
     # Returns the `State` after this step; to be asked before the next one.
     state: Callable[[], State]
     progress: float = 0.0  # share of the work done; large scales take longer
+    # Picture whose fine detail larger scales begin with, [1, H, W, 3]; None: no such.
+    detail: np.ndarray | None = None
+
+    def best_at(self, height: int, width: int) -> Pixels:
+        """Returns the best picture at a size, with detail that smaller ones lack."""
+        return _enlarge(self.best.numpy(), (height, width), self.detail)
 
 
 def optimize(
@@ -87,7 +94,7 @@ def optimize(
         objective, find_targets = problem_at(scale.size)
         pace = _Pace(scale, stop)
         state = yield from _descend(
-            state, objective, find_targets, optimizer, pace, find_every
+            state, objective, find_targets, optimizer, pace, find_every, detail
         )
         if stop.requested or not pace.leaves_time_for_another_scale():
             return
@@ -96,13 +103,13 @@ def optimize(
 def _enlarge(image, size, detail):
     """Returns a picture at a larger size, with another's detail if there is one."""
     enlarged = images.resize(image, *size)
-    if detail is None:
+    if detail is None or enlarged.shape == image.shape:
         return enlarged
     coarse = images.resize(images.resize(detail, *image.shape[1:3]), *size)
     return np.clip(enlarged + images.resize(detail, *size) - coarse, 0, 1)
 
 
-def _descend(state, objective, find_targets, optimizer, pace, find_every):
+def _descend(state, objective, find_targets, optimizer, pace, find_every, detail):
     """Optimises at one size; returns the state at the end."""
     scale, guard, index = pace.scale, _Guard(state), state.index
     image, targets = tf.constant(state.image), None
@@ -136,6 +143,7 @@ def _descend(state, objective, find_targets, optimizer, pace, find_every):
             note,
             lambda: guard.state(made, image, memory),
             pace.progress(index),
+            detail,
         )
         if guard.gave_up or pace.stop.requested:
             break

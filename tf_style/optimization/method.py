@@ -145,7 +145,7 @@ class Method:
         """
         config = checked(config, self._kind)
         content, masks = images.as_picture(content, "content"), masking.as_masks(masks)
-        picture = images.resize(step.best.numpy(), *content.shape[1:3])
+        picture = step.best_at(*content.shape[1:3])
         picture = color.restore(picture, content, config)
         masks = masking.fit(masks, content, len(masks))
         return masking.compose(content, picture, masks)
