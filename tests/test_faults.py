@@ -75,7 +75,7 @@ def paint(job, faults, fails_at=None, number=errno.EIO):
 def told(events):
     """Returns all that the user is told of trouble."""
     lines = [e.reason for e in events if isinstance(e, run.Failed)]
-    lines += [e.note for e in events if isinstance(e, (run.Info, run.gatys.Step))]
+    lines += [e.note for e in events if isinstance(e, (run.Info, run.Step))]
     return [line for line in lines if line]
 
 

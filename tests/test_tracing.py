@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_style.optimization.tracing import Traced
+from tf_style.networks.tracing import Traced
 
 
 @pytest.fixture

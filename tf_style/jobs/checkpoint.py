@@ -15,7 +15,8 @@ from tf_style.optimization.engine import State
 from tf_style.system import arrays, files
 from tf_style.system.errors import InvalidInput
 
-# Fields of a `State` that are arrays, or None; the others go into the account as JSON.
+# Fields of a `State` that are arrays; the others go into the account as JSON. The last
+# may be None.
 ARRAYS = ("image", "best", "found_for")
 # A picture of 8192x8192 pixels takes half of it.
 MAX_BYTES = 8 << 30
@@ -79,7 +80,8 @@ def read(path, account):
     try:
         archive = arrays.read_npz(path, MAX_BYTES)
         facts = json.loads(str(archive["facts"]))
-        pictures = {name: archive[name] for name in ARRAYS if name in archive}
+        there = [name for name in ARRAYS if name in archive or name != "found_for"]
+        pictures = {name: archive[name] for name in there}
         memory = [
             archive[f"optimizer{index}"]
             .view(tf.as_dtype(kind).as_numpy_dtype)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_style.networks.losses import PIXELS, Loss, with_neighbours
-from tf_style.optimization.tracing import Traced
+from tf_style.networks.tracing import Traced
 
 
 class Target(NamedTuple):

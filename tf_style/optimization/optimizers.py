@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_style.optimization.tracing import Traced
+from tf_style.networks.tracing import Traced
 
 
 class Adam:

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from tf_style.images.tiles import tiles
 from tf_style.networks.losses import PIXELS, with_neighbours
+from tf_style.networks.tracing import Traced
 from tf_style.optimization.objective import weigh
-from tf_style.optimization.tracing import Traced
 
 
 class TiledObjective:

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from tf_style.fast.builtin import decoder, encoder, network
 from tf_style.networks import second_moments
+from tf_style.networks.tracing import Traced
 
 # Share of the past in a running mean: it forgets half in seven frames.
 INERTIA = 0.9
@@ -37,7 +38,9 @@ class Steady:
     def __init__(self, networks):
         self._network = networks
         self._statistics = decoder.SharedStatistics(decoder.unmatched(networks.decoder))
-        self._paint = tf.function(self._stylize, reduce_retracing=True, autograph=False)
+        # Whatever was painted before, frames of a film go through the same graphs:
+        # others round otherwise, and a film that goes on would not end as it would have.
+        self._paint = Traced(self._stylize)
 
     def paint(self, photo, code, paintings, shares, strength, memory, motion):
         """Repaints a frame.
@@ -62,8 +65,9 @@ class Steady:
         offsets = memory.get("offsets", np.zeros([*size, 2], np.float32))
         if motion is not None:
             places, offsets = carry(places, offsets, motion)
+        how = code, paintings, tf.unstack(shares), strength
         painted, memory["statistics"], found = self._paint(
-            photo, code, paintings, shares, strength, past, tf.constant(places)
+            photo, *how, tf.constant(past), tf.constant(places)
         )
         memory["places"] = found.numpy()
         kept = memory["places"][0] == places[0]
@@ -78,7 +82,7 @@ class Steady:
         owns = means.add(*map(second_moments.second, activations))
         moved = [colours, *encoder.move(activations, code, owns)]
         found = self._network.find(moved, paintings)
-        found = network.choose(found, paintings, tf.unstack(shares))
+        found = network.choose(found, paintings, shares)
         found = self._hold(found, moved, paintings, places)
         others = [*encoder.same_noise(photos), *encoder.edges(photos)]
         picture = self._statistics.run(
