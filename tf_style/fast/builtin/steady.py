@@ -38,8 +38,8 @@ class Steady:
     def __init__(self, networks):
         self._network = networks
         self._statistics = decoder.SharedStatistics(decoder.unmatched(networks.decoder))
-        # Whatever was painted before, frames of a film go through the same graphs:
-        # others round otherwise, and a film that goes on would not end as it would have.
+        # The same graphs whatever was painted before: others round otherwise, and a
+        # film that goes on would not end as it would have.
         self._paint = Traced(self._stylize)
 
     def paint(self, photo, code, paintings, shares, strength, memory, motion):
