@@ -120,13 +120,14 @@ def measure_targets(
             photo,
         )
         seen = objective.activations(picture, loss.layers)
-        wanted = [None] * len(seen)
+        kept = [(None, None)] * len(seen)
         if config.content_weight:
-            wanted = objective.activations(photo, loss.layers)
+            found = objective.activations(photo, loss.layers)
+            kept = [(values, _mean(values)) for values in found]
         local, whole = [], []
-        for own, photos, *places in zip(seen, wanted, *paintings, strict=True):
+        for own, of_photo, *places in zip(seen, kept, *paintings, strict=True):
             centre = tf.add_n([p.mean * share for p, share in zip(places, shares)])
-            query = _Query(own, photos, centre, config.content_weight)
+            query = _Query(own, centre, *of_photo, config.content_weight)
             local.append(_directions(query, places, shares, masks))
             whole.append(centre)
         return Target(local, whole)
@@ -139,35 +140,39 @@ def _take_places(objective, painting, layers):
     found = []
     for values in objective.activations(painting, layers):
         flat = tf.reshape(values, [-1, values.shape[-1]])
-        mean = tf.reduce_mean(tf.cast(flat, tf.float32), 0)
         # The same for equal sizes, so that a picture can be made again.
         order = np.random.default_rng(0).permutation(flat.shape[0])
         taken = tf.gather(flat, order[:PLACES])
-        found.append(Places(mean, tf.cast(taken, tf.float32)))
+        found.append(Places(_mean(values), tf.cast(taken, tf.float32)))
     return found
+
+
+def _mean(values):
+    """Returns the mean of [1, H, W, C] over positions, float32 [C]."""
+    return tf.reduce_mean(tf.cast(values, tf.float32), [0, 1, 2])
 
 
 class _Query(NamedTuple):
     """What looks for its likes: the picture so far, mixed with the photo."""
 
     picture: tf.Tensor  # activations, [1, H, W, C]
-    photo: tf.Tensor | None  # likewise; None: nothing of it
-    centre: tf.Tensor  # float32 [C]
+    centre: tf.Tensor  # where its directions start, float32 [C]
+    photo: tf.Tensor | None  # as the picture; None: nothing of it
+    photo_centre: tf.Tensor | None
     share: float  # of the photo
 
     def unit_vectors(self, rows):
         """Returns some rows of it, [P, C]."""
         query = self._centred(self.picture, self.centre, rows)
         if self.photo is not None:
-            mean = tf.reduce_mean(tf.cast(self.photo, tf.float32), [0, 1, 2])
-            photo = self._centred(self.photo, mean, rows)
+            photo = self._centred(self.photo, self.photo_centre, rows)
             query = (1 - self.share) * query + self.share * photo
         return tf.math.l2_normalize(query, -1, epsilon=1e-8)
 
     @staticmethod
-    def _centred(values, mean, rows):
+    def _centred(values, centre, rows):
         band = tf.cast(values[:, rows], tf.float32)
-        return tf.reshape(band - mean, [-1, values.shape[-1]])
+        return tf.reshape(band - centre, [-1, values.shape[-1]])
 
 
 def _directions(query, places, shares, masks):
@@ -205,14 +210,13 @@ def _match(query, activations):
     band = max(1, PRODUCTS // (len(keys) * width))
     nearest, seekers = [], []
     chance = np.random.default_rng(0)
-    offered = chance.permutation(height * width)[:OFFERED]
+    offered = np.sort(chance.permutation(height * width)[:OFFERED])
     for top in range(0, height, band):
         vectors = tf.cast(query.unit_vectors(slice(top, top + band)), dtype)
         nearest.append(_nearest(vectors, keys))
         here = offered[offered // (band * width) == top // band] - top * width
         seekers.append(tf.gather(vectors, here))
-    order = np.argsort(offered // (band * width), kind="stable")
-    found = tf.gather(offered[order], _nearest(keys, tf.concat(seekers, 0)))
+    found = tf.gather(offered, _nearest(keys, tf.concat(seekers, 0)))
     directions = tf.gather(keys, tf.concat(nearest, 0))
     weight = tf.cast(COVERAGE * height * width / len(keys), dtype)
     directions = tf.tensor_scatter_nd_add(directions, found[:, None], weight * keys)
