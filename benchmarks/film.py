@@ -1,6 +1,7 @@
 """How fast a film is painted beside the bare model, and how much it flickers.
 
     python benchmarks/film.py [--model=builtin] [--side=384] [--frames=240]
+    python benchmarks/film.py --mode=neighbors --side=192 --frames=12
     python benchmarks/film.py --mode=gatys --side=192 --frames=12
 
 Draws a film out of `examples/`: the camera pans and zooms, a ball crosses, the sensor
@@ -23,7 +24,7 @@ import numpy as np
 from folder import EXAMPLES, call
 
 from tf_style import images
-from tf_style.config import GatysConfig, HubConfig, Job
+from tf_style.config import GatysConfig, HubConfig, Job, NeighborsConfig
 from tf_style.jobs import run
 from tf_style.video import reader, writer
 
@@ -42,7 +43,7 @@ class Drawn(NamedTuple):
 def main():
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--mode", default="hub", choices=("hub", "gatys"))
+    parser.add_argument("--mode", default="hub", choices=("hub", "neighbors", "gatys"))
     parser.add_argument("--model", default="builtin")
     parser.add_argument("--side", type=int, default=384, help="longest, in pixels")
     parser.add_argument("--frames", type=int, default=240)
@@ -135,6 +136,7 @@ def _job(options, source, folder, with_flow, name):
         flow=with_flow,
         hub=HubConfig(model=options.model),
         gatys=GatysConfig(backbone="builtin"),
+        neighbors=NeighborsConfig(backbone="builtin"),
     )
 
 
