@@ -31,7 +31,7 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("side", [32, 34])
+@pytest.mark.parametrize("side", [32, pytest.param(34, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("settings", LAYERS.values(), ids=LAYERS)
 def test_the_gradient_is_the_wholes(vgg19, photo, style, side, settings):
     _compare(GatysConfig(backbone=str(vgg19), **settings), photo, style, side)
