@@ -12,6 +12,7 @@ from tf_style.fast import hub
 from tf_style.networks import losses
 from tf_style.optimization import objective as objectives
 from tf_style.optimization import tiles
+from tf_style.optimization.engine import Step
 from tf_style.system.stop import StopToken
 from tf_style.video import flow
 from tf_style.video import stylize as video
@@ -199,7 +200,7 @@ def test_what_comes_into_a_film_starts_as_the_fast_model_paints_it(pair):
         init_of=lambda frame: None,
         stop=StopToken(),
     )
-    steps = [event for event in events if isinstance(event, neighbors.Step)]
+    steps = [event for event in events if isinstance(event, Step)]
     *_, first = (step for step in steps if step.index == 0)
     fast = hub.stylize(other, painting, HubConfig(model="builtin"))
     np.testing.assert_allclose(first.image, fast, atol=1e-5)

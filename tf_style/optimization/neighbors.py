@@ -33,30 +33,10 @@ from tf_style import images
 from tf_style.config import NeighborsConfig
 from tf_style.images import Pixels, Size
 from tf_style.networks import features, losses
-from tf_style.optimization.engine import State, Step
 from tf_style.optimization.method import Method, Prior, hold_to_prior
 from tf_style.optimization.objective import Objective, Target
 from tf_style.optimization.style import Style
 from tf_style.optimization.tiles import TiledObjective
-
-__all__ = [
-    "Prior",
-    "State",
-    "Step",
-    "Style",
-    "choose",
-    "encode",
-    "estimate_memory",
-    "finish",
-    "first_picture",
-    "iterate",
-    "load_backbone",
-    "load_objective",
-    "measure_targets",
-    "objective_terms",
-    "plan_scales",
-    "stylize",
-]
 
 # Steps after which neighbours are looked for again: by default twice at each
 # of two sizes.

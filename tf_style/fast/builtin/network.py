@@ -109,28 +109,28 @@ class Network:
             found.append(Found(tf.reshape(places, shape), likeness))
         return found
 
-    def rate(self, transported, paintings):
-        """Returns a function (photo, places) of how well given places fit.
+    def rate(self, transported, paintings, places):
+        """Returns how well given places fit: what `find` would call their likeness.
 
-        It maps the number of a photo and rows of all paintings, int32 [H, W], to what
-        `find` would call their likeness, [H, W].
+        Args:
+            transported, paintings: as of `find`.
+            places: rows of all paintings, int32 [B, H / 8, W / 8].
+
+        Returns:
+            [B, H / 8, W / 8, 1]; -1 where a place is none.
         """
-        queries = [self._queries(transported, painting) for painting in paintings]
-
-        def rate(photo, places):
-            best, first = tf.fill(tf.shape(places), -1.0), 0
-            for query, painting in zip(queries, paintings):
-                count = tf.shape(painting.keys)[0]
-                keys = tf.gather(
-                    painting.keys, tf.clip_by_value(places - first, 0, count - 1)
-                )
-                products = tf.reduce_sum(tf.cast(query[photo] * keys, tf.float32), -1)
-                own = (places >= first) & (places < first + count)
-                best = tf.where(own, products, best)
-                first += count
-            return best
-
-        return rate
+        best, first = tf.fill(tf.shape(places), -1.0), 0
+        for painting in paintings:
+            count = tf.shape(painting.keys)[0]
+            keys = tf.gather(
+                painting.keys, tf.clip_by_value(places - first, 0, count - 1)
+            )
+            queries = self._queries(transported, painting)
+            products = tf.reduce_sum(tf.cast(queries * keys, tf.float32), -1)
+            own = (places >= first) & (places < first + count)
+            best = tf.where(own, products, best)
+            first += count
+        return best[..., None]
 
     def show(self, transported, paintings, found, others, code, strength=1.0):
         """Returns the decoder's inputs.

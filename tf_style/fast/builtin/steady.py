@@ -92,23 +92,16 @@ class Steady:
         own = means.add(*decoder.measure_moments(picture))
         known = second_moments.statistics(code)
         painted = decoder.match_colours([picture, known, colours], own)
-        return painted, means.last(), found.places[-1:]
+        return painted, means.last(), found.places
 
-    def _hold(self, found, moved, paintings, places):
+    def _hold(self, found, moved, paintings, before):
         """Lets places keep what they found in the frame before, if it is good still."""
-        rate = self._network.rate(moved, paintings)
-
-        def step(before, frame):
-            index, places, likeness = frame
-            held = rate(index, before[0])
-            keep = held > likeness - HOLD
-            return tf.where(keep, before[0], places), tf.where(keep, held, likeness)
-
-        count = tf.shape(found.places)[0]
-        frames = (tf.range(count), found.places, found.likeness[..., 0])
-        first = places[0], tf.zeros_like(frames[2][0])
-        places, likeness = tf.scan(step, frames, first)
-        return network.Found(places, likeness[..., None])
+        held = self._network.rate(moved, paintings, before)
+        keep = held > found.likeness - HOLD
+        return network.Found(
+            tf.where(keep[..., 0], before, found.places),
+            tf.where(keep, held, found.likeness),
+        )
 
 
 def carry(places, offsets, motion):
