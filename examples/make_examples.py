@@ -1,6 +1,7 @@
 """Draws the example pictures: two content scenes and five painting styles."""
 
 import argparse
+import itertools
 import pathlib
 
 import numpy as np
@@ -210,7 +211,7 @@ def tower(x, z, base):
     tops += [(3.42, 0.48), (3.85, 0.24), (4.2, 0.03), (4.5, 0.03)]
     faces = []
     for (low, r0, tint), (high, r1) in zip(profile, tops):
-        for pair in zip(angles, angles[1:]):
+        for pair in itertools.pairwise(angles):
             a, b = (np.float32([-np.cos(t), 0, -np.sin(t)]) for t in pair)
             foot, head = np.float32([[x, base + low, z], [x, base + high, z]])
             ring = [foot + a * r0, foot + b * r0, head + b * r1, head + a * r1]
@@ -635,9 +636,8 @@ def woodcut(rng):
             tree = smooth(1.03, 0.97, shape) * (level > 0)
             phase = np.where(tree > 0.5, (y - across**2 * 0.02) * 88, phase)
             tone = mix(tone[..., None], (0.55 + across * 0.42)[..., None], tree)[..., 0]
-            rose, green = rose * (1 - tree), np.maximum(
-                green * (1 - tree), tree * (k % 2)
-            )
+            rose = rose * (1 - tree)
+            green = np.maximum(green * (1 - tree), tree * (k % 2))
             outline = outline * (1 - tree) + np.exp(-(((shape - 1) / 0.10) ** 2)) * (
                 level > 0
             )

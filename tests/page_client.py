@@ -44,7 +44,7 @@ class Browser:
         self.port, self.hash = app.port, "h" + os.urandom(5).hex()
         self.headers = {}
         if cookie:
-            status, said, headers = self.ask("GET", "/")
+            status, _said, headers = self.ask("GET", "/")
             assert (status, "SameSite=Strict" in headers["set-cookie"]) == (200, True)
             self.headers["Cookie"] = headers["set-cookie"].partition(";")[0]
 

@@ -84,9 +84,8 @@ def page(open_page):
 @pytest.fixture
 def photo(tmp_path):
     """A photo of 150x100 pixels, transparent at an edge."""
-    path, pixels = tmp_path / "photo.png", np.random.default_rng(1).random(
-        (100, 150, 4)
-    )
+    path = tmp_path / "photo.png"
+    pixels = np.random.default_rng(1).random((100, 150, 4))
     pixels[:, 10:, 3] = 1
     Image.fromarray(images.to_uint8(pixels)).save(path)
     return path
@@ -211,7 +210,7 @@ def test_stop_keeps_the_best_picture(page, tmp_path):
     _says(page, "one", re.compile("Step [1-9]"))
     page.locator("#one-stop").click()
     _says(page, "one", "Stopped at step")
-    names, account, size = _unpack(_take(page, "#one-bundle", tmp_path))
+    _names, account, size = _unpack(_take(page, "#one-bundle", tmp_path))
     assert (account["interrupted"], account["settings"]["mode"]) == (True, "gatys")
     assert 0 < account["steps"] < 1000 and size == (128, 96)
     page.locator("#one-stop").wait_for(state="hidden")

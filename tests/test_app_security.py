@@ -219,7 +219,7 @@ def test_requests_to_every_function_reach_no_files(app, victim, listener):
             data = [json.dumps(value) for value in valid]
             data[place] = number
             body = f'{{"fn_index": {paint["id"]}, "session_hash": "{me.hash}", "data": '
-            body += f'[{", ".join(data)}]}}'
+            body += f"[{', '.join(data)}]}}"
             status, said, _ = me.ask("POST", "/gradio_api/queue/join", body)
             if status == 200:
                 path = f"/gradio_api/queue/data?session_hash={me.hash}"

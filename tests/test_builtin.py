@@ -94,6 +94,19 @@ def test_any_photo_comes_back_at_its_size(painter, style, size, colour):
     assert 0 <= picture.min() <= picture.max() <= 1  # no NaN either
 
 
+def test_what_was_painted_before_changes_no_bit(painter, harbor, style):
+    """Graphs that were traced for other sizes rounded otherwise."""
+    fresh = stylizer.Stylizer()
+    for height, side in ((64, 40), (96, 56)):
+        code = painter.encode(style[:, :side, :side])
+        painter.paint(harbor[:, :height], [code], [1.0], 0.7)
+    ours, theirs = (
+        model.paint(harbor, [model.encode(style)], [1.0], 0.7)
+        for model in (painter, fresh)
+    )
+    np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_a_constant_style_gives_its_colour(painter, harbor, value):
     style = np.full((1, 64, 64, 3), value, np.float32)

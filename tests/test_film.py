@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import pickle
@@ -235,7 +236,7 @@ def flicker_of(frames):
     down, across = STEP
     changes = [
         np.abs(now[:-down, :-across] - before[down:, across:]).mean()
-        for before, now in zip(frames, frames[1:])
+        for before, now in itertools.pairwise(frames)
     ]
     return np.mean(changes)
 

@@ -180,9 +180,8 @@ def test_the_tutorial_preset_is_the_tutorials_objective(vgg19, content, style):
     config = dataclasses.replace(
         preset, backbone=str(vgg19), style_size=64, tv_weight=30.0 * 37 * 50
     )
-    extract, (objective, targets) = gatys.load_backbone(config), make_problem(
-        config, content, style
-    )
+    extract = gatys.load_backbone(config)
+    objective, targets = make_problem(config, content, style)
     picture = np.random.default_rng(7).random(content.shape, np.float32)
     terms = objective.measure(picture, targets)
 
@@ -516,9 +515,8 @@ def test_a_style_is_measured_once_a_size_and_nothing_traced_after_the_first_phot
 ):
     """However many photos of however many sizes there are."""
     config = settings(steps=1, scales=2, content_weight=3.0)
-    encoded, objective = gatys.encode(style, config), gatys.load_objective(
-        config, (9, 9)
-    )
+    encoded = gatys.encode(style, config)
+    objective = gatys.load_objective(config, (9, 9))
     measured, statistics = [], objective.statistics
     monkeypatch.setattr(
         objective, "statistics", lambda *a: measured.append(a) or statistics(*a)

@@ -326,9 +326,8 @@ def test_of_frames_each_style_of_a_blend_remembers_its_own(content, style, halve
         hub.stylize_batch([frame], both, config, masks=halves, memory=memory)[0]
         for frame in frames
     ]
-    for index, (painting, side) in enumerate(
-        ((style, np.s_[:, :, :25]), (RED, np.s_[:, :, 25:]))
-    ):
+    sides = ((style, np.s_[:, :, :25]), (RED, np.s_[:, :, 25:]))
+    for painting, side in sides:
         alone, own = hub.encode(painting, config), {}
         for frame, picture in zip(frames, pictures):
             (expected,) = hub.stylize_batch([frame], alone, config, memory=own)

@@ -12,7 +12,7 @@ def test_all_public_names_are_there():
     assert all(hasattr(ts, name) for name in ts.__all__)
     assert {*ts.__all__} <= {*dir(ts)}
     with pytest.raises(AttributeError, match="has no attribute 'stylise'"):
-        ts.stylise
+        _ = ts.stylise
 
 
 def test_stylize_is_the_method_with_settings_by_keyword(content, style):

@@ -215,9 +215,16 @@ def test_a_model_that_cannot_be_had_is_one_line(tmp_path, painting):
     _skip_without_ray()
     before = set(Path("/tmp").glob("ray-*"))
     done = subprocess.run(
-        [sys.executable, "-m", "tf_style", f"--content={painting}"]
-        + [f"--style={painting}", "--model=nowhere", "--executor=ray"]
-        + [f"--output={tmp_path / 'out'}/"],
+        [
+            sys.executable,
+            "-m",
+            "tf_style",
+            f"--content={painting}",
+            f"--style={painting}",
+            "--model=nowhere",
+            "--executor=ray",
+            f"--output={tmp_path / 'out'}/",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -66,7 +66,7 @@ def test_every_kind_of_film_is_read_frame_by_frame(av, tmp_path, name, options):
 def test_frames_without_loss_are_read_without_loss(av, tmp_path):
     frames = films.pan(6, 37, 51)
     films.write(tmp_path / "a.mkv", frames, UNEVEN)
-    found, read_frames = read(tmp_path / "a.mkv")
+    _found, read_frames = read(tmp_path / "a.mkv")
     np.testing.assert_array_equal([frame.image for frame in read_frames], frames)
     assert [frame.time for frame in read_frames] == UNEVEN
     assert all(frame.duration > 0 for frame in read_frames)

@@ -95,9 +95,8 @@ def test_gradients_in_few_bits_point_where_those_in_float32_do(
             style_layers=("block1_conv1", "block2_conv1", "block3_conv1"),
         )
         size = content.shape[1:3]
-        objective, encoded = gatys.load_objective(config, size), gatys.encode(
-            style, config
-        )
+        objective = gatys.load_objective(config, size)
+        encoded = gatys.encode(style, config)
         targets = gatys.measure_targets(objective, content, encoded, size, config)
         picture = tf.constant(0.9 * content + 0.05)
         _, found = objective.differentiate(picture, targets)

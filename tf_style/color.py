@@ -80,7 +80,7 @@ def _match_histogram(picture, content):
     channels = []
     for own, target in zip(picture.reshape(-1, 3).T, content.reshape(-1, 3).T):
         # Equal values stay equal, at the middle of their ranks.
-        values, place, counts = np.unique(own, return_inverse=True, return_counts=True)
+        _values, place, counts = np.unique(own, return_inverse=True, return_counts=True)
         ranks = (np.cumsum(counts) - counts / 2) / own.size
         levels = (np.arange(target.size) + 0.5) / target.size
         channels.append(np.interp(ranks, levels, np.sort(target))[place])

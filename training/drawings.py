@@ -89,7 +89,7 @@ def _strokes(rng, side, palette):
     width = side * np.exp(rng.uniform(math.log(0.006), math.log(0.06)))
     length = width * rng.uniform(1, 9)
     jitter = rng.uniform(4, 45)
-    for layer in range(3):
+    for _layer in range(3):
         for y, x in rng.integers(0, side, (int(250 * rng.uniform(0.5, 2)), 2)):
             colour = colours[y, x] + rng.normal() * jitter + rng.normal(size=3) * 8
             points = [(x, y)]

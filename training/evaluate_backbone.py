@@ -45,7 +45,7 @@ def main():
     distilled = teacher.Distilled(options.distilled)
     backbone = features.load_backbone("builtin", small_vgg.LAYERS)
     grams = {name: ([], []) for name in small_vgg.LAYERS}
-    peaks = {name: 0.0 for name in small_vgg.LAYERS}
+    peaks = dict.fromkeys(small_vgg.LAYERS, 0.0)
     for picture in data.read(options.pictures, options.side):
         image = tf.constant(picture[None] / np.float32(255))
         values = distilled(image) | exact(image)

@@ -1,6 +1,7 @@
 """The losses of a slow method as a small SVG, drawn anew every second."""
 
 import html
+import itertools
 import math
 from typing import NamedTuple
 
@@ -59,7 +60,7 @@ def draw(points, steps):
     for power in range(low, high + 1):
         shapes += [_line(LEFT, y(10.0**power), WIDTH - RIGHT, y(10.0**power))]
         shapes += [_text(LEFT - 6, y(10.0**power) + 4, _power(power), "end")]
-    for before, point in zip(points, points[1:]):
+    for before, point in itertools.pairwise(points):
         if point.size != before.size:
             place = x(point.index)
             shapes += [_line(place, TOP, place, HEIGHT - BOTTOM, "4 3")]

@@ -309,7 +309,7 @@ def is_usable(path, kind):
             if decode.refuse(path):
                 raise
             return False  # HEIC, which hardly a browser shows
-    return not (kind == "style" and large or reader.is_film(path))
+    return not ((kind == "style" and large) or reader.is_film(path))
 
 
 def _owner(name):

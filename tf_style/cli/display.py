@@ -107,7 +107,7 @@ class Display:
     @property
     def _is_summed_up(self):
         """Whether a sum at the end stands for a line for each picture."""
-        several = self.skipped > 1 or self._picture and self._picture.count > 1
+        several = self.skipped > 1 or (self._picture and self._picture.count > 1)
         return several and self._on_terminal()
 
     @staticmethod

@@ -227,9 +227,10 @@ def save_code(path: StrPath, code: StyleCode) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    with files.replacing(files.local(path)) as temporary, temporary.open(
-        "wb"
-    ) as stream:
+    with (
+        files.replacing(files.local(path)) as temporary,
+        temporary.open("wb") as stream,
+    ):
         parts: Any = {f"part{i}": part for i, part in enumerate(code.parts)}
         np.savez_compressed(stream, model=code.model, weights=code.weights, **parts)
 

@@ -222,7 +222,7 @@ def as_array(
     shaped = array[..., None] if array.ndim == 2 and 1 in channels else array
     shaped = shaped[None] if shaped.ndim == 3 else shaped
     if not (
-        (is_float or white and (white > 1 or 1 in channels))
+        (is_float or (white and (white > 1 or 1 in channels)))
         and (shaped.ndim == 4 and shaped.shape[0] == 1 and shaped.shape[3] in channels)
         and shaped.size
     ):
@@ -231,7 +231,7 @@ def as_array(
         return shaped.astype(np.float32) / np.float32(white)
     low, high = float(shaped.min()), float(shaped.max())  # NaN if there is any
     beyond = low < -TOLERANCE or high > 1 + TOLERANCE
-    if not np.isfinite([low, high]).all() or limited and beyond:
+    if not np.isfinite([low, high]).all() or (limited and beyond):
         raise refusal(array)
     if low < 0 or high > 1:
         shaped = np.clip(shaped, 0, 1)

@@ -1,6 +1,7 @@
 """How long pictures will take, from a short trial on the first."""
 
 import dataclasses
+import itertools
 import time
 
 from tf_style import images, methods
@@ -48,7 +49,7 @@ def _try_steps(slow, content, style, config):
     if max(content.shape[1:3]) > TRIAL_SIDE:
         content = images.fit_longest(content, TRIAL_SIDE)
     times = [time.perf_counter() for _ in slow.iterate(content, style, config)]
-    fastest = min(after - before for before, after in zip(times, times[1:]))
+    fastest = min(after - before for before, after in itertools.pairwise(times))
     return fastest / _pixels(content)
 
 

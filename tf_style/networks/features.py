@@ -5,6 +5,7 @@ import functools
 import os
 import re
 import warnings
+from os.path import commonpath
 from pathlib import Path
 
 import keras
@@ -32,9 +33,7 @@ def layer_name(name: str) -> str:
     if keras_name in LAYERS:
         return keras_name
     close = difflib.get_close_matches(keras_name, LAYERS, n=len(LAYERS))
-    guess = max(
-        close, key=lambda c: len(os.path.commonprefix([c, keras_name])), default=""
-    )
+    guess = max(close, key=lambda c: len(commonpath([c, keras_name])), default="")
     meant = f"; did you mean {guess!r}?" if guess else "."
     raise InvalidInput(
         f"VGG-19 has no layer {name!r}{meant} It has {', '.join(LAYERS)}; "

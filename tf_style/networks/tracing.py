@@ -37,10 +37,16 @@ class Traced:
 
 
 def _of_any_size(value):
-    """Returns the `tf.TensorSpec` of a value: [B, None, None, C] of activations."""
-    shape, kind = value.shape, tf.as_dtype(value.dtype)
+    """Returns the `tf.TensorSpec` of a value, whose sizes are open.
+
+    They are the middle of [B, H, W, C], the number of rows of [N, C], the length of a
+    picture as a vector, and all but the first of integers, which are maps of places.
+    """
+    shape, kind = [*value.shape], tf.as_dtype(value.dtype)
     if len(shape) == 4:
-        shape = [shape[0], None, None, shape[3]]
-    elif len(shape) == 1 and kind != tf.int32:  # a picture as a vector
-        shape = [None]
+        shape[1:3] = None, None
+    elif len(shape) == 3 and kind.is_integer:
+        shape[1:] = None, None
+    elif len(shape) == 2 or (len(shape) == 1 and not kind.is_integer):
+        shape[0] = None
     return tf.TensorSpec(shape, kind)

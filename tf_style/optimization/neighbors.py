@@ -33,6 +33,7 @@ from tf_style import images
 from tf_style.config import NeighborsConfig
 from tf_style.images import Pixels, Size
 from tf_style.networks import features, losses
+from tf_style.networks.tracing import Traced
 from tf_style.optimization.method import Method, Prior, hold_to_prior
 from tf_style.optimization.objective import Objective, Target
 from tf_style.optimization.style import Style
@@ -204,7 +205,7 @@ def _match(query, activations):
     return tf.reshape(directions, [1, height, width, channels])
 
 
-@tf.function(reduce_retracing=True)
+@Traced
 def _nearest(vectors, keys):
     """Returns which key is nearest to each vector, int32 [P]."""
     products = tf.matmul(vectors, keys, transpose_b=True)

@@ -199,7 +199,7 @@ def put_in_place(temporary: StrPath, path: Path) -> None:
         return os.replace(temporary, path)
     except OSError as error:
         is_taken = os.path.lexists(path)
-        if error.errno not in _CANNOT_REPLACE or is_taken and not path.is_file():
+        if error.errno not in _CANNOT_REPLACE or (is_taken and not path.is_file()):
             raise
     # A killed process leaves the old file under a name that people see.
     aside = path.with_name(f"{path.name}.old-{secrets.token_hex(4)}")

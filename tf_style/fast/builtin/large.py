@@ -15,6 +15,7 @@ import tensorflow as tf
 from tf_style.fast.builtin import decoder, encoder, network
 from tf_style.images import tiles
 from tf_style.networks import second_moments
+from tf_style.networks.tracing import Traced
 
 # Side of a tile in pixels, and how far beyond its rim it sees: convolutions of 3x3 see
 # 30 pixels up to the encoder's last layer, and the decoder's 90 more.
@@ -37,19 +38,10 @@ class Large:
     def __init__(self, networks):
         self._network = networks
         self._statistics = decoder.SharedStatistics(decoder.unmatched(networks.decoder))
-        picture = tf.TensorSpec([1, None, None, 3])
-        self._encode_tile = tf.function(
-            self._measure, input_signature=[picture], autograph=False
-        )
-        self._find = tf.function(
-            self._find_tile, reduce_retracing=True, autograph=False
-        )
-        self._sample = tf.function(
-            self._sample_tiles, reduce_retracing=True, autograph=False
-        )
-        self._paint_tile = tf.function(
-            self._paint, reduce_retracing=True, autograph=False
-        )
+        self._encode_tile = Traced(self._measure)
+        self._find = Traced(self._find_tile)
+        self._sample = Traced(self._sample_tiles)
+        self._paint_tile = Traced(self._paint)
 
     def encode(self, photo):
         """Returns the code of a photo [1, H, W, 3], as `encoder.moments`."""
@@ -73,7 +65,7 @@ class Large:
         colours = encoder.recolour(photo, code).numpy()
         own = self._add_up(np.clip(colours, 0, 1))
         found = self._search(colours, own, code, paintings)
-        found = network.choose(found, paintings, tf.unstack(shares))
+        found = network.choose(found, paintings, shares)
         noises = [level.numpy() for level in encoder.noise(photo.shape)]
         edges = [level.numpy() for level in encoder.edges(photo)]
         # All that the decoder is shown, with the pixels that each position stands for.

@@ -38,8 +38,6 @@ class Steady:
     def __init__(self, networks):
         self._network = networks
         self._statistics = decoder.SharedStatistics(decoder.unmatched(networks.decoder))
-        # The same graphs whatever was painted before: others round otherwise, and a
-        # film that goes on would not end as it would have.
         self._paint = Traced(self._stylize)
 
     def paint(self, photo, code, paintings, shares, strength, memory, motion):
@@ -65,7 +63,7 @@ class Steady:
         offsets = memory.get("offsets", np.zeros([*size, 2], np.float32))
         if motion is not None:
             places, offsets = carry(places, offsets, motion)
-        how = code, paintings, tf.unstack(shares), strength
+        how = code, paintings, shares, strength
         painted, memory["statistics"], found = self._paint(
             photo, *how, tf.constant(past), tf.constant(places)
         )

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tf_style.fast.builtin import encoder, large, network, steady
 from tf_style.networks import small_vgg
+from tf_style.networks.tracing import Traced
 from tf_style.system import files, hardware
 
 WEIGHTS = network.WEIGHTS
@@ -49,29 +50,12 @@ class Stylizer:
         self._network = network.Network("mixed_bfloat16" if fast else "float32")
         self._large = large.Large(self._network)
         self._steady = steady.Steady(self._network)
-        # Of one picture, the network knows a faster way.
-        self._one, self._several = self._compile(1), self._compile(None)
-        picture = tf.TensorSpec([1, None, None, 3])
-        self._look_at = tf.function(
-            self._network.look, input_signature=[picture], autograph=False
-        )
+        # The same graphs whatever was painted before: others round otherwise, and find
+        # other places.
+        self._encode = Traced(functools.partial(encoder.encode, self._network.encoder))
+        self._paint = Traced(self._stylize)
+        self._look_at = Traced(self._network.look)
         self._look = functools.lru_cache(maxsize=PAINTINGS)(self._read)
-
-    def _compile(self, count):
-        """Returns the functions that encode, and that paint, so many pictures."""
-        pictures = tf.TensorSpec([count, None, None, 3])
-
-        def encode(photo):
-            return encoder.encode(self._network.encoder, photo)
-
-        def paint(photo, code, paintings, shares, strength):
-            photo = tf.ensure_shape(photo, pictures.shape)
-            return self._stylize(photo, code, paintings, shares, strength)
-
-        # Nothing here needs autograph, which takes as long as the tracing.
-        return tf.function(encode, [pictures], autograph=False), tf.function(
-            paint, reduce_retracing=True, autograph=False
-        )
 
     def encode(self, style):
         """Returns the code of a style [1, H, W, 3] in [0, 1], uint8 [H', W', 3].
@@ -116,7 +100,7 @@ class Stylizer:
         paintings = [self._look(code.shape, code.tobytes()) for code in codes]
         code = sum(p.moments * w for p, w in zip(paintings, weights))
         code = tf.repeat(code, len(content), 0)
-        encode, paint = self._one if len(content) == 1 else self._several
+        encode, paint = self._encode, self._paint
         if height * width > MOST_PIXELS:
             encode, paint = self._large.encode, self._large.paint
         elif memory is not None:
@@ -125,7 +109,7 @@ class Stylizer:
         if strength < 1:
             own = encode(padded)
             code = own + strength * (code - own)
-        shares = tf.constant(weights, tf.float32)
+        shares = [tf.constant(weight, tf.float32) for weight in weights]
         share = tf.constant(strength, tf.float32)
         painted = paint(padded, code, paintings, shares, share)
         painted = np.asarray(painted)[:, :height, :width]
@@ -136,7 +120,7 @@ class Stylizer:
         colours = encoder.recolour(photo, code)
         own = [colours, *encoder.transport(self._network.encoder, colours, code)]
         found = self._network.find(own, paintings)
-        found = network.choose(found, paintings, tf.unstack(shares))
+        found = network.choose(found, paintings, shares)
         others = [*encoder.same_noise(photo), *encoder.edges(photo)]
         return self._network.decoder(
             self._network.show(own, paintings, found, others, code, strength)
