@@ -1,5 +1,7 @@
 """The package as its users see it: `import tf_style as ts`."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,6 +15,11 @@ def test_all_public_names_are_there():
     assert {*ts.__all__} <= {*dir(ts)}
     with pytest.raises(AttributeError, match="has no attribute 'stylise'"):
         _ = ts.stylise
+
+
+def test_the_citation_names_this_version():
+    citation = Path(__file__).resolve().parent.parent / "CITATION.cff"
+    assert f'version: "{ts.__version__}"' in citation.read_text("utf-8").splitlines()
 
 
 def test_stylize_is_the_method_with_settings_by_keyword(content, style):
