@@ -253,22 +253,16 @@ def test_all_that_ships_is_small():
     assert size < 6e6
 
 
-def test_a_running_mean_forgets_a_tenth_a_frame():
-    values = np.float32([[1, 5], [1, 5], [0, 5]])
-    found = steady._running_mean(values, np.float32([[0, 5]]))
-    expected = [[0.1, 5], [0.19, 5], [0.171, 5]]
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-
-
-def test_frames_at_once_have_the_running_means_of_one_after_the_other():
-    values = np.random.default_rng(3).random((7, 5)).astype(np.float32)
-    expected, before = [], values[:1]
-    for value in values:
-        before = steady._running_mean(value[None], before)
-        expected.append(before[0])
-    np.testing.assert_allclose(
-        steady._running_mean(values, values[:1]), expected, rtol=1e-5
-    )
+def test_the_moments_of_a_film_forget_a_tenth_a_frame(painter, harbor, style):
+    memory, found = {}, []
+    for share in (0.5, 1.0, 1.0):
+        frame = [share * harbor]
+        painter.paint(frame[0], [painter.encode(style)], [1.0], 1.0, memory=memory)
+        # The moments of colours come first; the means of these stand in the last row.
+        found.append(memory["statistics"][0, 12:15])
+    mean = harbor.mean((0, 1, 2))
+    expected = [share * mean for share in (0.5, 0.55, 0.595)]
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def levels_apart(one, other):

@@ -304,10 +304,10 @@ def offline(tmp_path, monkeypatch):
     monkeypatch.setattr(features, "VGG19_URL", f"{dead}/vgg.h5")
     for module in (hub, magenta):
         monkeypatch.setattr(module, "MAGENTA_HANDLE", f"{dead}/magenta/1")
-    for remembered in (features.choose, hub._choose):
+    for remembered in (features.choose, hub.choose_model):
         remembered.cache_clear()
     yield
-    for remembered in (features.choose, hub._choose):
+    for remembered in (features.choose, hub.choose_model):
         remembered.cache_clear()
 
 

@@ -20,7 +20,7 @@ from tf_style.system import fallback, files
 
 @pytest.fixture(autouse=True)
 def _no_loaded_models(builtin_at_hand):
-    loaded, chosen = hub.load_model, hub._choose
+    loaded, chosen = hub.load_model, hub.choose_model
     for remembered in (loaded, chosen):
         remembered.cache_clear()
     yield
@@ -263,7 +263,7 @@ def magentas_home(monkeypatch, tmp_path):
 
 def test_auto_is_magenta_if_it_is_cached(magentas_home, stub_model, tmp_path, style):
     magentas_home("http://127.0.0.1:9/nobody/asks/1")
-    shutil.copytree(stub_model, magenta._folder_of(magenta.MAGENTA_HANDLE))
+    shutil.copytree(stub_model, magenta.folder_of(magenta.MAGENTA_HANDLE))
     config, note = hub.choose(HubConfig(style_size=50))
     assert config == HubConfig(model="magenta", style_size=50)
     assert "Magenta" in note and "cache" in note and "--model=builtin" in note
@@ -290,7 +290,7 @@ def test_a_damaged_copy_of_magenta_out_of_reach_makes_auto_builtin(
     magentas_home, stub_model
 ):
     magentas_home("http://127.0.0.1:9/nobody/answers/1")
-    folder = magenta._folder_of(magenta.MAGENTA_HANDLE)
+    folder = magenta.folder_of(magenta.MAGENTA_HANDLE)
     shutil.copytree(stub_model, folder)
     (folder / "saved_model.pb").write_bytes(b"\xff broken")
     config, note = hub.choose(HubConfig())

@@ -45,7 +45,7 @@ def test_tiles_paint_what_one_pass_does(model, code, photo, strength, monkeypatc
 
 
 def test_the_sample_lies_evenly_over_the_picture():
-    sample = list(large._sample(3000, 4000))
+    sample = list(large.sample(3000, 4000))
     # Cells of 1000x750, tiles in their middle, at multiples of 8.
     assert [piece.rows.start for piece in sample[::4]] == [112, 864, 1616, 2368]
     assert [piece.columns.start for piece in sample[:4]] == [240, 1240, 2240, 3240]
@@ -56,5 +56,5 @@ def test_the_sample_lies_evenly_over_the_picture():
 
 
 def test_the_sample_of_a_small_picture_is_the_whole():
-    [piece] = large._sample(200, 264)
+    [piece] = large.sample(200, 264)
     assert (piece.rows, piece.columns) == (slice(0, 200), slice(0, 264))

@@ -354,7 +354,7 @@ def test_only_abandoned_locks_are_removed_with_what_they_left(
     )
     before = lock.stat().st_mtime - age_s
     os.utime(lock, (before, before))
-    magenta._remove_if_abandoned(lock)
+    magenta.remove_if_abandoned(lock)
     assert (lock.exists(), partial.exists(), other.exists()) == (stays, stays, True)
 
 

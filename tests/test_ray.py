@@ -349,7 +349,7 @@ def test_a_worker_stops_when_the_file_that_keeps_it_running_is_gone(
     with pytest.raises(
         FileNotFoundError, match="does not see .*running; --executor=ray"
     ):
-        ray_cluster._check(report, context.running_file)
+        ray_cluster.check(report, context.running_file)
 
 
 def test_a_part_that_kills_its_workers_is_given_up(job, context):
@@ -372,7 +372,7 @@ def test_what_ends_a_job_comes_back_as_it_was(job, context, monkeypatch, kind):
     report = report_of(context, assigned(job)[:1])
     wanted = {ImportError: OSError, KeyError: RuntimeError}.get(kind, kind)
     with pytest.raises(wanted, match="no such thing"):
-        ray_cluster._check(report, context.running_file)
+        ray_cluster.check(report, context.running_file)
 
 
 def test_importing_a_worker_does_not_load_tensorflow():

@@ -563,7 +563,7 @@ def test_what_auto_chose_is_told_once_and_stands_in_the_manifest(job, monkeypatc
     job = dataclasses.replace(
         job, hub=HubConfig(), gatys=GatysConfig(), neighbors=NeighborsConfig()
     )
-    monkeypatch.setattr(hub, "_choose", lambda: ("builtin", "ours, for a reason"))
+    monkeypatch.setattr(hub, "choose_model", lambda: ("builtin", "ours, for a reason"))
     chosen, *events = run.run(job)
     assert chosen == run.Info("ours, for a reason")
     assert not of_kind(events, run.Info)

@@ -319,12 +319,13 @@ def choose(config: HubConfig | None) -> tuple[HubConfig, str]:
     config = checked(config, HubConfig)
     if config.model != "auto":
         return config, ""
-    name, note = _choose()
+    name, note = choose_model()
     return dataclasses.replace(config, model=name), note
 
 
 @fallback.remembered
-def _choose():
+def choose_model() -> tuple[str, str]:
+    """Returns the name of the model that `auto` means, and a line that says why."""
     try:
         fetch = functools.partial(magenta.fetch, MAGENTA_HANDLE)
         place = files.find_or_fetch(magenta.cached(), MAGENTA_HANDLE, fetch)

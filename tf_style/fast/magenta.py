@@ -124,7 +124,7 @@ class Magenta(NamedTuple):
 
 def cached():
     """Tells whether Magenta's model can be had without a network."""
-    return (_folder_of(MAGENTA_HANDLE) / "saved_model.pb").is_file()
+    return (folder_of(MAGENTA_HANDLE) / "saved_model.pb").is_file()
 
 
 def load(name_or_handle):
@@ -152,7 +152,7 @@ def load(name_or_handle):
     try:
         call = _load(folder)
     except OSError:
-        if folder != _folder_of(handle):  # It is not a copy of ours.
+        if folder != folder_of(handle):  # It is not a copy of ours.
             raise
         folder = _replace_broken(handle, folder)
         call = _load(folder)
@@ -169,10 +169,10 @@ def fetch(handle, stalled_after=files.STALLED_AFTER_S):
     Raises:
         OSError: it cannot be downloaded.
     """
-    folder = _folder_of(handle)
+    folder = folder_of(handle)
     cache = os.environ["TFHUB_CACHE_DIR"] = str(folder.parent)
     lock = folder.with_suffix(".lock")
-    _remove_if_abandoned(lock)
+    remove_if_abandoned(lock)
     resolve = functools.partial(tensorflow_hub.resolve, handle)
     try:
         with files.bounded_network():
@@ -202,14 +202,14 @@ def _load(folder):
         raise FileError(f"model in {folder} is damaged: {reason}") from error
 
 
-def _folder_of(handle):
+def folder_of(handle):
     """Returns where tensorflow_hub keeps a handle."""
     # Its own default is the temporary folder, which cleaners empty.
     cache = os.environ.get("TFHUB_CACHE_DIR") or str(files.cache_folder() / "hub")
     return files.local(cache) / hashlib.sha1(handle.encode()).hexdigest()
 
 
-def _remove_if_abandoned(lock):
+def remove_if_abandoned(lock):
     """Removes the lock of a download that was killed, and what it had fetched.
 
     Else the next would wait 20 minutes for it. A lock that does not say whose it is, or

@@ -80,8 +80,8 @@ class Large:
             return [tile.shrunk(stride).seen(whole) for whole, stride in wholes]
 
         height, width = photo.shape[1:3]
-        sample = map(look, _sample(height, width))
-        stacked = [np.concatenate(parts) for parts in zip(*sample)]
+        samples = map(look, sample(height, width))
+        stacked = [np.concatenate(parts) for parts in zip(*samples)]
         shared = self._sample(stacked, own, code, paintings, strength)
         painted = np.empty_like(colours)
         for tile in tiles.tiles(height, width, SIDE, REACH):
@@ -160,7 +160,7 @@ def _keep(tile, seen, whole):
     tile.own(whole)[:] = inside.numpy()
 
 
-def _sample(height, width):
+def sample(height, width):
     """Returns tiles of equal size, in the middle of each cell of a grid."""
     starts, sides = [], []
     for length in (height, width):

@@ -159,18 +159,8 @@ class _Means:
         flat = tf.reshape(values, [-1, size])
         before = tf.cond(
             tf.shape(self._past)[1] == 0,
-            lambda: flat[:1],
+            lambda: flat,
             lambda: tf.slice(self._past, [0, begin], [1, size]),
         )
-        means = _running_mean(flat, before)
-        self._found.append(means[-1:])
-        return tf.reshape(means, tf.shape(values))
-
-
-def _running_mean(values, before):
-    """Returns the running means of [B, N] along B, after those `before`, [1, N]."""
-    count = tf.shape(values)[0]
-    ages = tf.cast(tf.range(count)[:, None] - tf.range(count), tf.float32)
-    shares = tf.where(ages >= 0, (1 - INERTIA) * INERTIA ** tf.maximum(ages, 0), 0)
-    rest = INERTIA ** tf.cast(tf.range(1, count + 1), tf.float32)[:, None]
-    return shares @ values + rest * before
+        self._found.append(INERTIA * before + (1 - INERTIA) * flat)
+        return tf.reshape(self._found[-1], tf.shape(values))

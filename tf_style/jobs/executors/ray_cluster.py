@@ -77,7 +77,7 @@ def stylize(job, pairs, style_cache, show, stop):
                     event = Started(next(begun), event.count, event.name, 0)
                 yield event
             if not stop.requested:
-                _check(report, running_file.name)
+                check(report, running_file.name)
             written |= report.written
             done = parts.pop(report.part)
             if sheet:
@@ -168,7 +168,7 @@ def _collect(rows, workers, reports):
         reports.put(None)
 
 
-def _check(report, running_file):
+def check(report, running_file):
     """Raises what ends a job."""
     if report.error:
         kind, reason = report.error
