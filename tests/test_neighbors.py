@@ -102,6 +102,26 @@ def test_more_of_the_photo_in_the_search_keeps_more_of_it(pair):
     assert distances[1] < distances[0]
 
 
+def test_at_a_content_weight_of_one_the_photo_alone_is_searched_with(pair):
+    photo, painting = pair
+    size, far = photo.shape[1:3], np.ascontiguousarray(photo[:, ::-1])
+    held = {}
+    for weight in (0.0, 1.0):
+        config = dataclasses.replace(CONFIG, content_weight=weight)
+        objective = neighbors.load_objective(config, size)
+        style = neighbors.encode(painting, config)
+        for name, picture in (("photo", photo), ("other", far)):
+            (target,) = neighbors.measure_targets(
+                objective, photo, style, size, config, picture=picture
+            )
+            held[weight, name] = target.local[0].numpy()
+    apart = {
+        weight: np.abs(held[weight, "photo"] - held[weight, "other"]).mean()
+        for weight in (0.0, 1.0)
+    }
+    assert apart[1.0] < 0.02 * apart[0.0]
+
+
 def test_tiles_give_the_loss_and_the_gradient_of_the_whole(pair):
     photo, painting = (images.resize(x, 96, 80) for x in pair)
     extract = neighbors.load_backbone(CONFIG)
