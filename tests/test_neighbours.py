@@ -75,6 +75,16 @@ def test_each_painting_gets_its_share_of_the_places(networks, share):
     assert np.all(first | second)
 
 
+def test_what_was_found_is_rated_as_when_it_was_found(networks):
+    own = measured(networks, spots(5, 64, 64))
+    paintings = [networks.look(spots(seed, 48, 64)) for seed in (6, 7)]
+    chosen = network.choose(networks.find(own, paintings), paintings, [0.5, 0.5])
+    rated = networks.rate(own, paintings, chosen.places)
+    np.testing.assert_allclose(rated, chosen.likeness, atol=1e-5)
+    none = networks.rate(own, paintings, tf.fill(chosen.places.shape, -1))
+    assert np.all(none.numpy() == -1)
+
+
 def test_places_beside_a_place_end_at_the_rim():
     beside = np.array(neighbours.beside(3, 4))
     # Itself, above, below, to the left, to the right.
