@@ -7,7 +7,7 @@ import pytest
 
 from tf_style import images
 from tf_style.config import GatysConfig
-from tf_style.fast.builtin import decoder, steady, stylizer
+from tf_style.fast.builtin import decoder, encoder, steady, stylizer
 from tf_style.networks import features, second_moments, small_vgg
 from tf_style.networks.losses import gram_matrix
 from tf_style.system import hardware
@@ -251,6 +251,17 @@ def test_transport_of_one_channel_is_a_shift_and_a_scale():
 def test_all_that_ships_is_small():
     size = sum(path.stat().st_size for path in (small_vgg.WEIGHTS, stylizer.WEIGHTS))
     assert size < 6e6
+
+
+def test_edges_are_the_slopes_down_and_to_the_right_of_brightness():
+    rows, columns = np.mgrid[:16, :24] / 100
+    photo = np.repeat(np.float32(rows - 2 * columns)[None, ..., None], 3, -1)
+    for level, stride in zip(encoder.edges(photo), (2, 4)):
+        assert level.shape == (1, 16 // stride, 24 // stride, 2)
+        # From the one above to the one below, and from left to right.
+        down, right = np.moveaxis(level.numpy()[0, 1:-1, 1:-1], -1, 0) / encoder.EDGES
+        np.testing.assert_allclose(down, 2 * stride / 100, rtol=1e-3)
+        np.testing.assert_allclose(right, -4 * stride / 100, rtol=1e-3)
 
 
 def test_the_moments_of_a_film_forget_a_tenth_a_frame(painter, harbor, style):
