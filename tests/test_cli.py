@@ -336,7 +336,7 @@ def test_weights_that_are_not_one_for_each_style_are_one_line(
     end = tf_style(*pair, *slow, f"--mode={mode}", "--style_weights=1,2")
     assert end.status == 1
     assert end.err == (
-        "tf_style: style_weights are 2 numbers for 1 styles; give one for each\n"
+        "tf_style: style_weights has 2 numbers for 1 styles; give one for each style\n"
     )
 
 
@@ -517,9 +517,9 @@ PAIR = "--content=a", "--style=b"
         ([*PAIR, "--sweep=strength"], "sweep is 'strength'; it must be like"),
         ([*PAIR, "--sweep=steps=1,2"], "sweep: mode hub has no setting 'steps'"),
         ([*PAIR, "--sweep=strength=0,9"], "strength is 9.0; it must be from 0 to 1"),
-        (["--from_manifest=a.json", "--mask=c.png"], "--mask cannot be given with"),
+        (["--from_manifest=a.json", "--mask=c.png"], "--mask cannot be combined with"),
         (["--from_manifest=nowhere.json"], "nowhere.json does not exist"),
-        (["--from_manifest=a.json", "--steps=3"], "--steps cannot be given with"),
+        (["--from_manifest=a.json", "--steps=3"], "--steps cannot be combined with"),
     ],
 )
 def test_bad_usage_is_one_line_and_status_1(
