@@ -90,10 +90,11 @@ def public(module):
         and getattr(value, "__module__", "") == module.__name__
     ]
     # Those that `tf_style` offers itself stand at the top.
-    names = [
-        name for name in names if name not in tf_style.__all__ or name == "stylize"
+    values = [
+        (name, value)
+        for name in names
+        if (value := getattr(module, name)) is not getattr(tf_style, name, None)
     ]
-    values = [(name, getattr(module, name)) for name in names]
     if module is tf_style.neighbors:  # The others are as in gatys.
         own = ("measure_targets", "objective_terms")
         values = [(name, value) for name, value in values if name in own]
