@@ -320,9 +320,9 @@ def test_both_paths_work_offline_and_say_with_what(
     assert end.status == 0
     told = [line for line in end.err.splitlines() if "built-in" in line]
     assert len(told) == 2
-    assert "Magenta's model cannot be had" in told[0]
-    assert "--model=magenta insists" in told[0]
-    assert "VGG-19 cannot be had" in told[1] and "--backbone=vgg19 insists" in told[1]
+    assert "Magenta's is not available" in told[0]
+    assert "--model=magenta makes" in told[0]
+    assert "VGG-19 is not available" in told[1] and "--backbone=vgg19 makes" in told[1]
     account = json.loads((tmp_path / "out.png.json").read_text())
     assert {m["name"] for m in account["models"].values()} == {"builtin"}
     again = tf_style(f"--from_manifest={tmp_path / 'out.png.json'}", "--quiet")
@@ -652,7 +652,7 @@ def test_interrupted_it_writes_the_best_picture_and_gives_status_130(
     rest = read_until(terminal, rb"interrupted.*\s+$")
     out, _ = program.communicate(timeout=120)
     assert program.returncode == 130
-    assert rest.endswith("interrupted; the same command with --resume goes on\r\n")
+    assert rest.endswith("interrupted; the same command with --resume continues\r\n")
     assert "Traceback" not in rest
     assert re.fullmatch(rf"wrote {tmp_path / 'out.png'} \(.* s\)\n", out.decode())
     assert images.load_image(tmp_path / "out.png").shape == (1, 37, 50, 3)

@@ -24,8 +24,8 @@ from tf_style.system.stop import StopToken
 # In whose losses all are measured, and whose steps are shown.
 REFERENCE = "gatys"
 NOTE = (
-    "lower is better in all of these; they are measured by the program's own networks, "
-    "so that it judges itself"
+    "lower is better; all numbers come from the program's own networks, so it judges "
+    "itself"
 )
 
 
@@ -279,7 +279,7 @@ def measurer(
         picture = images.as_picture(picture, "picture")
         if picture.shape != content.shape:
             sizes = [f"{x.shape[2]}x{x.shape[1]}" for x in (picture, content)]
-            raise InvalidInput("picture is of {} pixels, not {}".format(*sizes))
+            raise InvalidInput("picture has {} pixels, not {}".format(*sizes))
         losses = objective.measure(picture, targets)
         return {name: float(loss) for name, loss in losses.items()}
 

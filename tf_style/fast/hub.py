@@ -95,7 +95,7 @@ def finish(
             f"{width}x{height}"
             for _, height, width, _ in (picture.shape, content.shape)
         ]
-        raise InvalidInput("picture is of {} pixels, and content of {}".format(*sizes))
+        raise InvalidInput("picture has {} pixels, but content has {}".format(*sizes))
     masks = masking.as_masks(masks)
     picture = color.restore(picture, content, config)
     return masking.compose(content, picture, masking.fit(masks, content, len(masks)))
@@ -141,10 +141,13 @@ def stylize_batch(
     for place, photo in enumerate(photos):
         places.setdefault(photo.shape, []).append(place)
     if memory is not None and len(places) > 1:
-        raise InvalidInput("contents are of several sizes; frames must be of one")
+        raise InvalidInput(
+            "contents have several sizes; frames of a film must have one"
+        )
     if motions is not None and len(motions) != len(photos):
         raise InvalidInput(
-            f"motions are {len(motions)}, of {len(photos)} contents; give one for each"
+            f"there are {len(motions)} motions for {len(photos)} contents; give one "
+            "for each"
         )
     painted = {}
     for (_, height, width, _), alike in places.items():
@@ -260,12 +263,11 @@ def _checked_code(code, model, config):
     """
     if not isinstance(code, StyleCode):
         came = type(code).__name__
-        raise InvalidInput(
-            f"code is {came}; it must be a StyleCode, as encode gives it"
-        )
+        raise InvalidInput(f"code is {came}; it must be a StyleCode from encode")
     if code.model != model.checksum:
         raise InvalidInput(
-            f"the style code is not of model {config.model}; encode again"
+            f"the style code was not made by model {config.model}; encode the style "
+            "again"
         )
     code = _sound(code)
     for part in code.parts:
@@ -275,8 +277,8 @@ def _checked_code(code, model, config):
         )
         if not fits or part.dtype != model.code_dtype:
             raise InvalidInput(
-                f"the style code has a part {list(part.shape)}, which is not of model "
-                f"{config.model} in shape or type; encode again"
+                f"the style code has a part {list(part.shape)}, whose shape or type "
+                f"does not fit model {config.model}; encode the style again"
             )
     return code
 
@@ -292,7 +294,7 @@ def _sound(code):
     for part in parts:
         floats = part.dtype.kind == "f" and np.isfinite(part).all()
         if not part.size or not (floats or part.dtype == np.uint8):
-            raise InvalidInput("the style code has parts that are no finite floats")
+            raise InvalidInput("the style code has parts that are not finite floats")
     if not (
         weights.shape == (len(parts),)
         and weights.dtype.kind in "fiu"
@@ -300,8 +302,8 @@ def _sound(code):
         and abs(weights.sum() - 1) < 1e-3
     ):
         raise InvalidInput(
-            f"the style code has weights {code.weights} for {len(parts)} styles; they "
-            "must be one for each, all together 1"
+            f"the style code has weights {code.weights} for {len(parts)} styles; give "
+            "one for each, adding up to 1"
         )
     parts = [p if p.dtype == np.uint8 else np.float32(p) for p in parts]
     return StyleCode(code.model, parts, weights.tolist())
@@ -331,8 +333,8 @@ def _choose():
         load_model("magenta")
     except OSError as error:
         return "builtin", (
-            f"painting with our built-in stylizer, since Magenta's model cannot be had "
-            f"({error}); --model=magenta insists on it"
+            f"painting with the built-in model, because Magenta's is not available "
+            f"({error}); --model=magenta makes that an error"
         )
     return "magenta", (
         f"painting with Magenta's model, {place}; --model=builtin is our own"

@@ -113,7 +113,7 @@ def fetch(source: StrPath) -> Path:
     """Returns the path of a file, or of what was downloaded from a URL.
 
     Raises:
-        OSError, ValueError: it is no file, or the URL cannot be fetched.
+        OSError, ValueError: it is not a file, or the URL cannot be fetched.
     """
     return _download(source) if is_url(source) else _existing_file(source)
 
@@ -132,11 +132,11 @@ def _download(url):
 def _existing_file(source):
     path = files.local(source)
     if os.path.isdir(path):
-        raise IsFolder(f"{source} is a folder; a picture file is needed here")
+        raise IsFolder(f"{source} is a folder; give a picture file")
     if not os.path.exists(path):  # It may be too long a name.
         raise NotFound(f"{source} does not exist")
     if not path.is_file():
-        raise InvalidInput(f"{source} is a device; a picture file is needed here")
+        raise InvalidInput(f"{source} is a device; give a picture file")
     return path
 
 

@@ -101,8 +101,8 @@ def fit(masks: Masks, content: Pixels, styles: int) -> list[Pixels]:
         # Sides are whole numbers, so that proportions hold to half a pixel.
         if 2 * abs(rows * width - columns * height) > rows + columns + height + width:
             raise InvalidInput(
-                f"a mask of {columns}x{rows} pixels has other proportions than the "
-                f"content's {width}x{height}"
+                f"a mask of {columns}x{rows} pixels does not have the proportions of "
+                f"the content, {width}x{height}"
             )
     return [images.resize(mask, height, width) for mask in masks]
 

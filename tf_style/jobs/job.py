@@ -101,7 +101,7 @@ class Job(MethodConfigs):
         valid = isinstance(sums, Mapping) and all(
             isinstance(text, str) for pair in sums.items() for text in pair
         )
-        checks.check(self, "checksums", valid, "a dict of texts")
+        checks.check(self, "checksums", valid, "a dict of strings")
         object.__setattr__(self, "checksums", dict(sums))
         checks.choice(self, "mode", modes.MODES)
         checks.choice(self, "executor", EXECUTORS)
@@ -116,10 +116,11 @@ class Job(MethodConfigs):
         for name in ("save_every", "timelapse"):
             if getattr(self, name) and not mode.HAS_STEPS:
                 able = [n for n, m in modes.MODES.items() if m.HAS_STEPS]
-                raise InvalidInput(f"{name} is for modes {' and '.join(able)}")
+                raise InvalidInput(f"{name} works in modes {' and '.join(able)} only")
         if self.executor == "ray" and self.time_budget:
             raise InvalidInput(
-                "time_budget is for executor local; workers of ray begin one by one"
+                "time_budget works with executor local only; Ray workers start one by "
+                "one"
             )
         for name in ("contents", "styles"):
             checks.check(

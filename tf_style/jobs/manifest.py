@@ -260,7 +260,7 @@ def read(path: StrPath, output: str = "") -> Job:
     if not os.path.exists(path):
         raise NotFound(f"{path} does not exist")
     if not path.is_file():
-        raise InvalidInput(f"{path} is not a manifest of tf_style: it is no file")
+        raise InvalidInput(f"{path} is not a manifest of tf_style: it is not a file")
     with files.naming(path, "read"):
         data = path.read_bytes()
     try:

@@ -57,14 +57,12 @@ def run(
     for reason in dict.fromkeys([*given[0].refused, *given[1].refused, *films]):
         yield Failed(reason)
     if results := given[0].results:
-        yield Info(f"{results} files that tf_style made are not painted again")
+        yield Info(f"{results} files made by tf_style are skipped")
     yield from _note_unused(job, pairs)
     if len(pairs) > 1 and not (job.dry_run or plan.sheet_path(pairs)):
         if not any(pair.is_film for pair in pairs):
             most = plan.MAX_IN_SHEET
-            yield Info(
-                f"no contact sheet is drawn of more than {most} photos or styles"
-            )
+            yield Info(f"no contact sheet: there are more than {most} photos or styles")
     style_cache, sheet = StyleCache(job, styles), contact_sheet.ContactSheet(job, pairs)
     for style in styles:
         picture = yield from attempt(style, style_cache.read, style)

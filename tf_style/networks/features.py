@@ -55,8 +55,8 @@ def choose() -> tuple[str, str]:
         place = files.find_or_fetch(cached, VGG19_URL, _download_vgg19)
     except OSError as error:
         return "builtin", (
-            f"optimising with our built-in backbone, since VGG-19 cannot be had "
-            f"({error}); --backbone=vgg19 insists on it"
+            f"optimising with the built-in backbone, because VGG-19 is not available "
+            f"({error}); --backbone=vgg19 makes that an error"
         )
     return "vgg19", (
         f"optimising with VGG-19, {place}; --backbone=builtin is several times as fast"

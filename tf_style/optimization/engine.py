@@ -195,7 +195,7 @@ class _Guard:
                 f"picture and halved the rate to {self._rate:g}"
             )
             if self.gave_up:
-                note = f"stopped: {note}, {PATIENCE} times without help"
+                note = f"stopped: {note}, {PATIENCE} times in a row"
             return note
         return ""
 

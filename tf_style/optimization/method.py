@@ -221,8 +221,8 @@ class Method:
         elif state.image.shape[1:3] not in [scale.size for scale in scales]:
             height, width = state.image.shape[1:3]
             raise InvalidInput(
-                f"state is of {width}x{height} pixels, which is no size of this run; "
-                "go on with the content and the config that it is of"
+                f"state has {width}x{height} pixels, which is not a size of this "
+                "run; pass the content and config that it was made with"
             )
         detail = first if self._keeps_detail else None
         return engine.optimize(

@@ -37,8 +37,8 @@ def check() -> None:
     """
     if importlib.util.find_spec("cv2") is None:
         raise MissingPackage(
-            "optical flow needs OpenCV; get it with pip install 'tf_style[video]', or "
-            "give --noflow"
+            "optical flow needs OpenCV; install it with pip install 'tf_style[video]', "
+            "or use --noflow"
         )
 
 
