@@ -2,10 +2,12 @@
 
     python docs/make_reference.py
 
-It writes the table of all flags in `guide.md` from the texts of `--help`, and `api.md`
-from the docstrings of the public names. A test checks that both are up to date.
+It writes the table of flags in `guide.md` from the texts of `--help`, `api.md` from
+the docstrings of the public names, and the project's address, `url` in `setup.cfg`, into
+README and notebooks. A test checks that all are up to date.
 """
 
+import configparser
 import dataclasses
 import inspect
 import re
@@ -17,6 +19,10 @@ from tf_style.cli import flags, help
 
 DOCS = Path(__file__).resolve().parent
 BEGIN, END = "<!-- written by make_reference.py -->\n", "<!-- end -->\n"
+# The owner and the name of the repository, in addresses at GitHub and Colab.
+ADDRESS = re.compile(
+    r"(?:(?<=github\.com/)|(?<=google\.com/github/))[\w.-]+/tf_style\b"
+)
 SECTION = re.compile(r"(Args|Attributes|Raises|Returns|Yields):")
 INTRODUCTION = """# API
 
@@ -37,6 +43,22 @@ def main():
     guide = DOCS / "guide.md"
     guide.write_text(with_flags(guide.read_text("utf-8")), "utf-8")
     (DOCS / "api.md").write_text(api(), "utf-8")
+    for path in named_in():
+        path.write_text(with_address(path.read_text("utf-8")), "utf-8")
+
+
+def named_in():
+    """Returns the files that name the project's address."""
+    return [DOCS.parent / "README.md", *(DOCS.parent / "notebooks").glob("*.ipynb")]
+
+
+def with_address(text):
+    """Returns a text with the project's address as `setup.cfg` has it."""
+    setup = configparser.ConfigParser()
+    setup.read(DOCS.parent / "setup.cfg", "utf-8")
+    return ADDRESS.sub(
+        setup["metadata"]["url"].removeprefix("https://github.com/"), text
+    )
 
 
 def with_flags(guide):

@@ -81,6 +81,15 @@ def test_reference_is_what_the_code_says(reference):
     assert api.read_text("utf-8") == reference.api(), again
 
 
+def test_the_projects_address_is_that_of_setup_cfg_everywhere(reference):
+    for path in reference.named_in():
+        text = path.read_text("utf-8")
+        assert reference.ADDRESS.search(text), path
+        assert reference.with_address(text) == text, path
+    moved = "https://github.com/me/tf_style, google.com/github/me/tf_style/blob/x"
+    assert "/me/" not in reference.with_address(moved)
+
+
 def test_api_page_has_every_public_name():
     page = (DOCS / "api.md").read_text("utf-8")
     for name in tf_style.__all__:
