@@ -2,8 +2,8 @@
 
     python docs/make_reference.py
 
-It writes the table of flags in `guide.md` from the texts of `--help`, `api.md` from
-the docstrings of the public names, and the project's address, `url` in `setup.cfg`, into
+It writes the table of flags in `guide.md` from the texts of `--help`, `api.md` from the
+docstrings of the public names, and the project's address, `url` in `setup.cfg`, into
 README and notebooks. A test checks that all are up to date.
 """
 
