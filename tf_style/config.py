@@ -54,8 +54,8 @@ def setting(default: Any, text: str, choices: Sequence[str] = ()) -> Any:
 
     Args:
         default: its default.
-        text: the explanation that `--help`, the guide and the page show.
-        choices: the values that it accepts; empty: any that the config's checks let by.
+        text: its explanation, shown by `--help`, the guide and the page.
+        choices: the values that it accepts; empty: any that pass the config's checks.
     """
     return field(default=default, metadata={"help": text, "choices": tuple(choices)})
 
@@ -65,10 +65,10 @@ def help_of(config: Any, name: str) -> str:
 
     Args:
         config: a config, or its class.
-        name: of one of its fields.
+        name: name of one of its fields.
 
     Raises:
-        KeyError: it has no such field, or none that is explained.
+        KeyError: it has no such field, or the field has no explanation.
     """
     return config.__dataclass_fields__[name].metadata["help"]
 

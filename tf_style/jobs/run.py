@@ -1,8 +1,7 @@
-"""One job from inputs to files: every content in every style.
+"""Runs a job from inputs to files: every content in every style.
 
-Reads the styles, has an executor make the pictures and write each with a manifest, and
-tells its story in events: it prints nothing. One picture that fails does not stop the
-others.
+It reads the styles, lets an executor paint the pictures and write each with a manifest,
+and reports by events; it prints nothing. A picture that fails does not stop the others.
 """
 
 import time
@@ -32,21 +31,21 @@ Noted, Kept = Info, Skipped
 def run(
     job: Job, began: float | None = None, stop: StopToken | None = None
 ) -> Iterator[Info | Started | Step | Framed | Planned | Written | Skipped | Failed]:
-    """Does a `config.Job`.
+    """Runs a `Job`.
 
     Args:
-        job: what to do.
-        began: when its time budget began, on `time.monotonic`; None: now.
-        stop: a `StopToken` by which to ask for the end. The picture that is being made
-            is then written as it is.
+        job: what to paint.
+        began: start of its time budget, by `time.monotonic`; None: now.
+        stop: a `StopToken` that ends the job; the current picture is then written as it
+            is.
 
     Yields:
-        What happens, as it happens.
+        Events, as they happen.
 
     Raises:
-        ValueError, OSError: nothing can be painted: bad settings, no model, no place
-            to write.
-        ImportError: what the settings need is not installed.
+        ValueError, OSError: nothing can be painted: invalid settings, no model, or
+            nowhere to write.
+        ImportError: a package that the settings need is not installed.
     """
     stop = stop or StopToken()
     began = time.monotonic() if began is None else began
