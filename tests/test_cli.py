@@ -320,9 +320,9 @@ def test_both_paths_work_offline_and_say_with_what(
     assert end.status == 0
     told = [line for line in end.err.splitlines() if "built-in" in line]
     assert len(told) == 2
-    assert "Magenta's model cannot be had" in told[0]
-    assert "--model=magenta insists" in told[0]
-    assert "VGG-19 cannot be had" in told[1] and "--backbone=vgg19 insists" in told[1]
+    assert "Magenta's is not available" in told[0]
+    assert "--model=magenta makes" in told[0]
+    assert "VGG-19 is not available" in told[1] and "--backbone=vgg19 makes" in told[1]
     account = json.loads((tmp_path / "out.png.json").read_text())
     assert {m["name"] for m in account["models"].values()} == {"builtin"}
     again = tf_style(f"--from_manifest={tmp_path / 'out.png.json'}", "--quiet")
@@ -336,7 +336,7 @@ def test_weights_that_are_not_one_for_each_style_are_one_line(
     end = tf_style(*pair, *slow, f"--mode={mode}", "--style_weights=1,2")
     assert end.status == 1
     assert end.err == (
-        "tf_style: style_weights are 2 numbers for 1 styles; give one for each\n"
+        "tf_style: style_weights has 2 numbers for 1 styles; give one for each style\n"
     )
 
 
@@ -517,9 +517,9 @@ PAIR = "--content=a", "--style=b"
         ([*PAIR, "--sweep=strength"], "sweep is 'strength'; it must be like"),
         ([*PAIR, "--sweep=steps=1,2"], "sweep: mode hub has no setting 'steps'"),
         ([*PAIR, "--sweep=strength=0,9"], "strength is 9.0; it must be from 0 to 1"),
-        (["--from_manifest=a.json", "--mask=c.png"], "--mask cannot be given with"),
+        (["--from_manifest=a.json", "--mask=c.png"], "--mask cannot be combined with"),
         (["--from_manifest=nowhere.json"], "nowhere.json does not exist"),
-        (["--from_manifest=a.json", "--steps=3"], "--steps cannot be given with"),
+        (["--from_manifest=a.json", "--steps=3"], "--steps cannot be combined with"),
     ],
 )
 def test_bad_usage_is_one_line_and_status_1(
@@ -652,7 +652,7 @@ def test_interrupted_it_writes_the_best_picture_and_gives_status_130(
     rest = read_until(terminal, rb"interrupted.*\s+$")
     out, _ = program.communicate(timeout=120)
     assert program.returncode == 130
-    assert rest.endswith("interrupted; the same command with --resume goes on\r\n")
+    assert rest.endswith("interrupted; the same command with --resume continues\r\n")
     assert "Traceback" not in rest
     assert re.fullmatch(rf"wrote {tmp_path / 'out.png'} \(.* s\)\n", out.decode())
     assert images.load_image(tmp_path / "out.png").shape == (1, 37, 50, 3)

@@ -52,8 +52,11 @@ def test_third_argument_is_the_output(job):
     [
         (["a.jpg", "--content=b.jpg"], "content is given twice, as 'a.jpg' and as --c"),
         (["a.jpg"], "--style is missing: give a file, folder, glob or URL, as in tf-s"),
-        (["1", "2", "3", "4"], "4 arguments, of which '1' and '4'; give at most a pho"),
-        (["a", "--from_manifest=b.json"], "'a' cannot be given with --from_manifest"),
+        (["1", "2", "3", "4"], "4 arguments, from '1' to '4'; give at most a photo"),
+        (
+            ["a", "--from_manifest=b.json"],
+            "'a' cannot be combined with --from_manifest",
+        ),
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(job, arguments, words):

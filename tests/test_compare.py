@@ -348,5 +348,5 @@ def test_a_measure_is_of_pictures_of_the_contents_size(configs, pair):
     measure = compare.measurer(*pair, configs[0])
     exact = measure(images.to_uint8(pair[0]) / np.float32(255))
     assert measure(images.to_uint8(pair[0][0])) == exact
-    with pytest.raises(ValueError, match="^picture is of 61x45 pixels, not 50x37$"):
+    with pytest.raises(ValueError, match="^picture has 61x45 pixels, not 50x37$"):
         measure(pair[1])

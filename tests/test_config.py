@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tf_style.config import GatysConfig, HubConfig, MethodConfigs, NeighborsConfig
+from tf_style.config import (
+    GatysConfig,
+    HubConfig,
+    MethodConfigs,
+    NeighborsConfig,
+    help_of,
+)
 from tf_style.jobs.job import Job, unused_settings
 from tf_style.jobs.modes import MODES
 from tf_style.methods import METHODS
@@ -511,3 +517,14 @@ def test_every_method_has_its_settings_and_every_mode_its_methods():
     kinds = {spec.name: spec.type for spec in dataclasses.fields(MethodConfigs)}
     assert kinds == {name: kind for name, (_, kind) in METHODS.items()}
     assert all({*mode.METHODS} <= {*kinds} for mode in MODES.values())
+
+
+@pytest.mark.parametrize("kind", [GatysConfig, NeighborsConfig, HubConfig, Job])
+def test_every_setting_is_explained_in_a_sentence(kind):
+    explained = {spec.name for spec in dataclasses.fields(kind)}
+    if kind is Job:  # Those of methods are explained in their configs.
+        explained -= {"hub", "neighbors", "gatys", "checksums"}
+    for name in explained:
+        text = help_of(kind, name)
+        assert text[0].isupper() or text[0].isdigit(), name
+        assert text.endswith("."), name

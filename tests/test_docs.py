@@ -9,6 +9,7 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
+import tf_style
 from tf_style.cli import export
 from tf_style.cli import flags as cli_flags
 from tf_style.jobs import sweep
@@ -22,9 +23,16 @@ OURS = [flag.name for flag in cli_flags.ours()]
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location(
-        "make_pictures", DOCS / "make_pictures.py"
-    )
+    return _load("make_pictures")
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return _load("make_reference")
+
+
+def _load(name):
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -62,6 +70,30 @@ def test_there_are_pages():
 def test_guide_names_every_flag(name):
     guide = (DOCS / "guide.md").read_text("utf-8")
     assert re.search(rf"--{name}\b|### .*\b{name}\b", guide)
+
+
+def test_reference_is_what_the_code_says(reference):
+    again = "python docs/make_reference.py brings it up to date"
+    guide, api = (DOCS / name for name in ("guide.md", "api.md"))
+    assert guide.read_text("utf-8") == reference.with_flags(guide.read_text("utf-8")), (
+        again
+    )
+    assert api.read_text("utf-8") == reference.api(), again
+
+
+def test_the_projects_address_is_that_of_setup_cfg_everywhere(reference):
+    for path in reference.named_in():
+        text = path.read_text("utf-8")
+        assert reference.ADDRESS.search(text), path
+        assert reference.with_address(text) == text, path
+    moved = "https://github.com/me/tf_style, google.com/github/me/tf_style/blob/x"
+    assert "/me/" not in reference.with_address(moved)
+
+
+def test_api_page_has_every_public_name():
+    page = (DOCS / "api.md").read_text("utf-8")
+    for name in tf_style.__all__:
+        assert re.search(rf"(?m)^##+ (ts|tf_style)\.{name}$", page), name
 
 
 @_each_page()

@@ -113,7 +113,7 @@ def test_pictures_of_a_few_pixels_are_painted_too(model, size):
         (["--format=pt", "out"], "--format=pt"),
         (["--format=onnx", "--model=magenta", "out"], "--model=magenta"),
         (["--format=onnx", "one", "two"], "takes one PATH and got 2"),
-        (["--format=onnx", "one", "--output=two"], "leave one out"),
+        (["--format=onnx", "one", "--output=two"], "remove one"),
         (["--format=onnx", "--size=9x9", "out"], "onnx takes pictures of any size"),
         (["--format=litert", "--size=9", "out"], "--size is '9'"),
     ],

@@ -138,7 +138,7 @@ def done(job):
     return events
 
 
-GOES_ON = "the same command goes on from there"
+GOES_ON = "the same command continues from there"
 
 
 def account_of(job):
@@ -532,7 +532,7 @@ def test_a_killed_film_goes_on_to_that_of_one_that_never_stopped(
     events = done(job)
     folder = output.with_name("out.mp4.partial")
     assert notes_of(events)[-1:] == [
-        f"going on after frame {committed}, with what is in {folder}"
+        f"continuing after frame {committed}, from {folder}"
     ]
     assert len(of_kind(events, run.Framed)) == count - committed
     assert {path.name for path in output.parent.iterdir()} == {
@@ -570,7 +570,7 @@ def test_other_settings_start_anew(make_job, longer, small_steps, tmp_path):
     other = dataclasses.replace(job, flow=False)
     events = done(other)
     folder = tmp_path / "out.mp4.partial"
-    wanted = f"starting anew: {folder} is of a run with flow True, not False"
+    wanted = f"starting over: {folder} belongs to a run with flow True, not False"
     assert wanted in notes_of(events)
     assert len(of_kind(events, run.Framed)) == 8
     assert not folder.exists()
@@ -580,7 +580,7 @@ def test_a_folder_that_is_not_ours_is_refused_untouched(make_job, source, tmp_pa
     folder = tmp_path / "out.mp4.partial"
     folder.mkdir()
     (folder / "segment-000000.mp4").write_bytes(b"holidays")
-    with pytest.raises(ValueError, match=f"^{folder} is not ours"):
+    with pytest.raises(ValueError, match=f"^{folder} was not made by tf_style"):
         next(run.run(make_job(source)))
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
     assert (folder / "segment-000000.mp4").read_bytes() == b"holidays"

@@ -506,7 +506,7 @@ def test_extras_of_the_slow_path_are_given_by_name(content, style):
 
 def test_a_state_of_another_size_is_refused(settings, content, style):
     step = next(gatys.iterate(content, style, settings(scales=1)))
-    with pytest.raises(ValueError, match="^state is of 50x37 pixels, which is no size"):
+    with pytest.raises(ValueError, match="^state has 50x37 pixels, which is not a s"):
         gatys.iterate(style, content, settings(scales=1), state=step.state())
 
 

@@ -203,7 +203,7 @@ def test_a_style_code_paints_as_its_style_and_survives_a_file(
 
 def test_a_code_of_another_model_is_refused(stub_model, content, style):
     code = hub.encode(style, HubConfig(model=str(stub_model)))
-    with pytest.raises(ValueError, match="not of model builtin"):
+    with pytest.raises(ValueError, match="not made by model builtin"):
         hub.stylize(content, code, HubConfig(model="builtin"))
 
 
@@ -388,9 +388,11 @@ def test_photos_may_come_in_one_array(stub_model, content, style, dtype):
 def test_frames_with_a_memory_are_of_one_size(content, style):
     config = HubConfig(model="builtin", style_size=64)
     code = hub.encode(style, config)
-    with pytest.raises(ValueError, match="^contents are of several sizes; frames must"):
+    with pytest.raises(ValueError, match="^contents have several sizes; frames of"):
         hub.stylize_batch([content, content[:, :30]], code, config, memory={})
-    with pytest.raises(ValueError, match="^motions are 1, of 2 contents; give one for"):
+    with pytest.raises(
+        ValueError, match="there are 1 motions for 2 contents; give one for"
+    ):
         hub.stylize_batch([content] * 2, code, config, memory={}, motions=[None])
 
 
@@ -402,32 +404,35 @@ def code_of(shape, **changes):
 @pytest.mark.parametrize(
     "changes, reason",
     [
-        ({"parts": []}, r"has weights \[1.0\] for 0 styles; they must be one for each"),
+        ({"parts": []}, r"has weights \[1.0\] for 0 styles; give one for each"),
         ({"weights": [0.5]}, r"has weights \[0.5\] for 1 styles"),
         ({"weights": [2.0, -1.0]}, "has weights"),
         ({"weights": [np.nan]}, "has weights"),
         ({"weights": "1"}, "has weights"),
         (
             {"parts": [np.full((1, 50, 50, 3), np.nan)]},
-            "parts that are no finite floats",
+            "parts that are not finite floats",
         ),
-        ({"parts": [np.zeros((1, 50, 50, 3), int)]}, "parts that are no finite floats"),
-        ({"parts": [None]}, "parts that are no finite floats"),
+        (
+            {"parts": [np.zeros((1, 50, 50, 3), int)]},
+            "parts that are not finite floats",
+        ),
+        ({"parts": [None]}, "parts that are not finite floats"),
         (
             {"parts": [np.zeros((50, 50, 3))]},
-            r"a part \[50, 50, 3\], which is not of model",
+            r"a part \[50, 50, 3\], whose shape or type does not fit",
         ),
         (
             {"parts": [np.zeros((1, 50, 50, 3), np.uint8)]},
-            r"a part \[1, 50, 50, 3\], which is not of model .* in shape or type",
+            r"a part \[1, 50, 50, 3\], whose shape or type does not fit model",
         ),
         (
             {"parts": [np.zeros((1, 50, 42, 3))]},
-            r"a part \[1, 50, 42, 3\], which is not",
+            r"a part \[1, 50, 42, 3\], whose shape",
         ),
         (
             {"parts": [np.zeros((1, 50, 50, 4))]},
-            r"a part \[1, 50, 50, 4\], which is not",
+            r"a part \[1, 50, 50, 4\], whose shape",
         ),
     ],
 )
@@ -445,14 +450,14 @@ def test_a_code_of_floats_is_none_of_the_builtin_stylizer(content, style):
     config = HubConfig(model="builtin", style_size=64)
     code = hub.encode(style, config)
     floats = code._replace(parts=[np.float32(part) for part in code.parts])
-    with pytest.raises(ValueError, match="which is not of model builtin in shape or"):
+    with pytest.raises(ValueError, match="whose shape or type does not fit model b"):
         hub.stylize(content, floats, config)
 
 
 def test_what_is_no_code_at_all_is_refused(stub_model, content, style):
     config = HubConfig(model=str(stub_model))
     with pytest.raises(
-        ValueError, match="^code is ndarray; it must be a StyleCode, as"
+        ValueError, match="^code is ndarray; it must be a StyleCode from"
     ):
         hub.stylize_batch([content], style, config)
 
@@ -498,7 +503,7 @@ def test_arguments_of_the_fast_path_are_checked(content, style):
     refused(r"^style\[1\] is ndarray", hub.stylize, content, [style, style - 1])
     refused(r"^contents\[1\] is None", hub.stylize_batch, [content, None], None)
     refused("^masks is 'a.png'", hub.stylize, content, style, masks="a.png")
-    refused("^picture is of 50x20 pixels, and content of", hub.finish, halved, content)
+    refused("^picture has 50x20 pixels, but content has", hub.finish, halved, content)
     with pytest.raises(TypeError):
         hub.stylize(content, style, HubConfig(), [content])
 

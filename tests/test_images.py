@@ -272,12 +272,12 @@ def test_broken_exif_leaves_a_picture_as_it_lies(tmp_path, quarters, exif):
     [
         (b"\n<!DOCTYPE html><title>404</title>", "is a web page; give the address"),
         (b"<?xml version='1.0'?>\n<svg/>", "is SVG; export it as PNG"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
         (b"%PDF-1.7", "is PDF"),
-        (b"8BPS\0\1", "is of Photoshop"),
+        (b"8BPS\0\1", "is a Photoshop file"),
         (b"\0\0\0\x18ftypcrx ", "is a camera's raw file; export it as JPEG"),
-        (b"\0\0\0\x18ftypisom", "is a film; give it the ending of one"),
-        (b"II*\0\x08\0\0\0\0\0", "is TIFF of a kind that Pillow does not read"),
+        (b"\0\0\0\x18ftypisom", "is a film; rename it"),
+        (b"II*\0\x08\0\0\0\0\0", "is a TIFF that Pillow cannot read"),
     ],
 )
 def test_what_is_taken_for_a_picture_is_told_what_it_is(tmp_path, data, what):

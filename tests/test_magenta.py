@@ -91,10 +91,10 @@ def test_the_photo_is_mirrored_at_its_right_and_lower_rim(seen, style, size, pad
 @pytest.mark.parametrize(
     "call, signature, reason",
     [
-        (lambda content: [content], (PICTURES,), "not called like Magenta's"),
-        (lambda content, style: content, None, "not called like Magenta's"),
-        (lambda content, style: {"x": content}, None, "not called like Magenta's"),
-        (lambda content, style: [], None, "not called like Magenta's"),
+        (lambda content: [content], (PICTURES,), "not have Magenta's signature"),
+        (lambda content, style: content, None, "not have Magenta's signature"),
+        (lambda content, style: {"x": content}, None, "not have Magenta's signature"),
+        (lambda content, style: [], None, "not have Magenta's signature"),
         (
             lambda content, style: [style],
             None,

@@ -163,8 +163,8 @@ def test_a_mask_of_other_proportions_is_refused(photo, size):
     with pytest.raises(ValueError) as error:
         masks.fit([np.ones((1, *size, 1))], photo, 1)
     assert str(error.value) == (
-        f"a mask of {size[1]}x{size[0]} pixels has other proportions than the "
-        "content's 32x24"
+        f"a mask of {size[1]}x{size[0]} pixels does not have the proportions of the "
+        "content, 32x24"
     )
 
 
@@ -348,7 +348,7 @@ def test_masks_that_do_not_fit_are_refused_by_both_paths(
     stub_model, content, style, number
 ):
     engine, config = list(engines(stub_model))[number]
-    with pytest.raises(ValueError, match="other proportions"):
+    with pytest.raises(ValueError, match="does not have the proportions"):
         engine.stylize(content, style, config, masks=[np.ones((1, 50, 37, 1))])
     with pytest.raises(ValueError, match="2 masks for 1 styles"):
         engine.stylize(content, style, config, masks=[content, content])

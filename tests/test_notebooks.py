@@ -1,5 +1,7 @@
 """The notebooks run from top to bottom without a network, and show what they say."""
 
+import ast
+import configparser
 import functools
 import importlib.util
 import json
@@ -19,7 +21,9 @@ from tf_style import images
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
-NAMES = ("quickstart", "how_it_works", "slow_versus_fast")
+NAMES = ("quickstart", "how_it_works", "slow_versus_fast", "comment_ca_marche")
+# Its code is that of how_it_works, so that it runs with the slow tests only.
+FRENCH = pytest.param("comment_ca_marche", marks=pytest.mark.slow)
 HURRIED = {"SIDE": "SIDE = 96", "STEPS": "STEPS = 10"}
 
 
@@ -119,7 +123,7 @@ def test_notebooks_begin_alike(name):
 
 
 @pytest.mark.parametrize("hurried", [True, pytest.param(False, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES[:3], FRENCH])
 def test_notebook_runs_and_every_figure_has_its_caption(executed, name, hurried):
     book, _ = executed(name, hurried)
     captions = [
@@ -160,8 +164,25 @@ def test_slow_pictures_come_closer_to_the_style(executed):
         assert numbers["slow: style"] < numbers["fast: style"]
 
 
-def test_setup_says_in_one_line_that_there_is_no_clone(tmp_path):
+def test_the_french_edition_differs_in_words_only():
+    def skeleton(name, cell):
+        tree = ast.parse(source(name, cell))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                node.value = ""
+        return ast.dump(tree)
+
+    english, french = code_cells("how_it_works"), code_cells("comment_ca_marche")
+    assert [*english] == [*french]
+    for cell in english:
+        assert skeleton("how_it_works", cell) == skeleton("comment_ca_marche", cell)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_setup_says_last_that_it_cannot_clone(tmp_path):
+    nowhere = tmp_path / "nowhere"
     setup = source("quickstart", "setup")
+    setup = re.sub(r'HOME = ".*"', lambda _: f"HOME = {str(nowhere)!r}", setup)
     done = subprocess.run(
         [sys.executable, "-c", setup],
         cwd=tmp_path,
@@ -170,8 +191,7 @@ def test_setup_says_in_one_line_that_there_is_no_clone(tmp_path):
         timeout=60,
     )
     assert done.returncode == 1 and done.stdout == ""
-    (line,) = done.stderr.splitlines()
-    assert "clone" in line and "REPOSITORY" in line
+    assert done.stderr.splitlines()[-1].startswith(f"Cannot clone {nowhere}; ")
 
 
 @pytest.fixture
@@ -181,10 +201,11 @@ def run_setup(monkeypatch):
     def run(code, folder):
         commands = []
 
-        def note(command, check):
+        def note(command, **_):
             commands.append(command)
             if command[0] == "git":
                 make_clone(folder / command[-1])
+            return SimpleNamespace(returncode=0)
 
         monkeypatch.chdir(folder)
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -207,11 +228,12 @@ def test_setup_installs_the_clone_that_it_lies_in(tmp_path, run_setup):
     assert commands == [[sys.executable, "-m", "pip", "install", "-q", tmp_path]]
 
 
-def test_setup_clones_where_it_is_told_from_where(tmp_path, run_setup):
-    url = "https://example.com/tf_style.git"
-    code = source("quickstart", "setup").replace('""', f'"{url}"', 1)
-    git, pip = run_setup(code, tmp_path)
-    assert git == ["git", "clone", "--depth=1", url, "clone"]
+def test_setup_clones_the_projects_home_where_there_is_no_clone(tmp_path, run_setup):
+    git, pip = run_setup(source("quickstart", "setup"), tmp_path)
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", "utf-8")
+    home = setup["metadata"]["url"]
+    assert git == ["git", "clone", "--depth=1", home, tmp_path / "clone"]
     assert pip[-1] == tmp_path / "clone"
 
 

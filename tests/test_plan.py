@@ -107,7 +107,7 @@ def test_of_several_films_those_that_cannot_be_made_are_refused(moving):
     job = Job(contents=("walk.MOV", "s.png"), styles=("t.png",), mode="compare")
     good, refused = plan.find_refused(job, ["walk.MOV", "s.png"])
     assert good == ["s.png"]
-    assert refused == ["mode compare is for pictures, and walk.MOV is a film"]
+    assert refused == ["mode compare paints pictures only, and walk.MOV is a film"]
 
 
 def test_tilde_is_the_home_folder(tmp_path):
@@ -278,7 +278,11 @@ def test_names_come_from_the_end_of_a_path_or_url(source, stem):
             ["photos/a.jpg", "photos/b.png"],
             "output o.png is one file, but ther",
         ),
-        ("o.gif", ["photos/b.png"], "output o.gif is a film, but photos/b.png is none"),
+        (
+            "o.gif",
+            ["photos/b.png"],
+            "output o.gif has the ending of a film, but photos/b.png is a picture",
+        ),
         ("s.png", ["photos/b.png"], "output s.png would overwrite an input"),
         ("photos/b.png", ["photos/b.png"], "output photos/b.png would overwrite an in"),
         ("deep/../s.png", ["photos/b.png"], "output deep/../s.png would overwrite an"),
@@ -415,8 +419,18 @@ SLOW = {"mode": "gatys"}
 @pytest.mark.parametrize(
     "output, content, settings, reason",
     [
-        ("o.mp4", "s.png", {}, "output o.mp4 is a film, but s.png is none; give one"),
-        ("o.gif", "still.gif", {}, "output o.gif is a film, but still.gif is none"),
+        (
+            "o.mp4",
+            "s.png",
+            {},
+            "output o.mp4 has the ending of a film, but s.png is a picture; use one",
+        ),
+        (
+            "o.gif",
+            "still.gif",
+            {},
+            "output o.gif has the ending of a film, but still.gif is a picture",
+        ),
         (
             "o.png",
             "walk.MOV",
@@ -429,30 +443,35 @@ SLOW = {"mode": "gatys"}
             {},
             "walk.MOV is a film, which is written as .gif or .mp4, ",
         ),
-        ("o.mp4", "walk.MOV", {"mode": "compare"}, "mode compare is for pictures, and"),
+        (
+            "o.mp4",
+            "walk.MOV",
+            {"mode": "compare"},
+            "mode compare paints pictures only, and",
+        ),
         (
             "",
             "walk.MOV",
             SLOW | {"sweep": ("steps=1,2",)},
-            "sweep is for pictures, and",
+            "sweep works for pictures only, and",
         ),
         (
             "",
             "walk.MOV",
             SLOW | {"save_every": 5},
-            "save_every is for pictures, and wa",
+            "save_every works for pictures only, and wa",
         ),
         (
             "",
             "walk.MOV",
             SLOW | {"timelapse": "t.gif"},
-            "timelapse is for pictures, an",
+            "timelapse works for pictures only, an",
         ),
         (
             "",
             "moving.gif",
             SLOW | {"gatys": GatysConfig(time_budget=9.0)},
-            "time_budget is for pictures, and moving.gif is a film",
+            "time_budget works for pictures only, and moving.gif is a film",
         ),
     ],
 )

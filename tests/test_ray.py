@@ -148,7 +148,7 @@ def test_two_workers_make_what_the_local_executor_makes_though_one_is_killed(
         events = list(run.run(elsewhere))
     assert capfd.readouterr() == ("", "")
     here, there = tmp_path / "local", tmp_path / "ray"
-    # What was finished before the death is not painted again, nor told twice.
+    # What was finished before the death is skipped, nor told twice.
     finished = Path((there / "died").read_text()).name
     kept = names_of(events, run.Skipped)
     assert finished in kept
@@ -240,7 +240,9 @@ def test_a_model_that_cannot_be_had_is_one_line(tmp_path, painting):
 
 def test_without_ray_one_line_says_what_to_install(elsewhere, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ImportError, match=r"get it with pip install 'tf_style\[clu"):
+    with pytest.raises(
+        ImportError, match=r"install it with pip install 'tf_style\[clu"
+    ):
         list(run.run(elsewhere))
 
 
@@ -253,7 +255,7 @@ def test_a_dry_run_needs_no_workers(elsewhere, monkeypatch):
 def test_a_time_budget_is_refused():
     slow = GatysConfig(time_budget=5.0)
     job = Job(contents=("a",), styles=("b",), mode="gatys", gatys=slow)
-    with pytest.raises(ValueError, match="time_budget is for executor local"):
+    with pytest.raises(ValueError, match="time_budget works with executor local"):
         dataclasses.replace(job, executor="ray")
     # On the fast path it says nothing.
     dataclasses.replace(job, executor="ray", mode="hub")
@@ -346,9 +348,7 @@ def test_a_worker_stops_when_the_file_that_keeps_it_running_is_gone(
     (tmp_path / "running").unlink()
     report = report_of(context, pairs)
     assert (report.stopped, report.events) == (True, [])
-    with pytest.raises(
-        FileNotFoundError, match="does not see .*running; --executor=ray"
-    ):
+    with pytest.raises(FileNotFoundError, match="cannot see .*running; --executor=ray"):
         ray_cluster.check(report, context.running_file)
 
 

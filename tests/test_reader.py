@@ -307,7 +307,7 @@ def test_what_of_a_film_is_not_kept_is_told(tmp_path, number, name):
     write_with(tmp_path / "a.mkv", color_trc=number)
     film, _ = read(tmp_path / "a.mkv")
     tracks, *rest = film.notes
-    assert tracks.endswith("a.mkv: tracks are left out: 1 of sound")
+    assert tracks.endswith("a.mkv: these tracks are dropped: 1 of sound")
     assert [f"is HDR ({name})" in line for line in rest] == [True] * bool(name)
 
 

@@ -455,6 +455,6 @@ def test_a_mask_of_other_proportions_fails_with_its_photo_only(job, photos, tmp_
     assert len(failed) == 2
     for event in failed:
         assert event.reason.startswith(f"{photos / 'c.png'} in the style of")
-        assert "a mask of 100x74 pixels has other proportions" in event.reason
+        assert "a mask of 100x74 pixels does not have the proportions" in event.reason
         assert "\n" not in event.reason
     assert len(pictures_in(tmp_path / "out")) == 8

@@ -95,7 +95,7 @@ def test_a_checkpoint_that_is_further_is_kept_and_told_of(job, folder):
     kill(job, 4)
     before = (folder / "picture.png.checkpoint.npz").read_bytes()
     [note] = [e.note for e in kill(job, 2) if isinstance(e, run.Info)]
-    assert "starting anew; --resume would go on from step 5" in note
+    assert "starting over; --resume would continue from step 5" in note
     assert (folder / "picture.png.checkpoint.npz").read_bytes() == before
 
 
@@ -105,7 +105,7 @@ def test_a_run_with_other_settings_tells_that_it_replaces_a_checkpoint(job):
         job, gatys=dataclasses.replace(job.gatys, style_weight=0.5)
     )
     [note] = [e.note for e in kill(other, 2) if isinstance(e, run.Info)]
-    assert note.endswith("is of a run with other settings, and is replaced")
+    assert note.endswith("belongs to a run with other settings and is replaced")
 
 
 def test_an_interrupted_run_never_replaces_a_better_picture(job, folder):
@@ -118,7 +118,7 @@ def test_an_interrupted_run_never_replaces_a_better_picture(job, folder):
     told = stop(other, 2)
     beside = folder / "picture_interrupted.png"
     assert [e.path for e in told if isinstance(e, run.Written)] == [beside]
-    assert f"{picture} keeps the picture of an earlier run" in str(told)
+    assert f"{picture} keeps the better picture of an earlier run" in str(told)
     assert before == (picture.read_bytes(), manifest.path_of(picture).read_bytes())
     assert manifest.find(beside)["interrupted"]
     list(run.run(dataclasses.replace(other, resume=True)))
@@ -149,7 +149,7 @@ def test_the_checkpoint_of_other_settings_is_refused(job, folder):
         job, resume=True, gatys=dataclasses.replace(job.gatys, steps=8)
     )
     [failed] = [e for e in run.run(other) if isinstance(e, run.Failed)]
-    assert "is of a run with steps 6, not 8; leave out --resume" in failed.reason
+    assert "belongs to a run with steps 6, not 8; leave out --resume" in failed.reason
     assert "picture.png.checkpoint.npz" in names(folder)
 
 
@@ -195,7 +195,7 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_picture(job, folder, monke
     events = list(run.run(job))
     notes = [e.note for e in events if isinstance(e, gatys.Step) and e.note]
     [note] = notes
-    assert "going on without checkpoints and frames" in note
+    assert "continuing without checkpoints and frames" in note
     assert "No space left" in note
     assert names(folder) == {"picture.png.json", "picture.png"}
 
@@ -265,6 +265,6 @@ def test_a_film_that_cannot_be_is_told_at_once(job, folder, changes, reason):
 def test_a_film_of_the_fast_path_is_refused(job):
     for setting in ({"timelapse": "film.gif"}, {"save_every": 2}):
         with pytest.raises(
-            ValueError, match="is for modes neighbors and gatys and compare"
+            ValueError, match="works in modes neighbors and gatys and compare"
         ):
             dataclasses.replace(job, mode="hub", **setting)

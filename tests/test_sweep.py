@@ -63,7 +63,7 @@ def test_a_value_that_comes_twice_is_tried_once():
         (("=5",), {}, "mode gatys has no setting ''"),
         (("",), {}, "sweep is ''; it must be like"),
         (("steps=5", "steps=9"), {}, "sweep has the same setting twice"),
-        (("steps=5", "seed=1", "beta1=0"), {}, "of 3 settings; it must be 1 or 2"),
+        (("steps=5", "seed=1", "beta1=0"), {}, "has 3 settings; give 1 or 2"),
         # The fast path takes no such size, and comparisons are of both.
         (("style_size=20",), {"mode": "compare"}, "style_size is 20; it must be 0 or"),
     ],
@@ -252,7 +252,9 @@ def test_a_swept_picture_is_repeated_by_its_manifest(job, stub_model, tmp_path):
 )
 def test_a_sweep_is_for_one_picture(tmp_path, contents, styles, reason):
     job = Job(contents, styles, str(tmp_path), mode="gatys", sweep=("steps=1,2",))
-    with pytest.raises(ValueError, match=f"sweep is for one picture, but {reason}"):
+    with pytest.raises(
+        ValueError, match=f"sweep takes one photo and one style or blend, but {reason}"
+    ):
         plan.assign(job, contents, styles)
 
 

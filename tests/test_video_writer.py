@@ -226,7 +226,7 @@ def test_no_sound_of_the_source_is_none_of_the_film(tmp_path):
 def test_sound_that_cannot_be_read_is_told_and_left_out(tmp_path):
     (tmp_path / "b.mkv").write_bytes(b"no film")
     note = take_of(tmp_path / "a.mp4", films.pan(3, 48, 64), source=tmp_path / "b.mkv")
-    assert note.startswith(f"{tmp_path / 'a.mp4'} is without sound: ")
+    assert note.startswith(f"{tmp_path / 'a.mp4'} has no sound: ")
     assert len(films.read(tmp_path / "a.mp4")[0]) == 3
 
 
@@ -388,7 +388,7 @@ def test_a_film_of_another_run_is_begun_anew_and_only_ours_is_cleared(folder):
     (video.folder / "notes.txt").write_text("mine")
     with video_writer.VideoWriter(path, 1 / EVEN, account_of(100)) as video:
         assert video.note == (
-            f"starting anew: {video.folder} is of a run with steps 120, not 100"
+            f"starting over: {video.folder} belongs to a run with steps 120, not 100"
         )
         assert (video.frames, video.committed, video.state) == (0, 0, {})
         assert {*names(video.folder)} - {"lock"} == {"notes.txt", "progress.json"}
@@ -405,7 +405,7 @@ def test_a_film_of_another_version_is_begun_anew(folder, monkeypatch):
         add(video, films.pan(2, 48, 64))
     monkeypatch.setattr(video_writer, "__version__", "99")
     with video_writer.VideoWriter(path, 1 / EVEN, {}) as video:
-        assert "is of a run with version" in video.note and "not 99" in video.note
+        assert "belongs to a run with version" in video.note and "not 99" in video.note
         assert video.frames == 0
 
 
@@ -430,7 +430,7 @@ def test_a_damaged_folder_is_begun_anew(folder, spoil):
         add(video, frames)
     spoil(video.folder)
     with video_writer.VideoWriter(path, 1 / EVEN, {}) as video:
-        assert video.note == f"starting anew: {video.folder} is damaged"
+        assert video.note == f"starting over: {video.folder} is damaged"
         add(video, frames)
         finish(video, None)
         video.remove()
@@ -456,7 +456,7 @@ def test_a_folder_that_is_not_ours_is_refused_untouched(folder, marker):
     ):
         with pytest.raises(ValueError) as error:
             refuse()
-        assert str(error.value).startswith(f"{kept} is not ours")
+        assert str(error.value).startswith(f"{kept} was not made by tf_style")
         assert "\n" not in str(error.value)
     assert names(kept) == before
     assert (kept / "segment-000000.mp4").read_text() == "mine"
@@ -464,7 +464,7 @@ def test_a_folder_that_is_not_ours_is_refused_untouched(folder, marker):
 
 def test_a_file_in_the_place_of_the_folder_is_refused(folder):
     (folder / "a.mp4.partial").write_text("mine")
-    with pytest.raises(ValueError, match="is not ours"):
+    with pytest.raises(ValueError, match="was not made by tf_style"):
         progress_folder.check_progress(folder / "a.mp4")
 
 
@@ -587,7 +587,7 @@ def test_sound_that_no_encoder_takes_is_told_and_left_out(
     error = av.error.ExternalError(1, "Generic error in an external library")
     fail_at(monkeypatch, writer, "_sound", 1, error)
     note = take_of(folder / "a.mp4", films.pan(6, 48, 64), source=with_sound)
-    assert note.startswith(f"{folder / 'a.mp4'} is without sound: ")
+    assert note.startswith(f"{folder / 'a.mp4'} has no sound: ")
     assert "external library" in note and "\n" not in note
     assert len(films.read(folder / "a.mp4")[0]) == 6
 

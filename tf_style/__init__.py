@@ -6,22 +6,22 @@
     ts.save_image("out.png", ts.stylize(photo, painting))
 
 `stylize` repaints a photo in the style of a painting, by one of the methods:
-`tf_style.hub` runs a one-pass model, Magenta's or our own; `tf_style.neighbors` lets
-every place of the picture take what is nearest in the painting (Kolkin et al., 2022);
+`tf_style.hub` runs a one-pass model, Magenta's or our own; `tf_style.neighbors` gives
+every spot of the picture the painting's nearest features (Kolkin et al., 2022);
 `tf_style.gatys` optimises the pixels against VGG-19 features (Gatys et al., 2016).
-`tf_style.compare` does all on one pair and measures them alike.
+`tf_style.compare` runs all of them on one pair and measures them alike.
 
 Contracts, the same in every module:
 
 * Pictures are float32 RGB in [0, 1], shaped [B, H, W, 3]: B batch (always 1 today),
   H height, W width; C stands for the channels of activations, [B, H, W, C]. Public
-  functions take what `images.as_picture` takes, and refuse all else in one line.
+  functions take what `images.as_picture` accepts, and refuse anything else.
 * All methods are called `stylize(content, style, config=None, *, masks=None)` and
   return a picture of exactly the content's height and width.
 * Settings are the frozen dataclasses of `tf_style.config`; every default lives there.
-* What a user can cause is an `Error`.
+* Every error that a user can cause is an `Error`.
 
-Importing this package imports nothing heavy: its modules are loaded when they are used.
+Importing this package imports nothing heavy: modules load when they are used.
 """
 
 import importlib
@@ -43,7 +43,7 @@ if TYPE_CHECKING:  # The same as below, for editors and type checkers.
     from tf_style.system.stop import StopToken
     from tf_style.video import flow
 
-# The public modules, under the names by which they are known.
+# The public modules, by their public names.
 _MODULES = {
     "color": "color",
     "compare": "compare",
@@ -60,7 +60,7 @@ _MODULES = {
     "neighbors": "optimization.neighbors",
     "run": "jobs.run",
 }
-# What else is public, and in which modules.
+# Other public names, and their modules.
 _NAMES = {
     "Error": "system.errors",
     "GatysConfig": "config",

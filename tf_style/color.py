@@ -1,10 +1,10 @@
 """Keeping the photo's colours.
 
 Gatys et al. (2016), "Preserving Color in Neural Artistic Style Transfer",
-https://arxiv.org/abs/1606.05897: the style is given the photo's colours before it is
-imitated, or only its luminance is. Where we differ: the result is brought to the
-photo's colours once more, so that they hold exactly; covariances are matched by the
-linear transport that moves colours least; luminance comes from a result in colour.
+https://arxiv.org/abs/1606.05897: the style takes on the photo's colours before it is
+imitated, or only its luminance is imitated. Departures: the result takes on the photo's
+colours once more, so that they match exactly; covariances are matched by the linear
+transport that moves colours least; luminance comes from a result in colour.
 """
 
 import numpy as np
@@ -21,12 +21,12 @@ RIDGE = 1e-3
 
 
 def prepare(style: Pixels, content: Pixels, config: StyleConfig) -> Pixels:
-    """Gives a style the colours of the photo, as far as `config` wants them kept.
+    """Gives a style the photo's colours, as far as `config` preserves them.
 
     Args:
         style: painting, [1, H', W', 3] in [0, 1].
         content: photo, [1, H, W, 3] in [0, 1].
-        config: a `GatysConfig` or `HubConfig`.
+        config: config of any method.
 
     Returns:
         float32 [1, H', W', 3] in [0, 1].
@@ -35,7 +35,7 @@ def prepare(style: Pixels, content: Pixels, config: StyleConfig) -> Pixels:
 
 
 def restore(picture: PictureLike, content: PictureLike, config: StyleConfig) -> Pixels:
-    """Gives a stylized picture the colours of its photo; arguments as for `prepare`."""
+    """Gives a stylized picture the photo's colours; for the arguments see `prepare`."""
     return _blend(picture, content, config, _take_luminance)
 
 

@@ -1,4 +1,4 @@
-"""All methods on one pair, measured alike: what do the extra minutes buy?"""
+"""Runs all methods on one pair and measures them alike."""
 
 import dataclasses
 import time
@@ -24,13 +24,13 @@ from tf_style.system.stop import StopToken
 # In whose losses all are measured, and whose steps are shown.
 REFERENCE = "gatys"
 NOTE = (
-    "lower is better in all of these; they are measured by the program's own networks, "
-    "so that it judges itself"
+    "lower is better; all numbers come from the program's own networks, so it judges "
+    "itself"
 )
 
 
 class Result(NamedTuple):
-    """What one method made of the pair."""
+    """The result of one method."""
 
     picture: np.ndarray  # [1, H, W, 3] in [0, 1]
     losses: dict[str, float]  # as of `gatys.Step`, of `picture`
@@ -41,7 +41,7 @@ class Result(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """One step of gatys on the clock."""
+    """One step of gatys, with the time."""
 
     seconds: float  # since it began
     size: tuple[int, int]  # height and width it worked at
@@ -49,7 +49,7 @@ class Moment(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """All results, measured by the same networks against the same targets."""
+    """All results, measured with the same networks against the same targets."""
 
     results: dict[str, Result]  # by method, as in `methods.METHODS`
     history: list[Moment]  # of gatys, step by step
@@ -66,7 +66,7 @@ def compare(
     masks: Masks = None,
     init: PictureLike | None = None,
 ) -> Comparison:
-    """Paints one pair by all methods and returns a `Comparison`; see `iterate`."""
+    """Paints a pair by all methods and returns a `Comparison`; see `iterate`."""
     steps = iterate(content, style, *configs, masks=masks, init=init)
     while True:
         try:
@@ -84,18 +84,21 @@ def iterate(
     stop: StopToken | None = None,
     follow: Callable[[Iterator[gatys.Step]], Iterator[gatys.Step]] = iter,
 ) -> Generator[gatys.Step, None, Comparison]:
-    """Paints one pair by all methods, the last of them, gatys, step by step.
+    """Paints a pair by all methods, with gatys last and step by step.
 
-    Losses are measured at the content's size, by the backbone and weights of gatys;
-    smaller scales do not count for `caught_up_s`, as their losses have other targets.
+    Losses are measured at the content's size with the backbone and weights of gatys.
+    Smaller scales do not count for `caught_up_s`, because their losses have other
+    targets.
 
     Args:
         content, style, masks: as for `gatys.stylize`.
-        *configs: of methods, in any order; the defaults of the others. A `time_budget`
-            is of all that is done until that method ends; those to come share it.
-        init: first picture of gatys; without one, "hub" is the picture of that method.
-        stop: as for `gatys.iterate`, by which to end all slow methods.
-        follow: what the steps of gatys are passed through.
+        *configs: configs of methods, in any order; the others use their defaults. A
+            `time_budget` covers everything until that method ends; the methods that are
+            still to come share it.
+        init: picture that gatys starts from; without one, "hub" takes the result of
+            that method.
+        stop: see `gatys.iterate`; ends all slow methods.
+        follow: a function that the steps of gatys are passed through.
 
     Yields:
         Every `gatys.Step`.
@@ -104,7 +107,7 @@ def iterate(
         A `Comparison`, the value of `yield from`.
 
     Raises:
-        ValueError, OSError: as the `stylize` of each method.
+        ValueError, OSError: see `stylize` of each method.
     """
     found = methods.by_method(configs)
     content = images.as_picture(content, "content")
@@ -193,11 +196,11 @@ def save_plot(path: StrPath, comparison: Comparison) -> None:
     """Plots the losses of gatys over time, with those of the others as lines.
 
     Args:
-        path: where to write, a PNG; ~ is the home folder.
+        path: PNG file to write.
         comparison: a `Comparison`.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     # Takes a second to import, and only this function needs it.
     from matplotlib.figure import Figure
@@ -233,7 +236,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def to_lines(comparison: Comparison) -> list[str]:
-    """Returns the numbers of a comparison in words: a line a method, and a note."""
+    """Returns the numbers of a comparison as text: a line per method, and a note."""
     lines = [
         f"{name}: {', '.join(_describe(result))}"
         for name, result in comparison.results.items()
@@ -279,7 +282,7 @@ def measurer(
         picture = images.as_picture(picture, "picture")
         if picture.shape != content.shape:
             sizes = [f"{x.shape[2]}x{x.shape[1]}" for x in (picture, content)]
-            raise InvalidInput("picture is of {} pixels, not {}".format(*sizes))
+            raise InvalidInput("picture has {} pixels, not {}".format(*sizes))
         losses = objective.measure(picture, targets)
         return {name: float(loss) for name, loss in losses.items()}
 

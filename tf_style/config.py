@@ -1,15 +1,19 @@
-"""Every setting and its default, checked when it is made.
+"""Every setting: its default, its check and its explanation.
 
-Flags (`cli`), notebooks and tests all build these dataclasses; nothing else holds a
-default. A bad value raises `ValueError` that names the field, the value and what is
-allowed. NumPy's numbers, paths and lists are taken, and kept as plain Python numbers,
-text and tuples, so that a config is always ready for JSON.
+Flags (`cli`), the page, notebooks and tests all build these dataclasses. Nothing else
+holds a default or explains a setting: `--help`, the tables of the guide and the hints
+of the page take their texts from here, by `help_of`.
+
+A bad value raises `ValueError`, which names the field, the value and what is allowed.
+NumPy numbers, paths and lists are accepted and stored as plain Python numbers, strings
+and tuples, so a config can always be written as JSON.
 """
 
 import importlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from tf_style.system import checks
 from tf_style.system.checks import checked
@@ -17,14 +21,14 @@ from tf_style.system.errors import InvalidInput
 
 MAGENTA_HANDLE = "https://tfhub.dev/google/magenta/arbitrary-image-stylization-v1-256/2"
 
-# The fast models, and the modules that load them. A new one is a module with
-# `load(name)`, as `fast.hub.load_model` describes it, and a line here.
+# The fast models and the modules that load them. To add one, write a module with
+# `load(name)`, as `fast.hub.load_model` describes, and add a line here.
 FAST_MODELS = {
     "magenta": "tf_style.fast.magenta",
     "builtin": "tf_style.fast.builtin.stylizer",
 }
 
-# Values that are names; anything else in these settings is a path or a URL.
+# Names that these settings accept; anything else is a path or a URL.
 MODELS = ("auto", *FAST_MODELS)
 BACKBONES = ("auto", "vgg19", "builtin")
 INITS = ("content", "noise", "hub", "builtin")
@@ -35,34 +39,68 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 POOLINGS = ("auto", "max", "average")
 PRESERVED = ("none", "luminance", "covariance", "histogram")
 
-
 # The losses that charts draw, in colours that are legible on white and on black.
 LOSS_COLORS = {"style": "#e8710a", "content": "#3b82d6"}
 
-# The most pixels a side that a setting may ask for: beyond any picture.
+# Upper bounds of settings: pixels a side (more than any picture has), steps, and
+# seconds (a month).
 MAX_SIDE = 1_000_000
-
 MAX_STEPS = 1_000_000
-# The longest time that a setting may ask for: a month.
 MAX_SECONDS = 30 * 24 * 3600
+
+
+def setting(default: Any, text: str, choices: Sequence[str] = ()) -> Any:
+    """Declares a field of a config.
+
+    Args:
+        default: its default.
+        text: its explanation, shown by `--help`, the guide and the page.
+        choices: the values that it accepts; empty: any that pass the config's checks.
+    """
+    return field(default=default, metadata={"help": text, "choices": tuple(choices)})
+
+
+def help_of(config: Any, name: str) -> str:
+    """Returns the explanation of a setting, as in `help_of(GatysConfig, "steps")`.
+
+    Args:
+        config: a config, or its class.
+        name: name of one of its fields.
+
+    Raises:
+        KeyError: it has no such field, or the field has no explanation.
+    """
+    return config.__dataclass_fields__[name].metadata["help"]
 
 
 @dataclass(frozen=True)
 class StyleConfig:
-    """Settings that mean the same on both paths."""
+    """Settings that mean the same for every method."""
 
-    # One weight for each of several styles that are blended, made to sum to one; empty
-    # means all alike. Optimising takes the mean of their correlations, "builtin" paints
-    # in the mixed style, and of other models the pictures are mixed.
-    style_weights: tuple[float, ...] = ()
-    # Factor on the size of the style, and so of the strokes: 2 doubles them.
-    style_scale: float = 1.0
-    # What the picture keeps of the photo's colours: "none"; "luminance" keeps hue and
-    # saturation of every place, "covariance" the mean and spread of colours,
-    # "histogram" the distribution of red, green and blue.
-    preserve_color: str = "none"
-    # From 0, the style's colours, to 1, the photo's, as far as `preserve_color` goes.
-    color_strength: float = 1.0
+    # Slow methods average the Gram matrices or pool the neighbours, "builtin" paints in
+    # the mixed style, and the pictures of other models are averaged.
+    style_weights: tuple[float, ...] = setting(
+        (),
+        "Blend several styles, with one weight for each; only their ratios matter. "
+        "Empty weighs all styles equally.",
+    )
+    style_scale: float = setting(
+        1.0,
+        "Factor on the size of the painting, and so of its strokes: 2 doubles them. "
+        "From 0.25 to 4.",
+    )
+    preserve_color: str = setting(
+        "none",
+        "What to keep of the photo's colours: the hue and saturation of every pixel "
+        "(luminance), the mean and spread of its colours (covariance), or the "
+        "distribution of red, green and blue (histogram).",
+        PRESERVED,
+    )
+    color_strength: float = setting(
+        1.0,
+        "How much of the photo's colours preserve_color keeps, from 0 (none) to 1 "
+        "(all).",
+    )
 
     def __post_init__(self):
         checks.make_plain(self)
@@ -73,26 +111,31 @@ class StyleConfig:
             and (not self.style_weights or sum(self.style_weights) > 0),
             "numbers from 0 up, not all 0",
         )
+        for spec in fields(self):
+            if choices := spec.metadata.get("choices"):
+                checks.choice(self, spec.name, choices)
         checks.number(self, "style_scale", 0.25, 4)
-        checks.choice(self, "preserve_color", PRESERVED)
         checks.number(self, "color_strength", 0, 1)
 
     def share_among(self, styles: int) -> list[float]:
-        """Returns the share of each of so many styles, all together 1.
+        """Returns the share of each style; they add up to 1.
+
+        Args:
+            styles: the number of styles.
 
         Raises:
-            ValueError: there is not one weight for each.
+            ValueError: the number of weights differs from that of styles.
         """
         weights = self.style_weights or [1.0] * styles
         if len(weights) != styles:
             raise InvalidInput(
-                f"style_weights are {len(weights)} numbers for {styles} styles; "
-                "give one for each"
+                f"style_weights has {len(weights)} numbers for {styles} styles; "
+                "give one for each style"
             )
         return [weight / sum(weights) for weight in weights]
 
     def without_effect(self) -> Iterator[tuple[str, str]]:
-        """Yields the settings that do nothing beside the others, and where that is."""
+        """Yields each setting that the others make useless, and the reason."""
         if self.preserve_color == "none":
             yield "color_strength", "without preserve_color"
         if len(self.style_weights) == 1:
@@ -101,58 +144,92 @@ class StyleConfig:
 
 @dataclass(frozen=True)
 class SlowConfig(StyleConfig):
-    """Settings that mean the same in all methods that optimise the picture."""
+    """Settings that mean the same for every method that optimises the picture."""
 
-    # Features: "vgg19" (Keras' ImageNet weights), "builtin" (our small copy of it, nine
-    # times as fast), "auto" (the first if it is cached or can be downloaded, else the
-    # second), or the path of a Keras weights file of VGG-19.
-    backbone: str = "auto"
-    # "max" as VGG was trained; "average" as in Gatys et al. (2016); "auto": average for
-    # "builtin", with which pictures come three times as near to the style and hold its
-    # colours, and max for VGG-19, with which they do not.
-    pooling: str = "auto"
-    # What the backbone computes in; "auto": bfloat16 where there are matrix units for
-    # it, else float32. Losses and the picture are always float32.
-    precision: str = "auto"
-    # Of a film, larger holds a frame more to the one before, moved with what moves.
-    temporal_weight: float = 0.0
-    # First picture: "content", "noise", "hub" (what the fast path makes of the pair),
-    # "builtin" (what the built-in fast model makes of it), or the path of a picture.
-    init: str = "content"
-    # Updates of the picture, all scales together.
-    steps: int = 300
-    # Seconds that the optimisation may take, in place of steps; 0 counts steps.
-    time_budget: float = 0.0
-    # Sizes to work at, coarse to fine, each twice the one before; more gives larger
-    # and more coherent strokes. 0 begins at 256 pixels or less, so that pictures of all
-    # sizes begin alike.
-    scales: int = 0
-    # "lbfgs" comes as far as Adam in half the steps; "adam" is the tutorial's.
-    optimizer: str = "lbfgs"
-    # The most that a pixel moves in one update of Adam, of a range of 1; for L-BFGS the
-    # mean move in the first, after which it finds its own.
-    learning_rate: float = 0.02
-    # Adam's memory of past gradients, 0 to below 1; longer is smoother.
-    beta1: float = 0.9
-    # Adam's floor under the gradient's size; it is in units of the loss's gradient.
-    epsilon: float = 1e-7
-    # Longest side of the style, in pixels; 0 makes it the picture's, so that strokes
-    # keep their size relative to the picture.
-    style_size: int = 0
-    # Side in pixels of the tiles that the picture is worked on in, which needs less
-    # memory and more time; 0 makes tiles where the whole would not fit.
-    tile: int = 0
-    # Seed of the noise of init="noise".
-    seed: int = 0
-    # Keeps to operations that give the same bits whenever they are repeated on one
-    # machine, in all of the process from then on.
-    deterministic: bool = False
+    backbone: str = setting(
+        "auto",
+        "Feature network: vgg19 (Keras' ImageNet weights), builtin (our small copy, "
+        "several times as fast), auto (vgg19 if it is cached or can be downloaded, "
+        "else builtin), or the path of a file of Keras weights for VGG-19.",
+    )
+    # Max is what VGG-19 was trained with, average what Gatys et al. (2016) use. With
+    # the built-in backbone, average comes three times as near to the style and holds
+    # its colours; with VGG-19 it does not.
+    pooling: str = setting(
+        "auto",
+        "Pooling of the backbone; auto is average for builtin and max for VGG-19.",
+        POOLINGS,
+    )
+    # Losses and the picture are always float32.
+    precision: str = setting(
+        "auto",
+        "Number format in which the backbone computes; auto is bfloat16 on processors "
+        "that speed it up, else float32.",
+        PRECISIONS,
+    )
+    temporal_weight: float = setting(
+        0.0,
+        "Films only: weight of the loss that ties each frame to the one before. Higher "
+        "flickers less; lower lets strokes follow changes of light sooner.",
+    )
+    init: str = setting(
+        "content",
+        "Picture to start from: content (the photo), noise, hub (the result of the "
+        "fast method), builtin (the result of the built-in fast model), or the path of "
+        "a picture.",
+    )
+    steps: int = setting(300, "Number of updates of the picture, over all scales.")
+    time_budget: float = setting(
+        0.0,
+        "Seconds that the optimisation may take; it replaces steps. On the command "
+        "line, start-up counts too. 0 sets no limit.",
+    )
+    scales: int = setting(
+        0,
+        "Number of sizes to work at, from coarse to fine, each twice the one before. "
+        "More scales give larger, more coherent strokes. 0 starts at 256 pixels or "
+        "less, so that strokes look alike at every size.",
+    )
+    optimizer: str = setting(
+        "lbfgs",
+        "Update rule. lbfgs gets as far as adam in half the steps.",
+        OPTIMIZERS,
+    )
+    learning_rate: float = setting(
+        0.02,
+        "With adam, the largest change of a pixel in one step, for pixels from 0 to 1. "
+        "With lbfgs, the mean change in the first step; later steps find their own "
+        "size.",
+    )
+    beta1: float = setting(
+        0.9,
+        "How long adam remembers past gradients, from 0 to below 1; higher is "
+        "smoother.",
+    )
+    epsilon: float = setting(
+        1e-7,
+        "Lower bound on the gradient's size in adam's update, in units of the loss's "
+        "gradient. Large values slow it down.",
+    )
+    style_size: int = setting(
+        0,
+        "Longest side of the painting, in pixels; larger gives larger strokes. 0 takes "
+        "the photo's, so that strokes keep their size relative to the picture.",
+    )
+    tile: int = setting(
+        0,
+        "Side of the tiles in which the picture is processed, in pixels (even, 32 or "
+        "more). Tiles need less memory and more time, and give the same picture. 0 "
+        "uses them only where the whole picture would not fit.",
+    )
+    seed: int = setting(0, "Seed of the noise that init=noise starts from.")
+    # It applies to the whole process from then on.
+    deterministic: bool = setting(
+        False, "Give exactly the same pixels on every run on the same machine."
+    )
 
     def __post_init__(self):
         super().__post_init__()
-        checks.choice(self, "pooling", POOLINGS)
-        checks.choice(self, "precision", PRECISIONS)
-        checks.choice(self, "optimizer", OPTIMIZERS)
         for name in ("backbone", "init"):
             checks.check(self, name, getattr(self, name) != "", "a name or a path")
         for spec in fields(self):
@@ -166,19 +243,19 @@ class SlowConfig(StyleConfig):
         checks.number(self, "scales", 0, 8)
         checks.number(self, "learning_rate", 0, 1, above=True)
         checks.number(self, "beta1", 0, 0.9999)
-        # Larger does not fit into float32.
+        # Larger values overflow float32.
         checks.number(self, "epsilon", 0, 1e38, above=True)
         checks.number(self, "style_size", 0, MAX_SIDE)
         checks.check(
             self,
             "tile",
             self.tile == 0 or (32 <= self.tile <= MAX_SIDE and self.tile % 2 == 0),
-            "0 or an even number from 32",
+            "0, or an even number from 32",
         )
         checks.number(self, "seed", 0, 2**63 - 1)
 
     def without_effect(self) -> Iterator[tuple[str, str]]:
-        """As of `StyleConfig`."""
+        """See `StyleConfig.without_effect`."""
         yield from super().without_effect()
         if self.optimizer == "lbfgs":
             yield "beta1", "with optimizer=lbfgs"
@@ -191,28 +268,43 @@ class SlowConfig(StyleConfig):
 
 @dataclass(frozen=True)
 class GatysConfig(SlowConfig):
-    """Settings of optimising towards Gram matrices (`tf_style.gatys`)."""
+    """Settings of optimisation towards Gram matrices (`tf_style.gatys`)."""
 
-    # Layers whose activations hold the photo's structure; deeper keeps less detail.
-    content_layers: tuple[str, ...] = ("block4_conv2",)
-    # Layers whose channel correlations hold the style; deeper means larger patterns.
-    style_layers: tuple[str, ...] = (
-        "block1_conv1",
-        "block2_conv1",
-        "block3_conv1",
-        "block4_conv1",
-        "block5_conv1",
+    content_layers: tuple[str, ...] = setting(
+        ("block4_conv2",),
+        "Layers whose activations hold the photo's structure; deeper layers keep less "
+        "detail.",
     )
-    # One weight per style layer, made to sum to one; empty means all alike.
-    style_layer_weights: tuple[float, ...] = ()
-    # Larger keeps more of the photo. Only the ratios of the three weights matter.
-    content_weight: float = 1.0
-    # Larger paints more strongly.
-    style_weight: float = 1e-3
-    # Larger smooths more; removes speckle first, then fine strokes.
-    tv_weight: float = 0.0
-    # 1e5 lets strokes of a film follow a change of light sooner.
-    temporal_weight: float = 1e6
+    style_layers: tuple[str, ...] = setting(
+        (
+            "block1_conv1",
+            "block2_conv1",
+            "block3_conv1",
+            "block4_conv1",
+            "block5_conv1",
+        ),
+        "Layers whose channel correlations hold the style; deeper layers hold larger "
+        "patterns.",
+    )
+    style_layer_weights: tuple[float, ...] = setting(
+        (),
+        "One weight for each style layer; only their ratios matter. Empty weighs all "
+        "layers equally.",
+    )
+    content_weight: float = setting(
+        1.0,
+        "Weight of the content loss; higher preserves more of the photo. Only the "
+        "ratios of content_weight, style_weight and tv_weight matter.",
+    )
+    style_weight: float = setting(
+        1e-3, "Weight of the style loss; higher paints more strongly."
+    )
+    tv_weight: float = setting(
+        0.0,
+        "Weight of the total variation; higher is smoother. It removes speckle first, "
+        "then fine strokes.",
+    )
+    temporal_weight: float = setting(1e6, help_of(SlowConfig, "temporal_weight"))
 
     def __post_init__(self):
         super().__post_init__()
@@ -223,29 +315,34 @@ class GatysConfig(SlowConfig):
             len(weights) in (0, len(self.style_layers))
             and all(0 <= weight <= checks.LARGEST for weight in weights)
             and (not weights or sum(weights) > 0),
-            "none, or one number from 0 up for each of the "
+            "empty, or one number from 0 up for each of the "
             f"{len(self.style_layers)} style layers, not all 0",
         )
 
 
 @dataclass(frozen=True)
 class NeighborsConfig(SlowConfig):
-    """Settings of optimising towards nearest neighbours (`tf_style.neighbors`)."""
+    """Settings of optimisation towards nearest neighbours (`tf_style.neighbors`)."""
 
-    # Layers whose activations become the painting's; deeper means larger motifs.
-    layers: tuple[str, ...] = (
-        "block2_conv1",
-        "block2_conv2",
-        "block3_conv1",
-        "block3_conv2",
+    layers: tuple[str, ...] = setting(
+        (
+            "block2_conv1",
+            "block2_conv2",
+            "block3_conv1",
+            "block3_conv2",
+        ),
+        "Layers whose activations are matched; deeper layers copy larger motifs and "
+        "keep less of the photo.",
     )
-    # Share of the photo, from 0 to 1, in what looks for its likes in the
-    # painting; the rest is the picture so far. 0.3 keeps more of the photo.
-    content_weight: float = 0.0
-    temporal_weight: float = 20.0
-    init: str = "builtin"
-    steps: int = 36
-    learning_rate: float = 0.01
+    content_weight: float = setting(
+        0.0,
+        "Share of the photo, from 0 to 1, in the picture that is matched to the "
+        "painting; the rest is the result so far. Higher preserves more of the photo.",
+    )
+    temporal_weight: float = setting(20.0, help_of(SlowConfig, "temporal_weight"))
+    init: str = setting("builtin", help_of(SlowConfig, "init"))
+    steps: int = setting(36, help_of(SlowConfig, "steps"))
+    learning_rate: float = setting(0.01, help_of(SlowConfig, "learning_rate"))
 
     def __post_init__(self):
         super().__post_init__()
@@ -254,25 +351,32 @@ class NeighborsConfig(SlowConfig):
 
 @dataclass(frozen=True)
 class HubConfig(StyleConfig):
-    """Settings of the fast path (`tf_style.hub`)."""
+    """Settings of the fast method (`tf_style.hub`)."""
 
-    # "magenta", "builtin" (our own), "auto" (the first if it is cached or can be
-    # downloaded, else the second), or the URL or folder of a SavedModel that is called
-    # as Magenta's.
-    model: str = "auto"
-    # Size of the style, in pixels; larger gives larger strokes. 0 is what suits the
-    # model: for "builtin" 460 along the longest side, for others 256 along the shorter.
-    style_size: int = 0
-    # From 0, the photo, to 1, the style. "builtin" paints less; of other models the
-    # painted picture is mixed with the photo.
-    strength: float = 1.0
+    model: str = setting(
+        "auto",
+        "Fast model: magenta, builtin (our own), auto (magenta if it is cached or can "
+        "be downloaded, else builtin), or the URL or folder of a SavedModel with "
+        "Magenta's signature.",
+    )
+    style_size: int = setting(
+        0,
+        "Size of the painting, in pixels, from 43 to 4096; larger gives larger "
+        "strokes. 0 is the model's own: a longest side of 460 for builtin, a shortest "
+        "side of 256 for others.",
+    )
+    # "builtin" paints less; the pictures of other models are mixed with the photo.
+    strength: float = setting(
+        1.0,
+        "How strongly the style is applied, from 0 (the photo) to 1 (the full style).",
+    )
 
     def __post_init__(self):
         super().__post_init__()
         allowed = f"{', '.join(MODELS)}, a URL or a folder"
         checks.check(self, "model", self.model != "", allowed)
         checks.number(self, "strength", 0, 1)
-        # Magenta's network sees nothing smaller.
+        # Magenta's network fails on anything smaller.
         size = self.style_size
         allowed = "0 or from 43 to 4096"
         checks.check(self, "style_size", size == 0 or 43 <= size <= 4096, allowed)
@@ -280,7 +384,7 @@ class HubConfig(StyleConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class MethodConfigs:
-    """The settings of each method of `tf_style.methods`, by its name."""
+    """The settings of each method, by its name."""
 
     gatys: GatysConfig = field(default_factory=GatysConfig)
     neighbors: NeighborsConfig = field(default_factory=NeighborsConfig)
@@ -293,7 +397,7 @@ class MethodConfigs:
 
 
 def __getattr__(name):
-    # A job is more than settings, and lives with the jobs; callers know it from here.
+    # It used to live here, and callers still import it from here.
     if name == "Job":
         return importlib.import_module("tf_style.jobs.job").Job
     raise AttributeError(f"module 'tf_style.config' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""All methods of painting one photo, behind one function: `stylize`."""
+"""One function for all methods: `stylize`."""
 
 import difflib
 import importlib
@@ -20,11 +20,11 @@ from tf_style.system.errors import InvalidInput
 if TYPE_CHECKING:
     from tf_style.images import Pixels
 
-# Where each method is, and its settings, which `config.MethodConfigs` has too. A method
-# is a module with functions `stylize(content, style, config, *, masks)`, as below, and
-# `choose(config)`; a fast one has `load_model(name)`. A slow one, which has a
-# `SlowConfig`, has `encode`, `iterate`, `finish`, `plan_scales`, `load_backbone` and
-# `estimate_memory`, all as `gatys` has them.
+# The module and the config of each method; `config.MethodConfigs` lists them too. A
+# method is a module with functions `stylize(content, style, config, *, masks)`, as
+# below, and `choose(config)`. A fast one also has `load_model(name)`. A slow one has a
+# `SlowConfig` and the functions `encode`, `iterate`, `finish`, `plan_scales`,
+# `load_backbone` and `estimate_memory`, as in `gatys`.
 METHODS: dict[str, tuple[str, type[StyleConfig]]] = {
     "hub": ("tf_style.fast.hub", HubConfig),
     "neighbors": ("tf_style.optimization.neighbors", NeighborsConfig),
@@ -51,26 +51,26 @@ def stylize(
         classic = ts.stylize(photo, painting, method="gatys", steps=200)
 
     Args:
-        content: photo, [1, H, W, 3] or [H, W, 3], of floats in [0, 1] or uint8: an
-            array, a tensor or a PIL image.
-        style: painting, likewise, of any size; or a list of paintings to blend; or what
-            `encode` of the method's module made of them, for many photos.
+        content: photo, [1, H, W, 3] or [H, W, 3], floats in [0, 1] or uint8: an array,
+            a tensor or a PIL image.
+        style: painting, likewise, of any size; or a list of paintings to blend; or the
+            result of `encode` in the method's module, for many photos.
         method: "hub", one pass of a network, which takes a fraction of a second;
             "neighbors", which takes seconds and looks most like paint; or "gatys", the
             classic, which takes minutes.
         config: settings of the method, a `HubConfig`, `NeighborsConfig` or
             `GatysConfig`; None: the defaults.
-        masks: where to paint, everywhere if None: one mask, or a list of one for each
-            style; [H, W] of the content's proportions, from 0, the photo, to 1.
-        **settings: fields of the config, in place of one: `strength=0.5`. The `init` of
-            slow methods may be a picture as well.
+        masks: where to paint; None: everywhere. One mask, or a list with one for each
+            style; [H, W] with the content's proportions, from 0 (the photo) to 1.
+        **settings: fields of the config instead of a config: `strength=0.5`. `init` of
+            slow methods may also be a picture.
 
     Returns:
-        float32 [1, H, W, 3] in [0, 1], exactly of the photo's height and width.
+        float32 [1, H, W, 3] in [0, 1], with the photo's exact height and width.
 
     Raises:
-        Error: an argument is not what it should be, which is a ValueError too; or a
-            model cannot be had, which is an OSError.
+        Error: an argument is invalid (also a ValueError), or a model is not available
+            (also an OSError).
     """
     if method not in METHODS:
         raise InvalidInput(
@@ -101,14 +101,14 @@ def load(method: str) -> Any:
 
 
 def load_model(method: str, config: StyleConfig) -> Any:
-    """Loads the network of a method, once per process; its `source` and `checksum`.
+    """Loads the network of a method, once per process.
 
     Args:
-        method: name of one.
-        config: of that method.
+        method: name of the method.
+        config: config of that method.
 
     Raises:
-        Error: it cannot be had.
+        Error: it is not available.
     """
     if isinstance(config, SlowConfig):
         return load(method).load_backbone(config)
@@ -117,13 +117,13 @@ def load_model(method: str, config: StyleConfig) -> Any:
 
 
 def by_method(configs: Sequence[StyleConfig | None]) -> dict[str, StyleConfig]:
-    """Returns the config of each method, the defaults where none is given.
+    """Returns the config of each method; its defaults if none is given.
 
     Args:
-        configs: of methods, in any order.
+        configs: configs of methods, in any order.
 
     Raises:
-        InvalidInput: one is something else, or two are of one method.
+        InvalidInput: one is not a config, or two belong to one method.
     """
     kinds = {kind: method for method, (_, kind) in METHODS.items()}
     found = {}

@@ -28,7 +28,7 @@ USAGE = """Writes the built-in stylizer as a model for other programs.
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_enum(
-    "model", "builtin", ["builtin"], "our own stylizer", flag_values=FLAGS
+    "model", "builtin", ["builtin"], "Model to export: our own.", flag_values=FLAGS
 )
 flags.DEFINE_enum(
     "format",
@@ -38,15 +38,20 @@ flags.DEFINE_enum(
     case_sensitive=False,
     flag_values=FLAGS,
 )
-flags.DEFINE_string("output", None, "where to write, as the PATH", flag_values=FLAGS)
 flags.DEFINE_string(
-    "size", None, "litert: WIDTHxHEIGHT of photos [512x384]", flag_values=FLAGS
+    "output", None, "Where to write; the same as PATH.", flag_values=FLAGS
 )
 flags.DEFINE_string(
-    "style_size", None, "litert: the same of styles [460x460]", flag_values=FLAGS
+    "size", None, "litert: size of photos, WIDTHxHEIGHT. [512x384]", flag_values=FLAGS
 )
-flags.DEFINE_bool("quiet", False, "print errors only", flag_values=FLAGS)
-flags.DEFINE_bool("verbose", False, "show TensorFlow's messages", flag_values=FLAGS)
+flags.DEFINE_string(
+    "style_size",
+    None,
+    "litert: size of paintings, WIDTHxHEIGHT. [460x460]",
+    flag_values=FLAGS,
+)
+flags.DEFINE_bool("quiet", False, "Print errors only.", flag_values=FLAGS)
+flags.DEFINE_bool("verbose", False, "Show TensorFlow's messages.", flag_values=FLAGS)
 SIZES = {"size": (512, 384), "style_size": (460, 460)}
 
 
@@ -94,7 +99,7 @@ def _export(arguments):
             f"export takes one PATH and got {len(arguments)}; give it as in "
             "tf-style export --format=onnx model.onnx"
             if FLAGS.output is None
-            else "the PATH is given twice, and as --output; leave one out"
+            else "PATH is given twice, also as --output; remove one"
         )
     if FLAGS.format is None:
         raise InvalidInput(f"--format is missing: give one of {', '.join(FORMATS)}")
@@ -126,7 +131,7 @@ def _size(name):
         return SIZES[name]
     if not re.fullmatch(r"\d{1,9}x\d{1,9}", text, re.ASCII):
         raise InvalidInput(
-            f"--{name} is {text!r}; it must be WIDTHxHEIGHT in pixels, as 512x384"
+            f"--{name} is {text!r}; it must be WIDTHxHEIGHT in pixels, such as 512x384"
         )
     width, height = map(int, text.split("x"))
     return width, height

@@ -1,20 +1,19 @@
-"""What `--help` shows: examples, and flags by what they are for."""
+"""What `--help` shows: examples, and the flags in groups."""
 
 import textwrap
 
 from tf_style.cli.flags import EXAMPLE, FLAGS
 
-USAGE = f"""Repaints photos in the style of paintings.
+USAGE = f"""Repaints photos and films in the style of paintings.
 
     {EXAMPLE}
     tf-style photo.jpg painting.jpg out.png --mode=neighbors
     tf-style --content=photos/ --style=a.jpg,b.jpg --output=painted/
 
-tf-style is short for python -m tf_style. tf-style export writes the built-in stylizer
-for other programs; see tf-style export --help."""
+tf-style is short for python -m tf_style. tf-style export writes the built-in model for
+other programs; see tf-style export --help."""
 
-
-# How `--help` shows them.
+# The flags by group, in the order of `--help`.
 GROUPS = {
     "What to paint": (
         *("content", "style", "output", "mode", "max_side", "mask"),
@@ -24,21 +23,34 @@ GROUPS = {
         *("style_scale", "style_size", "style_blend", "style_weights"),
         *("preserve_color", "color_strength"),
     ),
-    "Mode hub: one pass": ("model", "strength"),
-    "Modes neighbors and gatys: optimise": (
+    "Fast method (hub)": ("model", "strength"),
+    "Slow methods (neighbors and gatys)": (
         *("steps", "time_budget", "content_weight", "init", "seed", "scales"),
         *("backbone", "pooling", "precision", "tile", "deterministic"),
         *("optimizer", "learning_rate", "beta1", "epsilon"),
     ),
-    "Mode neighbors": ("layers",),
-    "Mode gatys": (
+    "neighbors only": ("layers",),
+    "gatys only": (
         *("style_weight", "tv_weight"),
         *("content_layers", "style_layers", "style_layer_weights"),
     ),
-    "Intermediate results": ("save_every", "timelapse", "checkpoint_every", "resume"),
+    "Intermediate results of slow methods": (
+        *("save_every", "timelapse", "checkpoint_every", "resume"),
+    ),
     "Films": ("flow", "temporal_weight"),
-    "The job": ("sweep", "dry_run", "executor", "quiet", "verbose"),
+    "Running": ("sweep", "dry_run", "executor", "quiet", "verbose"),
 }
+
+
+def explain(name: str) -> tuple[str, str]:
+    """Returns the explanation of a flag, and its default; empty where there is none."""
+    flag = FLAGS[name]
+    text = flag.help.partition(";\n")[0]  # absl appends how to repeat it.
+    if text.endswith("]"):  # Methods have defaults of their own.
+        text, _, default = text[:-1].rpartition(" [")
+        return text, default
+    default = (flag.default_as_str or "").strip("'").replace(",", ", ")
+    return text, "" if default in ("[]", "false") else default
 
 
 def describe() -> str:
@@ -46,11 +58,10 @@ def describe() -> str:
     lines = [USAGE]
     for heading, names in GROUPS.items():
         lines += ["", f"{heading}:"]
-        for flag in map(FLAGS.__getitem__, names):
-            text = flag.help.partition(";\n")[0]  # absl adds how to repeat it.
-            default = (flag.default_as_str or "").strip("'").replace(",", ", ")
-            if default not in ("", "[]", "false") and "[" not in text:
-                text += f" [{default}]"
-            name = f"  --{'[no]' if flag.boolean else ''}{flag.name} "
-            lines += textwrap.wrap(f"{name:<23} {text}", 88, subsequent_indent=" " * 24)
-    return "\n".join([*lines, "", "--flagfile=FILE reads flags from a file."])
+        for name in names:
+            text, default = explain(name)
+            text += f" [{default}]" if default else ""
+            flag = f"  --{'[no]' if FLAGS[name].boolean else ''}{name} "
+            lines += textwrap.wrap(f"{flag:<23} {text}", 88, subsequent_indent=" " * 24)
+    end = "--flagfile=FILE reads flags from a file. Defaults are in brackets."
+    return "\n".join([*lines, "", end])

@@ -116,8 +116,8 @@ def _describe_resuming(job, console):
     if not console.is_resumable:
         return ""
     if modes.of(job).HAS_CHECKPOINTS and job.checkpoint_every:
-        return "; the same command with --resume goes on"
-    return "; the same command goes on" if console.written else ""
+        return "; the same command with --resume continues"
+    return "; the same command continues" if console.written else ""
 
 
 class _Signals:

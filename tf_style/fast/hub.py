@@ -1,9 +1,9 @@
-"""The fast path: one pass of a network that was trained for any style.
+"""The fast method: one pass of a network trained for any style.
 
-`magenta` is the published one (`tf_style.magenta`), `builtin` ours
-(`tf_style.builtin.stylizer`). This module says what they have in common: a style is
-encoded once, for any number of photos; several are blended; the photo shines through.
-It neither prints nor touches pictures' files.
+`magenta` is the published model (`fast.magenta`), `builtin` our own
+(`fast.builtin.stylizer`). This module does what they have in common: it encodes a
+style once for any number of photos, blends styles, and mixes in the photo. It neither
+prints nor reads or writes pictures.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ MOST_ELONGATED = 16
 
 
 class StyleCode(NamedTuple):
-    """What a model must know of one style or several, whatever the photo."""
+    """What a model knows about one or more styles, for any photo."""
 
     model: str  # checksum of the model that made it
     parts: list[np.ndarray]  # one for each style
@@ -49,23 +49,23 @@ def stylize(
     """Repaints `content` in the style of `style` in one pass.
 
     Args:
-        content: photo, [1, H, W, 3] in [0, 1], of any size; or what else
-            `images.as_picture` takes, as all pictures here.
-        style: painting, [1, H', W', 3] in [0, 1]; or a list of paintings to blend; or
-            a `StyleCode`, to which `config`'s style settings do nothing more.
+        content: photo, [1, H, W, 3] in [0, 1], of any size; or anything that
+            `images.as_picture` accepts, like all pictures here.
+        style: painting, [1, H', W', 3] in [0, 1]; or a list of paintings to blend; or a
+            `StyleCode`, for which the style settings of `config` are ignored.
         config: a `HubConfig`; None: the defaults.
-        masks: where to paint, everywhere if None: one mask, or a list of one for each
-            style; [1, H, W, 1] of the content's proportions, from 0, the photo, to 1,
-            or what else `masks.as_mask` takes.
+        masks: where to paint; None: everywhere. One mask, or a list with one for each
+            style; [1, H, W, 1] with the content's proportions, from 0 (the photo) to 1,
+            or anything that `masks.as_mask` accepts.
 
     Returns:
         float32 [1, H, W, 3] in [0, 1].
 
     Raises:
-        ValueError: as `encode`; or an argument is not what it should be; or the code is
-            another model's, or masks do not fit; or the model is not called like
-            Magenta's or gives no finite picture.
-        OSError: the model cannot be had.
+        ValueError: see `encode`; or an argument is invalid, the code belongs to another
+            model, masks do not fit, the model does not have Magenta's signature, or its
+            picture is not finite.
+        OSError: the model is not available.
     """
     config = checked(config, HubConfig)
     content, masks = images.as_picture(content, "content"), masking.as_masks(masks)
@@ -82,10 +82,9 @@ def finish(
     *,
     masks: Masks = None,
 ) -> Pixels:
-    """Returns a painted picture as `config` and masks want it.
+    """Applies preserved colours and masks to a painted picture.
 
-    Its colours are brought to the photo's as far as those are to be kept, and it is put
-    into the photo where masks say. For the arguments and errors see `stylize`.
+    For the arguments and errors see `stylize`.
     """
     config = checked(config, HubConfig)
     picture = images.as_picture(picture, "picture")
@@ -95,7 +94,7 @@ def finish(
             f"{width}x{height}"
             for _, height, width, _ in (picture.shape, content.shape)
         ]
-        raise InvalidInput("picture is of {} pixels, and content of {}".format(*sizes))
+        raise InvalidInput("picture has {} pixels, but content has {}".format(*sizes))
     masks = masking.as_masks(masks)
     picture = color.restore(picture, content, config)
     return masking.compose(content, picture, masking.fit(masks, content, len(masks)))
@@ -110,26 +109,26 @@ def stylize_batch(
     memory: dict[Any, Any] | None = None,
     motions: Sequence[Any] | None = None,
 ) -> list[Pixels]:
-    """Repaints several photos, small ones of one size at once.
+    """Repaints several photos; small ones of one size in one batch.
 
     Args:
         contents: a list of photos, [1, H, W, 3] in [0, 1] each; or all of them in one
             array, [N, H, W, 3].
         code: a `StyleCode`.
         config: a `HubConfig`; None: the defaults.
-        masks: as of `stylize`; each style is painted where its own mask says.
-        memory: of frames that follow each other, a dict that is empty at the first of
-            a scene: what "builtin" measures of them is smoothed over time.
-        motions: of each of these frames the `flow.Motion` since the one before, or
-            None: what "builtin" found in the paintings moves along.
+        masks: see `stylize`.
+        memory: for consecutive frames of a film, a dict that is empty at the start of
+            each scene; "builtin" smooths its statistics over time with it.
+        motions: the `flow.Motion` of each frame since the one before, or None; what
+            "builtin" found in the paintings moves along.
 
     Returns:
-        A list of pictures for `finish`. They differ from those of one photo at a time
-        by rounding, which in bfloat16 comes to a third of an 8-bit level in the mean.
+        A list of pictures for `finish`. They differ by rounding from those of one photo
+        at a time; in bfloat16, by a third of an 8-bit level on average.
 
     Raises:
-        ValueError, OSError: as `stylize`; or frames with a memory differ in size; or
-            there is not one motion for each.
+        ValueError, OSError: see `stylize`; or frames with a memory differ in size, or
+            the number of motions does not match.
     """
     config = checked(config, HubConfig)
     if not isinstance(contents, (list, tuple)) and len(np.shape(contents)) == 4:
@@ -141,10 +140,13 @@ def stylize_batch(
     for place, photo in enumerate(photos):
         places.setdefault(photo.shape, []).append(place)
     if memory is not None and len(places) > 1:
-        raise InvalidInput("contents are of several sizes; frames must be of one")
+        raise InvalidInput(
+            "contents have several sizes; frames of a film must have one"
+        )
     if motions is not None and len(motions) != len(photos):
         raise InvalidInput(
-            f"motions are {len(motions)}, of {len(photos)} contents; give one for each"
+            f"there are {len(motions)} motions for {len(photos)} contents; give one "
+            "for each"
         )
     painted = {}
     for (_, height, width, _), alike in places.items():
@@ -198,16 +200,16 @@ def encode(
     """Returns the `StyleCode` of a painting, or of several that are blended.
 
     Args:
-        style: [1, H, W, 3] in [0, 1], or a list of such; each is scaled to
-            `config.style_size`, along the side by which the model measures.
+        style: [1, H, W, 3] in [0, 1], or a list of paintings; each is scaled to
+            `config.style_size`.
         config: a `HubConfig`; None: the defaults.
-        content: the photo, [1, H, W, 3], whose colours the styles are given first where
-            `config` wants them kept.
+        content: the photo, [1, H, W, 3]; needed with `preserve_color`, because the
+            styles take on its colours first.
 
     Raises:
-        ValueError: a picture is none, a style is too elongated, or there is not one
-            weight for each.
-        OSError: the model cannot be had.
+        ValueError: a picture is invalid, a style is too elongated, or the number of
+            weights does not match.
+        OSError: the model is not available.
     """
     config, _ = choose(config)
     styles = images.as_pictures(style, "style")
@@ -222,10 +224,10 @@ def encode(
 
 
 def save_code(path: StrPath, code: StyleCode) -> None:
-    """Writes a `StyleCode` into a file, by custom .npz; ~ is the home folder.
+    """Writes a `StyleCode` to a file, usually named .npz.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     with (
         files.replacing(files.local(path)) as temporary,
@@ -239,8 +241,8 @@ def load_code(path: StrPath) -> StyleCode:
     """Reads what `save_code` wrote.
 
     Raises:
-        ValueError: it is no style code.
-        OSError: it cannot be read.
+        ValueError: the file is not a style code.
+        OSError: the file cannot be read.
     """
     path = files.local(path)
     try:
@@ -260,12 +262,11 @@ def _checked_code(code, model, config):
     """
     if not isinstance(code, StyleCode):
         came = type(code).__name__
-        raise InvalidInput(
-            f"code is {came}; it must be a StyleCode, as encode gives it"
-        )
+        raise InvalidInput(f"code is {came}; it must be a StyleCode from encode")
     if code.model != model.checksum:
         raise InvalidInput(
-            f"the style code is not of model {config.model}; encode again"
+            f"the style code was not made by model {config.model}; encode the style "
+            "again"
         )
     code = _sound(code)
     for part in code.parts:
@@ -275,8 +276,8 @@ def _checked_code(code, model, config):
         )
         if not fits or part.dtype != model.code_dtype:
             raise InvalidInput(
-                f"the style code has a part {list(part.shape)}, which is not of model "
-                f"{config.model} in shape or type; encode again"
+                f"the style code has a part {list(part.shape)}, whose shape or type "
+                f"does not fit model {config.model}; encode the style again"
             )
     return code
 
@@ -292,7 +293,7 @@ def _sound(code):
     for part in parts:
         floats = part.dtype.kind == "f" and np.isfinite(part).all()
         if not part.size or not (floats or part.dtype == np.uint8):
-            raise InvalidInput("the style code has parts that are no finite floats")
+            raise InvalidInput("the style code has parts that are not finite floats")
     if not (
         weights.shape == (len(parts),)
         and weights.dtype.kind in "fiu"
@@ -300,21 +301,21 @@ def _sound(code):
         and abs(weights.sum() - 1) < 1e-3
     ):
         raise InvalidInput(
-            f"the style code has weights {code.weights} for {len(parts)} styles; they "
-            "must be one for each, all together 1"
+            f"the style code has weights {code.weights} for {len(parts)} styles; give "
+            "one for each, adding up to 1"
         )
     parts = [p if p.dtype == np.uint8 else np.float32(p) for p in parts]
     return StyleCode(code.model, parts, weights.tolist())
 
 
 def choose(config: HubConfig | None) -> tuple[HubConfig, str]:
-    """Settles what `auto` means on this machine.
+    """Chooses the model for `auto` on this machine.
 
-    What cannot be had is asked for again after a few minutes.
+    A failed download is tried again after a few minutes.
 
     Returns:
-        The `HubConfig` with a model that has a name, and a line that says which and
-        why; empty if nothing was to be chosen.
+        The `HubConfig` with the name of a model, and a line that says which and why;
+        the line is empty if there was nothing to choose.
     """
     config = checked(config, HubConfig)
     if config.model != "auto":
@@ -332,8 +333,8 @@ def choose_model() -> tuple[str, str]:
         load_model("magenta")
     except OSError as error:
         return "builtin", (
-            f"painting with our built-in stylizer, since Magenta's model cannot be had "
-            f"({error}); --model=magenta insists on it"
+            f"painting with the built-in model, because Magenta's is not available "
+            f"({error}); --model=magenta makes that an error"
         )
     return "magenta", (
         f"painting with Magenta's model, {place}; --model=builtin is our own"
@@ -345,14 +346,14 @@ def load_model(name_or_handle: str) -> Any:
     """Loads a model, once per process.
 
     Args:
-        name_or_handle: one of `config.FAST_MODELS`; or a URL, or the folder of a
-            SavedModel that is called like Magenta's (see `magenta.load`).
+        name_or_handle: one of `config.FAST_MODELS`, or the URL or folder of a
+            SavedModel with Magenta's signature (see `magenta.load`).
 
     Returns:
-        It has a name, a source, a checksum, the size at which it wants a style and the
-        side by which it measures that, the shortest side that it sees, the shape of its
-        codes (None: any length from that side) and their type, how many pixels are best
-        painted at once, and paints: `encode(style)` and
+        The model. It has a name, a source, a checksum, the size it expects of a style
+        and the side that this size measures, the shortest side it can process, the
+        shape of its codes (None: any length from that side) and their type, the number
+        of pixels to paint in one batch, and the methods `encode(style)` and
         `paint(content, codes, weights, strength, memory, motions)`.
 
     Raises:

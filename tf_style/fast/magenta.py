@@ -95,8 +95,8 @@ class Magenta(NamedTuple):
         if free is not None and need > free:
             fitting = int(max(height, width) * (free / need) ** 0.5) // 100 * 100
             raise InvalidInput(
-                f"model {self.name} sees a picture as a whole, and {width}x{height} "
-                f"pixels need about {need / 1e9:.1f} GB of which {free / 1e9:.1f} are "
+                f"model {self.name} needs the whole picture at once: {width}x{height} "
+                f"pixels take about {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are "
                 f"free; use --max_side={fitting}, or --model=builtin, which paints "
                 "large pictures in tiles"
             )
@@ -115,7 +115,9 @@ class Magenta(NamedTuple):
             answer = f"it answered {picture.dtype} {picture.shape} to {padded.shape}"
             raise InvalidInput(_wrong_interface(self.source, answer))
         if not np.isfinite(picture).all():
-            raise InvalidInput(f"model {self.source} gave values that are not finite")
+            raise InvalidInput(
+                f"model {self.source} returned values that are not finite"
+            )
         if np.abs(picture - 0.5).max() > 1:  # More than a little beyond [0, 1].
             answer = f"its values go from {picture.min():g} to {picture.max():g}"
             raise InvalidInput(_wrong_interface(self.source, answer))
@@ -278,7 +280,7 @@ def _pad(content):
 
 def _wrong_interface(source, answer):
     return (
-        f"model {source} is not called like Magenta's, "
-        "model(content, style) with float32 [1, H, W, 3] in [0, 1] giving a list whose "
-        f"first item is the picture: {' '.join(str(answer).split())[:200]}"
+        f"model {source} does not have Magenta's signature: model(content, style), "
+        "with float32 [1, H, W, 3] in [0, 1], must return a list whose first item is "
+        f"the picture: {' '.join(str(answer).split())[:200]}"
     )

@@ -84,17 +84,17 @@ def load_picture(source: StrPath, max_side: int = 0) -> Picture:
 
     Applies the EXIF orientation, converts colour profiles to sRGB, keeps the range of
     16-bit and float files, takes the first frame of an animation and shows transparent
-    parts on white. A file that is cut short by less than a tenth is read.
+    parts on white. A file that lacks less than a tenth is read.
 
     Args:
         source: path of a file, or an http(s) URL, which is cached.
         max_side: longest side of the result in pixels; 0 keeps the size. Smaller
-            pictures stay as they are.
+            pictures are not enlarged.
 
     Raises:
-        ValueError: the file is no picture, is damaged, or has more pixels than
-            Pillow's `Image.MAX_IMAGE_PIXELS`; one line that names it.
-        OSError: the file cannot be read or the URL not be fetched.
+        ValueError: the file is not a picture, is damaged, or has more pixels than
+            Pillow's `Image.MAX_IMAGE_PIXELS`.
+        OSError: the file cannot be read, or the URL cannot be fetched.
     """
     path = fetch(source)
     with files.naming(source, "read"):
@@ -113,7 +113,7 @@ def fetch(source: StrPath) -> Path:
     """Returns the path of a file, or of what was downloaded from a URL.
 
     Raises:
-        OSError, ValueError: it is no file, or the URL cannot be fetched.
+        OSError, ValueError: it is not a file, or the URL cannot be fetched.
     """
     return _download(source) if is_url(source) else _existing_file(source)
 
@@ -132,11 +132,11 @@ def _download(url):
 def _existing_file(source):
     path = files.local(source)
     if os.path.isdir(path):
-        raise IsFolder(f"{source} is a folder; a picture file is needed here")
+        raise IsFolder(f"{source} is a folder; give a picture file")
     if not os.path.exists(path):  # It may be too long a name.
         raise NotFound(f"{source} does not exist")
     if not path.is_file():
-        raise InvalidInput(f"{source} is a device; a picture file is needed here")
+        raise InvalidInput(f"{source} is a device; give a picture file")
     return path
 
 
@@ -152,28 +152,28 @@ def _decode(source, data, max_side):
 
 
 def is_url(source: StrPath) -> bool:
-    """Tells web addresses from paths."""
+    """Tells whether a source is a web address."""
     return str(source).lower().startswith(("http://", "https://"))
 
 
 def as_picture(
     value: PictureLike, name: str = "picture", several: str = BATCH
 ) -> Pixels:
-    """Brings a picture, as callers have it, to the form that all modules share.
+    """Converts a picture to the form that all modules use.
 
     Args:
         value: [1, H, W, 3] or [H, W, 3], of floats in [0, 1], uint8 or uint16: an
-            array, a tensor or a variable; or a PIL image of any mode, transparent parts
-            of which are shown on white. Floats that are off by rounding are clipped.
-        name: of the argument, for messages.
-        several: what to do with several of them, for messages.
+            array, a tensor or a variable; or a PIL image of any mode, with transparent
+            parts shown on white. Floats that rounding put outside [0, 1] are clipped.
+        name: name of the argument, for messages.
+        several: what to do with several pictures, for messages.
 
     Returns:
-        float32 [1, H, W, 3] in [0, 1]; `value` itself if it is that already.
+        float32 [1, H, W, 3] in [0, 1]; `value` itself if it has that form.
 
     Raises:
-        ValueError: it is anything else; one line that says what came, what was wanted
-            and, where that is known, what to do.
+        ValueError: it is anything else; the message says what came, what was expected
+            and, if known, what to do.
     """
     return as_array(value, name, PICTURE, several)
 
@@ -195,7 +195,7 @@ def as_array(
     channels: tuple[int, ...] = (3,),
     limited: bool = True,
 ) -> Pixels:
-    """Brings an array to float32 [1, H, W, C] in [0, 1]; see `as_picture`.
+    """Converts an array to float32 [1, H, W, C] in [0, 1]; see `as_picture`.
 
     Args:
         value: an array, a tensor or a variable; where C may be 3, a PIL image.
@@ -299,11 +299,11 @@ def from_pil(image: Image.Image, name: str) -> tuple[Pixels, Pixels | None]:
 def save_image(
     path: StrPath, pixels: PictureLike, alpha: PictureLike | None = None
 ) -> None:
-    """Writes a picture as `write_image`, all or nothing; ~ is the home folder.
+    """Writes a picture; see `write_image`. A failed write leaves the old file.
 
     Raises:
-        ValueError: as `write_image`.
-        OSError: the file cannot be written; what was there before is untouched.
+        ValueError: see `write_image`.
+        OSError: the file cannot be written.
     """
     path = files.local(path)
     writing_format(path)
@@ -322,16 +322,16 @@ def write_image(
 
     Args:
         path: file to write or replace; see `WRITABLE` for the endings.
-        pixels: as of `as_picture`, but that all floats beyond [0, 1] are clipped.
-        alpha: [1, H, W, 1] in [0, 1], or None: a PIL image's own, or opaque. `pixels`
-            are taken to show the picture on white, as `load_picture` gives it. Formats
-            that hold no transparency get just that.
-        name: what messages call it, where `path` is a temporary one.
-        quality: of JPEG and WebP, from 1 to 100; 0 is 95.
+        pixels: see `as_picture`, but all floats outside [0, 1] are clipped.
+        alpha: [1, H, W, 1] in [0, 1]; None: that of a PIL image, else opaque. `pixels`
+            show the picture on white, as `load_picture` returns them; formats without
+            transparency store just that.
+        name: the path that messages name, if `path` is a temporary one.
+        quality: quality of JPEG and WebP, from 1 to 100; 0 is 95.
 
     Raises:
-        ValueError: the ending is not known, `pixels` are no picture or not finite,
-            `alpha` is of another size, or the format holds none so large.
+        ValueError: the ending is unknown, `pixels` are not a picture or not finite,
+            `alpha` has another size, or the picture is too large for the format.
         OSError: the file cannot be written.
     """
     path, name = files.local(path), name or path
@@ -363,7 +363,7 @@ def writing_format(path: StrPath, size: Size = (1, 1)) -> tuple[str, dict[str, A
         size: height and width of the picture.
 
     Raises:
-        ValueError: no picture can be written under this ending, or none so large.
+        ValueError: the ending is unknown, or the picture is too large for it.
     """
     try:
         name, options = WRITABLE[Path(path).suffix.lower()]
@@ -380,7 +380,7 @@ def writing_format(path: StrPath, size: Size = (1, 1)) -> tuple[str, dict[str, A
 
 
 def to_uint8(pixels: npt.ArrayLike) -> npt.NDArray[np.uint8]:
-    """Rounds [0, 1] to 0..255; truncating, as tutorials do, darkens by half a level."""
+    """Rounds [0, 1] to 0..255; truncation would darken by half a level."""
     return np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
 
 
@@ -392,7 +392,7 @@ def to_float(image: npt.ArrayLike) -> Pixels:
 def resize(pixels: PictureLike, height: int, width: int) -> Pixels:
     """Resizes [1, H, W, 3] to [1, height, width, 3] with an antialiased Lanczos filter.
 
-    Returns the picture itself where it has this size already.
+    Returns the picture itself if it has this size.
     """
     pixels = np.asarray(pixels, np.float32)
     if pixels.shape[1:3] == (height, width):

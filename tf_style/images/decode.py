@@ -45,9 +45,9 @@ OTHER_FILES = (
         "is a web page; give the address of the picture",
     ),
     (rb"(\s*<\?xml.*?)?\s*<(!--.*?--|!doctype svg|svg)", "is SVG; export it as PNG"),
-    (rb"version https://git-lfs", "is a pointer of Git LFS; run git lfs pull"),
+    (rb"version https://git-lfs", "is a Git LFS pointer; run git lfs pull"),
     (rb"%PDF|%!PS", "is PDF or PostScript; export it as PNG"),
-    (rb"8BPS", "is of Photoshop; export it as PNG or JPEG"),
+    (rb"8BPS", "is a Photoshop file; export it as PNG or JPEG"),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "is JPEG XL; save it as PNG or JPEG"),
     (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "is JPEG 2000; save it as PNG or JPEG"),
     (
@@ -56,19 +56,20 @@ OTHER_FILES = (
     ),
     (
         rb"....ftyp(avif|avis)",
-        "is AVIF, which this Pillow does not read; pip install -U pillow",
+        "is AVIF, which this version of Pillow cannot read; run pip install -U pillow",
     ),
     (
         rb"....ftyp(hei|hev|mif1|msf1)",
-        "is HEIC, which needs pillow-heif; get it with pip install 'tf_style[heif]'",
+        "is HEIC, which needs pillow-heif; install it with pip install "
+        "'tf_style[heif]'",
     ),
     (
         rb"....(ftyp|moov|mdat)|\x1a\x45\xdf\xa3|RIFF....AVI |\0\0\1\xba|FLV",
-        "is a film; give it the ending of one, as .mp4",
+        "is a film; rename it with its ending, such as .mp4",
     ),
     (
         rb"II[*]\0|MM\0[*]",
-        "is TIFF of a kind that Pillow does not read, as of float or 16-bit colours; "
+        "is a TIFF that Pillow cannot read, for example with float or 16-bit colours; "
         "save it with 8 bits a channel",
     ),
 )

@@ -1,6 +1,6 @@
-"""Where in a picture a style goes: masks [1, H, W, 1], from 0, the photo, to 1.
+"""Masks: where a style is painted, [1, H, W, 1], from 0 (the photo) to 1.
 
-One mask is for whatever is painted; of several, each is for a style of its own.
+A single mask applies to everything; several apply to one style each.
 """
 
 from collections.abc import Sequence
@@ -27,19 +27,19 @@ MASK = (
 
 
 def as_mask(value: PictureLike, name: str = "mask") -> Pixels:
-    """Brings a mask, as callers have it, to the form that all modules share.
+    """Converts a mask to the form that all modules use.
 
     Args:
         value: [H, W], [H, W, C] or [1, H, W, C], of floats in [0, 1], bool, uint8 or
-            uint16, C being 1 or, as read from a picture, 3, which are averaged; an
-            array, a tensor, or a PIL image, of which clear parts are 0.
+            uint16, where C is 1, or 3 as in a picture, which is averaged; an array, a
+            tensor, or a PIL image, whose transparent parts are 0.
         name: of the argument, for messages.
 
     Returns:
         float32 [1, H, W, 1] in [0, 1].
 
     Raises:
-        ValueError: it is anything else; as `images.as_picture`.
+        ValueError: it is anything else; see `images.as_picture`.
     """
     if isinstance(value, Image.Image):
         return of_picture(*images.from_pil(value, name))
@@ -57,12 +57,12 @@ def as_masks(value: Masks) -> list[Pixels]:
 
 
 def of_picture(pixels: Pixels, alpha: Pixels | None) -> Pixels:
-    """Returns the mask that a picture is: what is clear in it is not painted.
+    """Converts a picture to a mask; its transparent parts are not painted.
 
-    Where nothing else would be painted, as of a black shape, what is not clear is.
+    If that leaves nothing to paint, as for a black shape, the opaque parts are painted.
 
     Args:
-        pixels, alpha: as an `images.Picture` has them.
+        pixels, alpha: see `images.Picture`.
 
     Returns:
         float32 [1, H, W, 1] in [0, 1].
@@ -75,20 +75,20 @@ def of_picture(pixels: Pixels, alpha: Pixels | None) -> Pixels:
 
 
 def fit(masks: Masks, content: Pixels, styles: int) -> list[Pixels]:
-    """Brings masks to the size of the photo.
+    """Scales masks to the size of the photo.
 
     Args:
-        masks: None, one, or a list of none, one, or one for each style; as of
+        masks: None, one mask, or a list with none, one, or one for each style; see
             `as_mask`.
         content: photo, [1, H, W, 3].
-        styles: how many.
+        styles: number of styles.
 
     Returns:
         A list of float32 [1, H, W, 1].
 
     Raises:
-        ValueError: a mask is none, or has other proportions, or their number fits
-            neither.
+        ValueError: a mask is invalid or has other proportions, or their number does not
+            match.
     """
     masks = as_masks(masks)
     if len(masks) not in (0, 1, styles):
@@ -101,8 +101,8 @@ def fit(masks: Masks, content: Pixels, styles: int) -> list[Pixels]:
         # Sides are whole numbers, so that proportions hold to half a pixel.
         if 2 * abs(rows * width - columns * height) > rows + columns + height + width:
             raise InvalidInput(
-                f"a mask of {columns}x{rows} pixels has other proportions than the "
-                f"content's {width}x{height}"
+                f"a mask of {columns}x{rows} pixels does not have the proportions of "
+                f"the content, {width}x{height}"
             )
     return [images.resize(mask, height, width) for mask in masks]
 
@@ -110,9 +110,10 @@ def fit(masks: Masks, content: Pixels, styles: int) -> list[Pixels]:
 def mix(
     pictures: Sequence[Pixels], masks: Sequence[Pixels], shares: Sequence[float]
 ) -> Pixels:
-    """Mixes pictures [1, H, W, 3] by their masks, and by their shares where they meet.
+    """Mixes pictures [1, H, W, 3] by their masks, and by their shares where they
+    overlap.
 
-    Where there is no mask, it is their mean.
+    Without masks, it is their weighted mean.
     """
     # Least weight; the masks have 256 levels.
     weights = [share * np.maximum(m, 1e-6) for m, share in zip(masks, shares)]
@@ -122,11 +123,11 @@ def mix(
 
 
 def compose(content: Pixels, picture: Pixels, masks: Sequence[Pixels]) -> Pixels:
-    """Puts what was painted into the photo, where the masks say; no mask: everywhere.
+    """Puts the painted picture into the photo where the masks are; no mask: everywhere.
 
     Args:
         content, picture: [1, H, W, 3].
-        masks: as from `fit`.
+        masks: result of `fit`.
     """
     if not masks:
         return picture
@@ -135,14 +136,15 @@ def compose(content: Pixels, picture: Pixels, masks: Sequence[Pixels]) -> Pixels
 
 
 def factors(masks: Sequence[Pixels], shares: Sequence[float]) -> list[float]:
-    """Returns by what each region's Gram matrix is multiplied, to weigh its loss.
+    """Returns the factor of each region's Gram matrix, which weighs its loss.
 
     A loss that is a mean over positions acts on a small region as strongly as on a
-    large one, and so on each of its pixels more; by areas, all pixels count alike.
+    large one, and so more strongly on each of its pixels. Weighted by area, all pixels
+    count alike.
 
     Args:
         masks: one for each region, [1, H, W, 1].
-        shares: of each region's style, all together 1.
+        shares: share of each region's style; they add up to 1.
     """
     # Losses square what is multiplied, and take the mean over regions.
     weights = [share * len(masks) * mask.mean() for mask, share in zip(masks, shares)]
@@ -150,14 +152,14 @@ def factors(masks: Sequence[Pixels], shares: Sequence[float]) -> list[float]:
 
 
 def guide(masks: Sequence[Pixels], scales: Sequence[float], halvings: int) -> tf.Tensor:
-    """Returns what activations are multiplied with, so that Gram matrices are regions'.
+    """Returns the factors of activations that make Gram matrices those of regions.
 
     Gatys et al. (2017), "Controlling Perceptual Factors in Neural Style Transfer",
     https://arxiv.org/abs/1611.07865, spatial control by guided Gram matrices.
 
     Args:
         masks: one for each of R regions, [1, H, W, 1].
-        scales: of their Gram matrices, as from `factors`.
+        scales: scales of their Gram matrices, from `factors`.
         halvings: how often pooling halved the picture before these activations.
 
     Returns:

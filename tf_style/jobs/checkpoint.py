@@ -99,7 +99,7 @@ def read(path, account):
         ) from error
     if other:
         raise InvalidInput(
-            f"{path} is of a run with {other}; leave out --resume to start anew"
+            f"{path} belongs to a run with {other}; leave out --resume to start over"
         )
     return state
 

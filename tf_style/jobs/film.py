@@ -12,7 +12,7 @@ from tf_style.optimization import engine
 from tf_style.system.errors import InvalidInput
 from tf_style.video import reader, stylize
 
-GOES_ON = "the same command goes on from there"
+GOES_ON = "the same command continues from there"
 # Seconds that a film may say it is longer than its pictures: sound often goes on.
 MAX_LACKING_S = 0.5
 

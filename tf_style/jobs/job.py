@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 
 from tf_style.config import (
     MAX_SECONDS,
@@ -10,62 +10,85 @@ from tf_style.config import (
     MAX_STEPS,
     MethodConfigs,
     StyleConfig,
+    setting,
 )
 from tf_style.jobs import modes
 from tf_style.methods import METHODS
 from tf_style.system import checks
 from tf_style.system.errors import InvalidInput
 
-# Who does a job: this process, or workers of Ray.
+# Where a job runs: in this process, or on Ray workers.
 EXECUTORS = ("local", "ray")
-# What pictures are written as.
+# Formats that pictures are written in.
 FORMATS = ("png", "jpg", "webp")
 
 
 @dataclass(frozen=True)
 class Job(MethodConfigs):
-    """What to paint, how, and where to put it (`tf_style.run`)."""
+    """What to paint, how, and where to put it (`tf_style.run`).
 
-    # Files, folders, globs and http(s) URLs; every content in every style. One alone
-    # need not be in a tuple.
-    contents: tuple[str, ...]
-    styles: tuple[str, ...]
-    # File or folder; empty: `stylized.png`, or `stylized/` for several pictures.
-    output: str = ""
-    # Of pictures that are named by themselves, and so of those in folders: png, jpg or
-    # webp; empty: png. Films are MP4, or GIF.
-    format: str = ""
-    # Of JPEG and WebP, from 1 to 100; 0 is 95.
-    quality: int = 0
-    mode: str = "hub"
-    # Blends all styles into one picture, as style weights or several masks do too;
-    # else there is one picture in each.
-    style_blend: bool = False
-    # Grey pictures of the photos' proportions: what is white is painted, what is black
-    # stays. One for whatever is painted, or one for each of several styles.
-    masks: tuple[str, ...] = ()
-    # Longest side to work at, in pixels; 0 keeps the photo's, None is the mode's own.
-    max_side: int | None = None
-    # Settings to try at several values, like "style_weight=1e-3,1e-2"; one or two.
-    sweep: tuple[str, ...] = ()
-    # Of a film, paints along with what moves, so that strokes do not flicker.
-    flow: bool = True
-    # "local", or "ray": workers of a Ray cluster, of `RAY_ADDRESS` or else on this
-    # machine, one for each core or graphics card.
-    executor: str = "local"
-    # Tells what would be painted, and how long it would take, and paints nothing.
-    dry_run: bool = False
-    # Seconds between checkpoints of mode gatys, which a stopped run goes on from; 0
-    # writes none.
-    checkpoint_every: float = 60.0
-    # Goes on from checkpoints. Pictures that are there already are kept in any case.
-    resume: bool = False
-    # Steps from one frame of the slow path to the next; 0 writes none.
-    save_every: int = 0
-    # Film of a single picture's frames, .gif or .mp4; empty: none.
-    timelapse: str = ""
-    # SHA-256 that a repeated run must find, for "content", "style" and "init" and the
-    # models of its methods, "hub" and "gatys".
+    `contents`, `styles` and `masks` may each be a single path.
+    """
+
+    contents: tuple[str, ...] = setting(
+        MISSING, "Photos or films: files, folders, globs or URLs."
+    )
+    styles: tuple[str, ...] = setting(
+        MISSING,
+        "Paintings: files, folders, globs or URLs. Every photo is painted in every "
+        "style.",
+    )
+    output: str = setting(
+        "",
+        "File or folder to write. By default stylized.png, .gif or .mp4, or stylized/ "
+        "for several pictures.",
+    )
+    format: str = setting(
+        "",
+        "Format of pictures that are written to a folder or without an output; png by "
+        "default.",
+        FORMATS,
+    )
+    quality: int = setting(0, "Quality of JPEG and WebP, from 1 to 100; 0 is 95.")
+    mode: str = setting("hub", "Method to paint with.", tuple(modes.MODES))
+    style_blend: bool = setting(
+        False, "Blend all styles into one picture, instead of painting one in each."
+    )
+    masks: tuple[str, ...] = setting(
+        (),
+        "Where to paint: a grey picture with the photo's proportions, painted where it "
+        "is white. One mask for each style blends them, each in its own region.",
+    )
+    max_side: int | None = setting(
+        None, "Longest side of the result, in pixels; 0 keeps the photo's size."
+    )
+    sweep: tuple[str, ...] = setting(
+        (),
+        "Try a setting at several values, as in style_weight=1e-4,1e-3. Given twice, "
+        "every pair of values is tried.",
+    )
+    flow: bool = setting(
+        True, "Films only: let strokes follow the motion, which prevents flicker."
+    )
+    executor: str = setting(
+        "local",
+        "Where to paint: in this process (local) or on Ray workers (ray), on this "
+        "machine or on the cluster that RAY_ADDRESS names.",
+        EXECUTORS,
+    )
+    dry_run: bool = setting(
+        False, "Show what would be painted and how long it would take; write nothing."
+    )
+    checkpoint_every: float = setting(
+        60.0, "Seconds between checkpoints; 0 writes none."
+    )
+    resume: bool = setting(False, "Continue interrupted runs from their checkpoints.")
+    save_every: int = setting(0, "Save a frame every N steps; 0 saves none.")
+    timelapse: str = setting(
+        "", "Make a film of how one picture is painted: a .gif or .mp4 file."
+    )
+    # SHA-256 that a repeated run checks: of "content", "style", "init", and of the
+    # models of its methods, as "hub" and "gatys".
     checksums: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -78,7 +101,7 @@ class Job(MethodConfigs):
         valid = isinstance(sums, Mapping) and all(
             isinstance(text, str) for pair in sums.items() for text in pair
         )
-        checks.check(self, "checksums", valid, "a dict of texts")
+        checks.check(self, "checksums", valid, "a dict of strings")
         object.__setattr__(self, "checksums", dict(sums))
         checks.choice(self, "mode", modes.MODES)
         checks.choice(self, "executor", EXECUTORS)
@@ -93,10 +116,11 @@ class Job(MethodConfigs):
         for name in ("save_every", "timelapse"):
             if getattr(self, name) and not mode.HAS_STEPS:
                 able = [n for n, m in modes.MODES.items() if m.HAS_STEPS]
-                raise InvalidInput(f"{name} is for modes {' and '.join(able)}")
+                raise InvalidInput(f"{name} works in modes {' and '.join(able)} only")
         if self.executor == "ray" and self.time_budget:
             raise InvalidInput(
-                "time_budget is for executor local; workers of ray begin one by one"
+                "time_budget works with executor local only; Ray workers start one by "
+                "one"
             )
         for name in ("contents", "styles"):
             checks.check(

@@ -1,7 +1,7 @@
-"""The account of a picture: out.png.json beside out.png says how to make it again.
+"""Manifests: out.png.json, beside out.png, says how to make it again.
 
-It holds the checksums of what was written, by which our own files are told from the
-user's: nothing else is ever overwritten.
+Its checksums of the written files tell our own files from the user's: nothing else is
+ever overwritten.
 """
 
 import contextlib
@@ -30,12 +30,13 @@ PACKAGES = ("tensorflow", "keras", "tensorflow-hub", "numpy", "pillow")
 
 
 def path_of(output: StrPath) -> Path:
-    """Returns where the manifest of a picture's or film's path stands."""
+    """Returns the path of the manifest of a picture or film."""
     return Path(f"{output}.json")
 
 
 def find(output: StrPath) -> dict[str, Any] | None:
-    """Returns what the manifest of a path says, or None where there is none of ours."""
+    """Returns the manifest of a picture or film as a dict, or None if it has none of
+    ours."""
     try:
         account = json.loads(path_of(output).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -44,9 +45,9 @@ def find(output: StrPath) -> dict[str, Any] | None:
 
 
 def results_in(folder: StrPath) -> set[Path]:
-    """Returns the files of a folder that we wrote and that are as we wrote them.
+    """Returns the files of a folder that we wrote and that have not changed since.
 
-    Manifests themselves and checkpoints are among them.
+    They include manifests and checkpoints.
     """
     folder, ours = Path(folder), set()
     for path in folder.glob("*.json"):
@@ -64,13 +65,13 @@ def results_in(folder: StrPath) -> set[Path]:
 
 
 def check_ours(outputs: Sequence[Path]) -> None:
-    """Holds files that are to be overwritten to be ours: unchanged since we wrote them.
+    """Checks that files to be overwritten are ours, and unchanged since we wrote them.
 
     Args:
-        outputs: paths of a picture or film, and of what comes with it.
+        outputs: paths of a picture or film and of its other files.
 
     Raises:
-        ValueError: something else stands there.
+        ValueError: something else is there.
     """
     if os.path.lexists(path_of(outputs[0])) and find(outputs[0]) is None:
         raise InvalidInput(
@@ -113,12 +114,12 @@ def _sha256_of(path, *_):
 
 
 def numbered(name: str, count: int) -> list[str]:
-    """Returns the names of so many inputs of a kind: style, style_2 and so on."""
+    """Returns the names of several inputs of one kind: style, style_2 and so on."""
     return [name, *(f"{name}_{number}" for number in range(2, count + 1))][:count]
 
 
 def describe(job, inputs, models):
-    """Returns all that a picture depends on, ready for JSON.
+    """Returns everything that a picture depends on, ready for JSON.
 
     Args:
         job: the `Job` that it belongs to.
@@ -148,9 +149,9 @@ def describe(job, inputs, models):
 
 
 def difference(found, wanted):
-    """Names one thing in which two of `describe` differ, or returns "".
+    """Names one difference between two results of `describe`, or returns "".
 
-    Where inputs and models lie does not count, only what is in them.
+    The content of inputs and models counts, not their location.
     """
     for part in ("settings", "inputs", "models"):
         here, there = (_flat(account.get(part, {})) for account in (found, wanted))
@@ -165,10 +166,10 @@ def difference(found, wanted):
 
 
 def is_done(outputs, account):
-    """Tells whether a picture is as `describe` has it, finished and unchanged.
+    """Tells whether a picture is finished, unchanged and as `describe` says.
 
     Args:
-        outputs: paths of the picture and of all that comes with it.
+        outputs: paths of the picture and of its other files.
         account: as of `describe`.
     """
     found = find(outputs[0])
@@ -182,18 +183,18 @@ def is_done(outputs, account):
 
 @contextlib.contextmanager
 def publishing(account, outputs, facts):
-    """Gives temporary paths that take their places together with a manifest.
+    """Provides temporary paths that replace the outputs together with a manifest.
 
-    The manifest comes first, with the checksums of the old files too: whenever the
-    process is killed, what stands there is known to be ours.
+    The manifest is written first, with the checksums of the old files too. Whenever the
+    process is killed, the files are known to be ours.
 
     Args:
-        account: what the first output depends on, as of `describe`.
-        outputs: paths of a picture or film, and of what comes with it in its folder.
+        account: what the first output depends on, from `describe`.
+        outputs: paths of a picture or film and of its other files, in one folder.
         facts: what else is known, ready for JSON: losses, seconds, size.
 
     Raises:
-        OSError: something cannot be written; the old files are as they were.
+        OSError: a file cannot be written; the old files are left as they were.
     """
     path = path_of(outputs[0])
     with _restored(path, outputs), contextlib.ExitStack() as stack:
@@ -246,21 +247,21 @@ def _restored(path, outputs):
 
 
 def read(path: StrPath, output: str = "") -> Job:
-    """Returns the `Job` that repeats a manifest, an interrupted run to its end.
+    """Returns the `Job` that repeats a manifest; an interrupted run is finished.
 
     Args:
         path: the manifest.
-        output: where to write; empty: where the manifest's picture stood.
+        output: where to write; empty: the place of the manifest's picture.
 
     Raises:
-        ValueError: the file is no manifest of ours.
-        OSError: it cannot be read.
+        ValueError: the file is not a manifest of ours.
+        OSError: the file cannot be read.
     """
     path = files.local(path)
     if not os.path.exists(path):
         raise NotFound(f"{path} does not exist")
     if not path.is_file():
-        raise InvalidInput(f"{path} is not a manifest of tf_style: it is no file")
+        raise InvalidInput(f"{path} is not a manifest of tf_style: it is not a file")
     with files.naming(path, "read"):
         data = path.read_bytes()
     try:
@@ -301,13 +302,13 @@ def read(path: StrPath, output: str = "") -> Job:
 
 
 def check(job, name, source, checksum):
-    """Holds an input or model of a repeated run to what the manifest says.
+    """Checks an input or model of a repeated run against the manifest.
 
     Args:
         job: a `Job`.
         name: "content", "style", "mask", "init", or the method of a model.
         source: where it came from, for the message.
-        checksum: the SHA-256 that it has.
+        checksum: its SHA-256.
 
     Raises:
         ValueError: it has changed since.

@@ -130,7 +130,7 @@ def _sort_out(paths):
         elif not path.exists():
             refused.append(f"{path} is a link to a file that does not exist")
         elif not path.is_file():
-            refused.append(f"{path} is a device; a picture file is needed here")
+            refused.append(f"{path} is a device; give a picture file")
         elif path.suffix.lower() in (*decode.READABLE, *reader.READABLE):
             pictures.append(str(path))
         elif reason := decode.refuse(path):
@@ -152,9 +152,9 @@ def _explain_none(source, path, some):
             f" (and {count} more)" if count else ""
         )
     if some.results:
-        return f"{reason} but what tf_style made; name files to have them painted again"
+        return f"{reason} except results of tf_style; name those files to paint them"
     if is_folder and any(child.is_dir() for child in path.iterdir()):
-        return f"{reason}; for those in its folders, give '{path}/**'"
+        return f"{reason}; to include subfolders, give '{path}/**'"
     return f"{reason} ({', '.join(decode.READABLE)})" if is_folder else reason
 
 
@@ -205,8 +205,8 @@ def assign(job, contents, styles):
     sources = list(itertools.product(contents, columns, changes))
     if job.sweep and len(sources) > len(changes):
         raise InvalidInput(
-            f"sweep is for one picture, but there are {len(contents)} contents and "
-            f"{len(columns)} styles"
+            "sweep takes one photo and one style or blend, but there are "
+            f"{len(contents)} contents and {len(columns)} styles"
         )
     output = job.output or OUTPUT + (
         _ending(sources[0][0], job) if len(sources) == 1 else ""
@@ -230,14 +230,15 @@ def assign(job, contents, styles):
         kind = images.WRITABLE.get(pair.output.suffix.lower())
         if job.format and kind and kind != images.WRITABLE[f".{job.format}"]:
             raise InvalidInput(
-                f"output {pair.output} is not of format {job.format}; leave one out"
+                f"output {pair.output} does not have format {job.format}; remove one "
+                "of the two"
             )
     if job.timelapse:
         reader.check(job.timelapse)
         if len(pairs) > 1:
             raise InvalidInput(
                 f"timelapse {job.timelapse} is one film, but there are {len(pairs)} "
-                "pictures; --save_every writes the frames of all"
+                "pictures; use --save_every to save the frames of all"
             )
     _check_harmless(job, pairs)
     if job.dry_run:
@@ -258,8 +259,8 @@ def _check_kind(job, pair):
     moves = reader.is_film(pair.content)
     if pair.is_film and not moves:
         raise InvalidInput(
-            f"output {pair.output} is a film, but {pair.content} is none; "
-            f"give one of {', '.join(images.WRITABLE)}"
+            f"output {pair.output} has the ending of a film, but {pair.content} is a "
+            f"picture; use one of {', '.join(images.WRITABLE)}"
         )
     if moves and not pair.is_film:
         if reader.ending_of(pair.content) in reader.MOVING_PICTURES:
@@ -279,13 +280,18 @@ def _check_film(job, content):
     if job.flow:
         flow.check()
     if not modes.of(job).MAKES_FILMS:
-        raise InvalidInput(f"mode {job.mode} is for pictures, and {content} is a film")
+        raise InvalidInput(
+            f"mode {job.mode} paints pictures only, and {content} is a film"
+        )
     for name in ("sweep", "save_every", "timelapse"):
         if getattr(job, name):
-            raise InvalidInput(f"{name} is for pictures, and {content} is a film")
+            raise InvalidInput(
+                f"{name} works for pictures only, and {content} is a film"
+            )
     if job.time_budget:
         raise InvalidInput(
-            f"time_budget is for pictures, and {content} is a film; set steps"
+            f"time_budget works for pictures only, and {content} is a film; set steps "
+            "instead"
         )
 
 
@@ -313,8 +319,8 @@ def _check_harmless(job, pairs):
         for path in [*outputs, manifest.path_of(outputs[0])]:
             if len(os.fsencode(path.name)) > NAME_MAX_BYTES:
                 raise InvalidInput(
-                    f"output {path} has too long a name for a file and its manifest; "
-                    "choose a shorter one"
+                    f"the name of output {path} is too long for a file and its "
+                    "manifest; choose a shorter one"
                 )
             if _identity(path) in inputs:
                 raise InvalidInput(f"output {path} would overwrite an input")

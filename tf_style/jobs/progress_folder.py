@@ -102,8 +102,8 @@ class ProgressFolder:
         except (OSError, ValueError, RecursionError):
             pass
         raise InvalidInput(
-            f"{self.path} is not ours, and the frames of the film would be kept there; "
-            "move it away, or choose another output"
+            f"{self.path} was not made by tf_style, which would keep the frames of the "
+            "film there; move it, or choose another output"
         )
 
     def write(self, progress):

@@ -1,8 +1,7 @@
-"""One job from inputs to files: every content in every style.
+"""Runs a job from inputs to files: every content in every style.
 
-Reads the styles, has an executor make the pictures and write each with a manifest, and
-tells its story in events: it prints nothing. One picture that fails does not stop the
-others.
+It reads the styles, lets an executor paint the pictures and write each with a manifest,
+and reports by events; it prints nothing. A picture that fails does not stop the others.
 """
 
 import time
@@ -32,21 +31,21 @@ Noted, Kept = Info, Skipped
 def run(
     job: Job, began: float | None = None, stop: StopToken | None = None
 ) -> Iterator[Info | Started | Step | Framed | Planned | Written | Skipped | Failed]:
-    """Does a `config.Job`.
+    """Runs a `Job`.
 
     Args:
-        job: what to do.
-        began: when its time budget began, on `time.monotonic`; None: now.
-        stop: a `StopToken` by which to ask for the end. The picture that is being made
-            is then written as it is.
+        job: what to paint.
+        began: start of its time budget, by `time.monotonic`; None: now.
+        stop: a `StopToken` that ends the job; the current picture is then written as it
+            is.
 
     Yields:
-        What happens, as it happens.
+        Events, as they happen.
 
     Raises:
-        ValueError, OSError: nothing can be painted: bad settings, no model, no place
-            to write.
-        ImportError: what the settings need is not installed.
+        ValueError, OSError: nothing can be painted: invalid settings, no model, or
+            nowhere to write.
+        ImportError: a package that the settings need is not installed.
     """
     stop = stop or StopToken()
     began = time.monotonic() if began is None else began
@@ -57,14 +56,12 @@ def run(
     for reason in dict.fromkeys([*given[0].refused, *given[1].refused, *films]):
         yield Failed(reason)
     if results := given[0].results:
-        yield Info(f"{results} files that tf_style made are not painted again")
+        yield Info(f"{results} files made by tf_style are skipped")
     yield from _note_unused(job, pairs)
     if len(pairs) > 1 and not (job.dry_run or plan.sheet_path(pairs)):
         if not any(pair.is_film for pair in pairs):
             most = plan.MAX_IN_SHEET
-            yield Info(
-                f"no contact sheet is drawn of more than {most} photos or styles"
-            )
+            yield Info(f"no contact sheet: there are more than {most} photos or styles")
     style_cache, sheet = StyleCache(job, styles), contact_sheet.ContactSheet(job, pairs)
     for style in styles:
         picture = yield from attempt(style, style_cache.read, style)

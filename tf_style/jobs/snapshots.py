@@ -68,9 +68,11 @@ class Snapshots:
         try:
             self._saved = checkpoint.read(path, self._account).index
         except (ValueError, OSError):
-            return None, [f"{path} is of a run with other settings, and is replaced"]
+            return None, [
+                f"{path} belongs to a run with other settings and is replaced"
+            ]
         return None, [
-            f"starting anew; --resume would go on from step {self._saved}, of {path}"
+            f"starting over; --resume would continue from step {self._saved} of {path}"
         ]
 
     def follow(self, steps):
@@ -94,7 +96,7 @@ class Snapshots:
                         self._save(step)
                         saved = time.monotonic()
             except Exception as error:
-                trouble = f"going on without checkpoints and frames: {error}"
+                trouble = f"continuing without checkpoints and frames: {error}"
                 step = step._replace(note="; ".join(filter(None, [step.note, trouble])))
             yield step
 
@@ -107,7 +109,7 @@ class Snapshots:
         try:
             self._save(step)
         except Exception as error:
-            return [f"no checkpoint to go on from: {error}"]
+            return [f"cannot continue from a checkpoint: {error}"]
         return []
 
     def _save(self, step):

@@ -19,7 +19,7 @@ def variations(job):
             or a value is not allowed.
     """
     if len(job.sweep) > 2:
-        raise InvalidInput(f"sweep is of {len(job.sweep)} settings; it must be 1 or 2")
+        raise InvalidInput(f"sweep has {len(job.sweep)} settings; give 1 or 2")
     axes = []
     for text in job.sweep:
         name, equals, values = text.partition("=")

@@ -115,7 +115,7 @@ def stylize(task, snapshots):
         images.writing_format(task.pair.output, size)
         return (yield from modes.of(task.job).stylize(task, snapshots))
     except (MemoryError, tf.errors.ResourceExhaustedError):
-        tiles = ", or work on tiles with --tile=256"
+        tiles = ", or use tiles with --tile=256"
         yield Failed(
             f"{task.pair.content}: not enough memory for {size[1]}x{size[0]} pixels; "
             f"make it smaller with --max_side{tiles * modes.of(task.job).HAS_STEPS}"
@@ -178,7 +178,5 @@ def _place(task, stylized):
         beside = output.with_stem(output.stem + suffix)
         taken = plan.outputs_of(beside, task.job)
         if not any(map(os.path.lexists, [*taken, manifest.path_of(beside)])):
-            note = (
-                f"{output} keeps the picture of an earlier run, which was better done"
-            )
+            note = f"{output} keeps the better picture of an earlier run"
             return beside, [note]

@@ -195,7 +195,7 @@ class VideoWriter:
                 self._encoder = None
             segments.append((self._files.open_segment, self._stills[0][0]))
         reason = writer.join(segments, source, path, self.end)
-        return f"{self._path} is without sound: {reason}" if reason else ""
+        return f"{self._path} has no sound: {reason}" if reason else ""
 
     def remove(self):
         """Deletes what we wrote into the folder, and the folder if nothing is left."""
@@ -213,7 +213,7 @@ class VideoWriter:
             if found["tf_style"] != __version__:
                 other = f"version {found['tf_style']}, not {__version__}"
             if other:
-                return f"starting anew: {self.folder} is of a run with {other}"
+                return f"starting over: {self.folder} belongs to a run with {other}"
             count, end = int(found["frames"]), int(found["end"])
             segments = [int(begin) for begin in found["segments"]]
             stills = [[int(begin), int(length)] for begin, length in found["stills"]]
@@ -228,10 +228,10 @@ class VideoWriter:
             *(AttributeError, KeyError, OSError, OverflowError),
             *(TypeError, ValueError),
         ):
-            return f"starting anew: {self.folder} is damaged"
+            return f"starting over: {self.folder} is damaged"
         self._segments, self._stills, self.state = segments, stills, state
         self.committed, self.end = count, end * Mp4.TIME_BASE
-        return f"going on after frame {count}, with what is in {self.folder}"
+        return f"continuing after frame {count}, from {self.folder}"
 
     def _progress(self):
         return self._about | {

@@ -1,4 +1,4 @@
-"""Loading backbones: VGG-19 with Keras' weights, or our own small copy of it."""
+"""Loads backbones: VGG-19 with Keras' weights, or our own small copy."""
 
 import difflib
 import functools
@@ -23,10 +23,10 @@ VGG19_MD5 = "253f8cb515780f3b799900260a226db6"
 
 
 def layer_name(name: str) -> str:
-    """Returns Keras' name of a layer: `block4_conv2` for `conv4_2` and `relu4_2` too.
+    """Returns Keras' name of a layer: `block4_conv2` also for `conv4_2` and `relu4_2`.
 
     Raises:
-        ValueError: no such layer; lists the choices and guesses what was meant.
+        ValueError: there is no such layer; the message lists all and suggests one.
     """
     found = re.fullmatch(r"(?:conv|relu)(\d)_(\d)", name)
     keras_name = f"block{found[1]}_conv{found[2]}" if found else name
@@ -43,9 +43,9 @@ def layer_name(name: str) -> str:
 
 @fallback.remembered
 def choose() -> tuple[str, str]:
-    """Settles what the backbone `auto` means on this machine.
+    """Chooses the backbone for `auto` on this machine.
 
-    What cannot be had is asked for again after a few minutes.
+    A failed download is tried again after a few minutes.
 
     Returns:
         "vgg19" or "builtin", and a line that says which and why.
@@ -55,8 +55,8 @@ def choose() -> tuple[str, str]:
         place = files.find_or_fetch(cached, VGG19_URL, _download_vgg19)
     except OSError as error:
         return "builtin", (
-            f"optimising with our built-in backbone, since VGG-19 cannot be had "
-            f"({error}); --backbone=vgg19 insists on it"
+            f"optimising with the built-in backbone, because VGG-19 is not available "
+            f"({error}); --backbone=vgg19 makes that an error"
         )
     return "vgg19", (
         f"optimising with VGG-19, {place}; --backbone=builtin is several times as fast"
@@ -75,13 +75,13 @@ def load_backbone(
 
     Args:
         name_or_path: "vgg19" for Keras' VGG-19 with ImageNet weights, downloaded on
-            first use; "builtin" for our small one, which has layers up to
-            block5_conv1; or the path of a Keras weights file for VGG-19 without its
+            first use; "builtin" for our small copy, with layers up to block5_conv1; or
+            the path of a Keras weights file for VGG-19 without its
             top.
         layers: tuple of layers to measure, in any of the accepted spellings. The
             network ends at the deepest of them.
         pooling: "max", or "average" as in Gatys et al. (2016).
-        dtype: what the network computes in.
+        dtype: number format in which the network computes.
 
     Raises:
         ValueError: an unknown layer, or a file that does not hold these weights.

@@ -1,8 +1,8 @@
-"""What a good picture is, in numbers: content, style, total variation.
+"""Losses: content, style, nearest neighbours, total variation, films.
 
-Pure functions of activations or pixels come first. All are means over positions, so
-that a weight keeps its meaning when the picture's size changes. `content`, `style` and
-the like make `Loss`es of them, terms of an objective.
+Pure functions of activations or pixels come first. All are means over positions, so a
+weight keeps its meaning when the picture's size changes. `content`, `style` and others
+turn them into `Loss`es, the terms of an objective.
 
 Sources: Gatys et al. (2016), "Image Style Transfer Using Convolutional Neural
 Networks", https://doi.org/10.1109/CVPR.2016.265, and the TensorFlow tutorial "Neural
@@ -79,7 +79,7 @@ def style_loss(
     Args:
         grams: Gram matrices of the picture, one [B, C, C] per layer.
         targets: those of the style, in the same order.
-        weights: one number per layer, made to sum to one; None for all alike.
+        weights: one number per layer, scaled to sum to one; None weighs all equally.
 
     Returns:
         A scalar.
@@ -108,7 +108,8 @@ def total_variation(image: tf.Tensor) -> tf.Tensor:
 
 
 def with_neighbours(image: tf.Tensor) -> tf.Tensor:
-    """Adds a row and a column to [B, H, W, C]: the neighbours of the last are equal."""
+    """Repeats the last row and column of [B, H, W, C], as neighbours of the last
+    pixels."""
     image = tf.convert_to_tensor(image)
     image = tf.concat([image, image[:, -1:]], 1)
     return tf.concat([image, image[:, :, -1:]], 2)
@@ -129,14 +130,14 @@ def _variation(image):
 
 
 def temporal_loss(image: tf.Tensor, prior: tf.Tensor, trust: tf.Tensor) -> tf.Tensor:
-    """Mean squared distance of a frame to the one before, moved, where that is trusted.
+    """Mean squared distance of a frame to the previous one, moved, where it is trusted.
 
     Ruder et al. (2016), "Artistic style transfer for videos", eq. 7,
     https://arxiv.org/abs/1604.08610.
 
     Args:
         image: [1, H, W, 3].
-        prior: the picture of the frame before, moved to where things are now, likewise.
+        prior: the previous picture, moved to where things are now, likewise.
         trust: [1, H, W, 1] in [0, 1].
     """
     return tf.reduce_mean(trust * tf.square(image - prior))
@@ -152,8 +153,8 @@ def cosine_distance(
 
     Args:
         features: [B, H, W, C].
-        target: likewise, of unit length; or shorter or longer, where several directions
-            were added up.
+        target: likewise, of unit length; shorter or longer where several directions
+            were added.
         centre: [C].
     """
     centred = tf.cast(features, tf.float32) - centre
@@ -164,20 +165,19 @@ def cosine_distance(
 
 
 class Loss(NamedTuple):
-    """A loss of a picture, as a function of means over the positions of layers.
+    """A loss of a picture, as a function of means over positions of layers.
 
     Attributes:
-        name: of its term.
-        layers: what it looks at; `PIXELS` is the picture, with a row and a column of
+        name: name of its term.
+        layers: the layers it needs; `PIXELS` is the picture, with a row and a column of
             neighbours (see `with_neighbours`).
-        measure: (activations [1, H, W, C], what they are held to at these positions,
-            what the whole picture is held to) -> a mean over positions, float32 of any
-            shape.
-        combine: (these means, one for each layer; what the whole picture is held to,
+        measure: (activations [1, H, W, C], targets at these positions, target of the
+            whole picture) -> a mean over positions, float32 of any shape.
+        combine: (these means, one for each layer; targets of the whole picture,
             likewise) -> a scalar.
-        reference: what it is held to: the activations of the photo ("content"), its own
-            means of the painting ("style"), the painting's activations ("nearest"), the
-            frame before of a film ("prior"), or nothing ("").
+        reference: kind of its targets: the photo's activations ("content"), means over
+            the painting ("style"), the painting's activations ("nearest"), the previous
+            frame of a film ("prior"), or none ("").
     """
 
     name: str
@@ -202,7 +202,7 @@ def content(layers: tuple[str, ...]) -> Loss:
 def style(layers: tuple[str, ...], weights: Sequence[float] = ()) -> Loss:
     """The painting's correlations: `style_loss` of Gram matrices.
 
-    Positions may have guides, [R, H, W, 1]: Gram matrices are then of R regions.
+    Positions may have guides, [R, H, W, 1]; Gram matrices are then those of R regions.
     """
 
     def measure(features, guide, _):
@@ -217,10 +217,10 @@ def style(layers: tuple[str, ...], weights: Sequence[float] = ()) -> Loss:
 
 
 def nearest(layers: tuple[str, ...]) -> Loss:
-    """The painting's activations that are nearest: `cosine_distance`.
+    """The painting's nearest activations: `cosine_distance`.
 
-    Positions are held to directions, [1, H, W, C], which start at what the whole is
-    held to, [C].
+    The targets of positions are directions, [1, H, W, C], from the target of the whole,
+    [C].
     """
 
     def combine(distances, _):
@@ -235,7 +235,7 @@ def variation() -> Loss:
 
 
 def temporal() -> Loss:
-    """The frame before of a film: `temporal_loss`."""
+    """The previous frame of a film: `temporal_loss`."""
 
     def measure(image, held, _):
         return temporal_loss(image[:, :-1, :-1], *held)

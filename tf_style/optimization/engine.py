@@ -22,7 +22,7 @@ PATIENCE = 5
 
 
 class State(NamedTuple):
-    """All that the optimisation needs to go on where it was; nothing else is random."""
+    """Everything that the optimisation needs to continue; nothing else is random."""
 
     index: int  # updates made so far, over all scales
     image: np.ndarray  # [1, H, W, 3]; the picture to measure next
@@ -37,7 +37,7 @@ class State(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A picture on the way, and how good it is."""
+    """An intermediate picture, and how good it is."""
 
     index: int  # updates made before it, over all scales
     size: tuple[int, int]  # height and width at this scale
@@ -53,7 +53,8 @@ class Step(NamedTuple):
     detail: np.ndarray | None = None
 
     def best_at(self, height: int, width: int) -> Pixels:
-        """Returns the best picture at a size, with detail that smaller ones lack."""
+        """Returns the best picture at a size, with the detail that smaller ones
+        lack."""
         return _enlarge(self.best.numpy(), (height, width), self.detail)
 
 
@@ -195,7 +196,7 @@ class _Guard:
                 f"picture and halved the rate to {self._rate:g}"
             )
             if self.gave_up:
-                note = f"stopped: {note}, {PATIENCE} times without help"
+                note = f"stopped: {note}, {PATIENCE} times in a row"
             return note
         return ""
 

@@ -1,13 +1,15 @@
 """Gatys, Ecker and Bethge (2016), "Image Style Transfer Using Convolutional Neural
-Networks": find the picture whose deep activations are the photo's and whose channel
-correlations are the painting's, by gradient descent on its pixels.
+Networks": gradient descent on the pixels finds the picture with the photo's deep
+activations and the painting's channel correlations.
 
 https://doi.org/10.1109/CVPR.2016.265
 
-Where we differ from the paper: we start from the photo, work from coarse to fine and
-hold pixels to [0, 1]; losses are means over positions and channels (see
-`networks.losses`). `objective_terms` and `measure_targets` are the method; the rest is
-`method.Method`, and the loop that lowers the loss is `engine.optimize`.
+Departures from the paper: we start from the photo, work from coarse to fine and clip
+    pixels to [0, 1]; losses are means over positions and channels (see
+    `networks.losses`).
+
+`objective_terms` and `measure_targets` are the method. The rest is `method.Method`; the
+loop that lowers the loss is `engine.optimize`.
 
 This module neither prints nor touches files.
 """
@@ -51,10 +53,10 @@ __all__ = [
 def objective_terms(
     config: GatysConfig, is_frame: bool = False
 ) -> list[tuple[float, losses.Loss]]:
-    """Returns what is minimised, a list of (weight, loss): eq. 7 of the paper.
+    """Returns the terms of the objective, (weight, loss) each: eq. 7 of the paper.
 
-    L = alpha L_content + beta L_style, and gamma times the total variation; frames of
-    films are also held to the one before, as in Ruder et al. (2016), eq. 7.
+    L = alpha L_content + beta L_style + gamma times the total variation. Frames of
+    films are also tied to the one before, as in Ruder et al. (2016), eq. 7.
     """
     alpha, beta, gamma = config.content_weight, config.style_weight, config.tv_weight
     content_layers = tuple(map(features.layer_name, config.content_layers))
@@ -80,7 +82,7 @@ def measure_targets(
     prior: Prior | None = None,
     picture: Pixels | None = None,
 ) -> list[Target]:
-    """Measures what to hold a picture to; see `method.MeasureTargets`."""
+    """Measures the targets of a picture; see `method.MeasureTargets`."""
     photo = images.resize(content, *size)
     shares = config.share_among(len(style.paintings))
     masks = [images.resize(mask, *size) for mask in masks]

@@ -1,4 +1,4 @@
-"""How much memory an optimisation needs, and tiles small enough for what there is."""
+"""Estimates memory, and chooses tiles that fit into it."""
 
 from tf_style.system import hardware
 
@@ -21,7 +21,7 @@ def estimate_memory(extract, size, side=0):
     Args:
         extract: a `features.Backbone`.
         size: height and width of the picture.
-        side: of the tiles; 0 for the whole.
+        side: side of the tiles; 0 for the whole picture.
     """
     blocks, positions, longest = list(extract.blocks), size[0] * size[1], max(size)
     need, tile = BASE_BYTES + PIXEL_BYTES * positions, 0
@@ -45,9 +45,10 @@ def _differentiating(blocks, positions):
 
 
 def choose_side(extract, size):
-    """Returns 0 if the whole of a picture of `size` fits into memory, or else a side.
+    """Returns 0 if a picture of `size` fits into memory, else the side of tiles that
+    fit.
 
-    Where the machine does not say what it has, all fits.
+    If the machine does not report its memory, everything fits.
     """
     free = hardware.free_memory()
     if free is None:

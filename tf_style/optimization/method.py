@@ -66,16 +66,16 @@ class MeasureTargets(Protocol):
 
 
 class Method:
-    """A method that optimises the picture, from its objective and its targets.
+    """A method that optimises the picture, built from its objective and its targets.
 
     Args:
-        kind: of its configs, whose fields that end in "layers" name all layers.
-        terms: (config, whether it is of a film's frame) -> what is minimised, a list of
-            (weight, `losses.Loss`).
+        kind: class of its configs; its fields that end in "layers" name all layers.
+        terms: (config, whether the picture is a frame of a film) -> what is minimised,
+            a list of (weight, `losses.Loss`).
         measure_targets: see `MeasureTargets`.
-        find_every: steps after which targets are found again, since they depend on the
-            picture; 0: they do not.
-        keeps_detail: whether each size begins with the first picture's fine detail.
+        find_every: number of steps after which targets that depend on the picture are
+            found again; 0: they do not depend on it.
+        keeps_detail: whether each size starts with the first picture's fine detail.
     """
 
     def __init__(
@@ -105,25 +105,25 @@ class Method:
         """Repaints `content` in the style of `style`.
 
         Args:
-            content: photo, [1, H, W, 3] in [0, 1]; or what else `images.as_picture`
-                takes, as all pictures here.
-            style: painting, [1, H', W', 3] in [0, 1]; or a list of paintings, mixed by
-                `config.style_weights`; or what `encode` made.
-            config: of the method; None: the defaults.
-            masks: where to paint, everywhere if None: one mask, or a list of one for
-                each style; [1, H, W, 1] of the content's proportions, from 0, the
-                photo, to 1, or what else `masks.as_mask` takes.
-            init: first picture, [1, H'', W'', 3], whatever `config.init` says; needed
-                where that is "hub" or a path.
+            content: photo, [1, H, W, 3] in [0, 1]; or anything that `images.as_picture`
+                accepts, like all pictures here.
+            style: painting, [1, H', W', 3] in [0, 1]; or a list of paintings to blend;
+                or the result of `encode`.
+            config: config of the method; None: the defaults.
+            masks: where to paint; None: everywhere. One mask, or a list with one for
+                each style; [1, H, W, 1] with the content's proportions, from 0 (the
+                photo) to 1, or anything that `masks.as_mask` accepts.
+            init: picture to start from, [1, H'', W'', 3]; overrides `config.init`, and
+                is required if that is "hub" or a path.
 
         Returns:
             The best picture found, float32 [1, H, W, 3] in [0, 1].
 
         Raises:
-            ValueError: an argument is not what it should be, a picture is too small for
-                the layers, a layer does not exist, the loss is not finite from the
-                start, or masks or weights do not fit.
-            OSError: the backbone's weights cannot be had.
+            ValueError: an argument is invalid, a picture is too small for the layers, a
+                layer does not exist, the first loss is not finite, or masks or weights
+                do not fit.
+            OSError: the backbone's weights are not available.
         """
         for step in self.iterate(content, style, config, masks=masks, init=init):
             pass
@@ -139,9 +139,7 @@ class Method:
     ) -> Pixels:
         """Returns the best picture up to `step`, at the size of `content`.
 
-        Its colours are brought to the photo's as far as `config` wants them kept, and
-        it is put into the photo where masks say. For the arguments and errors see
-        `stylize`.
+        Applies preserved colours and masks. For the arguments and errors see `stylize`.
         """
         config = checked(config, self._kind)
         content, masks = images.as_picture(content, "content"), masking.as_masks(masks)
@@ -165,13 +163,13 @@ class Method:
         """Optimises step by step; see `stylize` for the other arguments and errors.
 
         Args:
-            state: of an earlier `Step`; goes on as if it had never stopped.
-            stop: a `StopToken` by which to ask for the end after a step.
-            prior: of a frame of a film, a `Prior` that the picture is held to as well.
+            state: state of an earlier `Step`; continues as if never interrupted.
+            stop: a `StopToken` that ends the run after the current step.
+            prior: for a frame of a film, the `Prior` that ties it to the one before.
 
         Yields:
-            The picture before each update, and the last one: `config.steps` + 1 times;
-            with a `config.time_budget`, as often as that allows.
+            A `Step` before each update and one at the end: `config.steps` + 1 in all,
+            or as many as `config.time_budget` allows.
         """
         config, _ = self.choose(config)
         content = images.as_picture(content, "content")
@@ -221,8 +219,8 @@ class Method:
         elif state.image.shape[1:3] not in [scale.size for scale in scales]:
             height, width = state.image.shape[1:3]
             raise InvalidInput(
-                f"state is of {width}x{height} pixels, which is no size of this run; "
-                "go on with the content and the config that it is of"
+                f"state has {width}x{height} pixels, which is not a size of this "
+                "run; pass the content and config that it was made with"
             )
         detail = first if self._keeps_detail else None
         return engine.optimize(
@@ -230,11 +228,11 @@ class Method:
         )
 
     def encode(self, style: Pictures, config: Any = None) -> Style:
-        """Prepares a painting, or several, for any number of photos; as `hub.encode`.
+        """Prepares one or more paintings for any number of photos; see `hub.encode`.
 
         Args:
-            style: [1, H, W, 3] in [0, 1], or a sequence of such.
-            config: of the method; `stylize` must be given one with the same settings of
+            style: [1, H, W, 3] in [0, 1], or a list of paintings.
+            config: config of the method; `stylize` needs one with the same settings of
                 styles.
 
         Returns:
@@ -246,10 +244,11 @@ class Method:
         return Style(paintings, config)
 
     def first_picture(self, content: Pixels, style: Style, config: Any) -> Pixels:
-        """Returns what `config.init` names, a picture [1, H, W, 3] of the photo's size.
+        """Returns the picture that `config.init` names, [1, H, W, 3] in the photo's
+        size.
 
         Raises:
-            ValueError: it names what only the caller can have.
+            ValueError: it names a picture that the caller must pass.
         """
         if config.init == "content":
             return content
@@ -277,7 +276,7 @@ class Method:
         return pyramid.plan(tuple(size), config, is_seen)
 
     def choose(self, config: Any = None) -> tuple[Any, str]:
-        """Settles what `auto` means on this machine; as `hub.choose`."""
+        """Chooses the backbone for `auto` on this machine; see `hub.choose`."""
         config = checked(config, self._kind)
         if config.precision == "auto":
             config = dataclasses.replace(config, precision=hardware.fastest_dtype())
@@ -291,7 +290,7 @@ class Method:
         return config, note
 
     def load_backbone(self, config: Any) -> Backbone:
-        """Loads the network that `config` asks for, with all the layers it needs."""
+        """Loads the network that `config` names, with all layers it needs."""
         config, _ = self.choose(config)
         layers = [
             layer
@@ -304,7 +303,7 @@ class Method:
         )
 
     def estimate_memory(self, content: Pixels, config: Any) -> float:
-        """Estimates the bytes that optimising a picture like `content` takes."""
+        """Estimates the memory in bytes that a picture like `content` takes."""
         extract, size = self.load_backbone(config), content.shape[1:3]
         side = config.tile or memory.choose_side(extract, size)
         return memory.estimate_memory(extract, size, side)
@@ -312,13 +311,13 @@ class Method:
     def load_objective(
         self, config: Any, size: Size, is_frame: bool = False
     ) -> Objective | TiledObjective:
-        """Loads what `config` minimises; once per process for the same settings.
+        """Loads the objective of `config`, once per process for the same settings.
 
         Args:
             config: of the method.
-            size: height and width of the picture; where the whole of it would not fit
-                into memory, it is worked on in tiles.
-            is_frame: whether it is of a film.
+            size: height and width of the picture; it is processed in tiles if the whole
+                would not fit into memory.
+            is_frame: whether the picture is a frame of a film.
 
         Returns:
             An `Objective` or a `TiledObjective`.

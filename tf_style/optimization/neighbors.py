@@ -1,24 +1,24 @@
 """Kolkin, Kucera, Paris, Sykora, Shechtman and Shakhnarovich (2022), "Neural Neighbor
-Style Transfer": every place of the picture takes the activations of the painting that
-are nearest to its own.
+Style Transfer": every spot of the picture takes the nearest activations of the
+painting.
 
 https://arxiv.org/abs/2203.13215
 
-Where we differ from the paper, measured on 24 pairs by the distances of 3x3 patches:
+Departures from the paper, chosen by patch distances on 24 pairs:
 
-* The paper matches hypercolumns, all layers of a place at once, from coarse to fine,
-  and layers one by one in a last pass. We begin with what the built-in fast model
-  paints, whose places were matched so, and match layers one by one throughout.
-* Places of the painting look for their likes in the picture, too, as in the relaxed
-  earth mover's distance of Kolkin et al. (2019), https://arxiv.org/abs/1904.12785. Else
-  a few of them serve everywhere, and the palette fades.
-* L-BFGS on pixels comes further in 36 steps than Adam on a Laplacian pyramid in 90, and
-  leaves no speckle. What is painted at half the size is added to the fine detail of the
-  fast picture, in place of the pyramid's levels.
-* The painting is `PLACES` positions of each layer, taken by chance, instead of all.
+* The paper matches hypercolumns (all layers of a spot at once) from coarse to fine, and
+  single layers in a last pass. We start from the built-in fast model, which matches
+  several layers at once, and then match layers one by one throughout.
+* Spots of the painting also look for their neighbours in the picture, as in the relaxed
+  earth mover's distance of Kolkin et al. (2019), https://arxiv.org/abs/1904.12785.
+  Otherwise a few of them are used everywhere, and the palette fades.
+* L-BFGS on pixels gets further in 36 steps than Adam on a Laplacian pyramid in 90, and
+  leaves no speckle. Instead of the pyramid's levels, the fine detail of the fast
+  picture is added to the result at half the size.
+* The painting is represented by `PLACES` random positions of each layer, not by all.
 
-`objective_terms` and `measure_targets` are the method; the rest is `method.Method`, and
-the loop that lowers the loss is `engine.optimize`.
+`objective_terms` and `measure_targets` are the method. The rest is `method.Method`; the
+loop that lowers the loss is `engine.optimize`.
 
 This module neither prints nor touches files.
 """
@@ -63,10 +63,12 @@ class Places(NamedTuple):
 def objective_terms(
     config: NeighborsConfig, is_frame: bool = False
 ) -> list[tuple[float, losses.Loss]]:
-    """Returns what is minimised, a list of (weight, loss).
+    """Returns the terms of the objective, (weight, loss) each.
 
-    The mean over layers of cosine distances, eq. 1 of the paper, where the content loss
-    is what the search begins with; frames of films are also held to the one before.
+    The mean over layers of cosine distances, eq. 1 of the paper. There is no content
+    loss: the photo enters by the start and, with `content_weight`, by the search.
+    Frames of films are also tied to
+    the one before.
     """
     layers = tuple(map(features.layer_name, config.layers))
     terms = [(1.0, losses.nearest(layers))]
@@ -85,7 +87,7 @@ def measure_targets(
     prior: Prior | None = None,
     picture: Pixels | None = None,
 ) -> list[Target]:
-    """Finds what is nearest to each place of a picture; see `method.MeasureTargets`."""
+    """Finds the nearest neighbour of each spot; see `method.MeasureTargets`."""
     photo = images.resize(content, *size)
     picture = photo if picture is None else picture
     shares = config.share_among(len(style.paintings))

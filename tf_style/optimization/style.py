@@ -19,13 +19,13 @@ STYLE_SETTINGS = (*(spec.name for spec in fields(StyleConfig)), "style_size")
 
 
 class Style:
-    """A painting, or several, as the optimisation knows them; made by `encode`.
+    """One or more paintings, prepared by `encode`.
 
-    They are measured once for each size that photos ask for.
+    They are measured once for each size of photos.
 
     Attributes:
         paintings: [1, H, W, 3] each.
-        config: the config that they were encoded for.
+        config: the config that they were encoded with.
     """
 
     def __init__(self, paintings: list[Pixels], config: SlowConfig) -> None:
@@ -35,10 +35,10 @@ class Style:
         self._lock = threading.Lock()  # Jobs share a style between threads.
 
     def check_config(self, config: SlowConfig) -> None:
-        """Holds the settings of a run to those that the style was encoded for.
+        """Checks that the settings of a run are those that the style was encoded with.
 
         Raises:
-            ValueError: it would be scaled, coloured or weighed in another way.
+            ValueError: a setting of styles differs.
         """
         for name in STYLE_SETTINGS:
             value, own = getattr(config, name), getattr(self.config, name)
@@ -49,7 +49,8 @@ class Style:
                 )
 
     def size_beside(self, content_size: Size, size: Size) -> list[tuple[int, ...]]:
-        """Returns height and width of each painting beside a photo scaled to `size`."""
+        """Returns the height and width of each painting for a photo scaled to
+        `size`."""
         factor = self.config.style_scale * size[1] / content_size[1]
         longest = (self.config.style_size or max(content_size)) * factor
         return [images.fit(p.shape[1:3], longest) for p in self.paintings]
@@ -62,14 +63,14 @@ class Style:
         content: Pixels,
         photo: Pixels,
     ) -> list[Any]:
-        """Returns what a function measures of each painting.
+        """Returns the measurements of each painting.
 
         Args:
             measure: a function of paintings, [1, H, W, 3].
-            key: what it measures, by which that is known again.
-            extract: the network that it sees with.
+            key: identifies what it measures, for caching.
+            extract: the network that it uses.
             content: the photo, [1, H, W, 3].
-            photo: the same at the size to work at.
+            photo: the photo at the working size.
         """
         sizes = self.size_beside(content.shape[1:3], photo.shape[1:3])
         if self.config.preserve_color != "none":  # Each photo gives them its colours.

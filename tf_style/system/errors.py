@@ -2,7 +2,8 @@
 
 
 class Error(Exception):
-    """Base of all errors that a user can cause, with one line that says what to do."""
+    """Base of all errors that a user can cause; its text is one line that says what to
+    do."""
 
 
 class InvalidInput(Error, ValueError):

@@ -50,7 +50,7 @@ def local(source: StrPath) -> Path:
     """
     path = os.path.expanduser(source)
     if "\0" in path:
-        raise InvalidInput(f"path {path!r} has a null character; leave it out")
+        raise InvalidInput(f"path {path!r} has a null character; remove it")
     return Path(path)
 
 

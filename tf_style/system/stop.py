@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 
 class StopToken:
-    """Shared by whoever runs something and whoever may want it to end.
+    """Asks running work to stop.
 
-    It is set by Ctrl-C, by a button of the page, by the end of a Ray job, or by its own
-    budget of seconds. Whoever does the work looks at it between steps.
+    Ctrl-C, a button of the page, the end of a Ray job or its own budget of seconds sets
+    it. The work checks it between steps.
 
     Args:
-        seconds: budget from now on; 0: none.
-        watch: called whenever somebody looks; True asks to end.
+        seconds: budget in seconds from now; 0: none.
+        watch: called at every check; True stops the work.
     """
 
     def __init__(
@@ -26,11 +26,11 @@ class StopToken:
         self._budget = seconds or math.inf
 
     def set(self) -> None:
-        """Asks the work to end."""
+        """Asks the work to stop."""
         self._event.set()
 
     def wait(self, seconds: float) -> None:
-        """Waits for so long, or until somebody asks for the end."""
+        """Waits for `seconds`, or until the work is asked to stop."""
         self._event.wait(seconds)
 
     @property
@@ -46,5 +46,5 @@ class StopToken:
         return min(1.0, (time.monotonic() - self._began) / self._budget)
 
     def seconds_left(self, share: float = 1.0) -> float:
-        """Returns the seconds until so much of the budget is spent, or infinity."""
+        """Returns the seconds until a share of the budget is spent, or infinity."""
         return self._began + share * self._budget - time.monotonic()

@@ -1,4 +1,4 @@
-"""Where each pixel of a frame was in the one before, as far as that can be known.
+"""Optical flow: where each pixel was in the previous frame, and how certain that is.
 
 Optical flow by dense inverse search (Kroeger et al. 2016, "Fast Optical Flow using
 Dense Inverse Search", https://arxiv.org/abs/1603.03590), in OpenCV's implementation.
@@ -23,22 +23,22 @@ MAX_GAIN = 1.5
 
 
 class Motion(NamedTuple):
-    """How a frame came out of the one before."""
+    """How a frame moved since the one before."""
 
     places: np.ndarray  # [H, W, 2], x and y of each pixel in the frame before
     trust: np.ndarray  # [H, W, 1] in [0, 1], 0 where it was not to be seen there
 
 
 def check() -> None:
-    """Tells early if there is no OpenCV.
+    """Raises early if OpenCV is missing.
 
     Raises:
         ImportError: it is not installed.
     """
     if importlib.util.find_spec("cv2") is None:
         raise MissingPackage(
-            "optical flow needs OpenCV; get it with pip install 'tf_style[video]', or "
-            "give --noflow"
+            "optical flow needs OpenCV; install it with pip install 'tf_style[video]', "
+            "or use --noflow"
         )
 
 
@@ -97,7 +97,7 @@ def _search(one, other):
 
 
 def warp(picture: npt.NDArray[np.float32], motion: Motion) -> npt.NDArray[np.float32]:
-    """Moves a picture [1, H, W, 3] of the frame before to where things are now."""
+    """Moves a picture [1, H, W, 3] of the previous frame to where things are now."""
     import cv2
 
     moved = cv2.remap(
@@ -111,20 +111,21 @@ def warp(picture: npt.NDArray[np.float32], motion: Motion) -> npt.NDArray[np.flo
 
 
 def carry(picture: npt.NDArray[np.float32], motion: Motion) -> npt.NDArray[np.float32]:
-    """Moves a picture as `warp`, and makes up for the interpolation, which blurs."""
+    """Moves a picture like `warp`, and sharpens it, since interpolation blurs."""
     return _sharpen(warp(picture, motion), _details(picture))
 
 
 class Blend:
-    """Carries what was stylized along with what moves, from frame to frame.
+    """Lets strokes follow the motion from frame to frame.
 
-    Where the motion is trusted, a picture is mostly the one before, moved. Averages of
-    strokes that do not match are blurred; so the picture is sharpened to what the
-    stylized frame has, which also makes up for the interpolation.
+    Where the motion is trusted, a picture is mostly the previous one, moved. Averaging
+    strokes that do not match blurs them, so the picture is sharpened to the level of
+    the
+    stylized frame, which also makes up for the interpolation.
 
     Attributes:
-        before: the last picture to show, [1, H, W, 3]; None at first. To go on with a
-            film, that of its last frame is given.
+        before: the last picture shown, [1, H, W, 3]; None at first. To continue a film,
+            pass that of its last frame.
     """
 
     # Share of the picture before. At 0.9 edges begin to ring.
@@ -140,7 +141,7 @@ class Blend:
 
         Args:
             picture: the frame, stylized by itself.
-            motion: the `Motion` since the frame before, None where a scene begins.
+            motion: the `Motion` since the previous frame; None where a scene begins.
         """
         if self.before is not None and motion is not None:
             share = self.CARRIED * motion.trust

@@ -104,8 +104,8 @@ def check(path, verb="write"):
         )
     if ending != ".gif" and importlib.util.find_spec("av") is None:
         raise MissingPackage(
-            f"cannot {verb} {path}: {ending} needs PyAV; get it with "
-            "pip install 'tf_style[video]', or use .gif"
+            f"cannot {verb} {path}: {ending} needs PyAV; install it with pip install "
+            "'tf_style[video]', or use .gif"
         )
 
 
@@ -205,10 +205,12 @@ def _notes_on(source, container, stream):
     kinds = {"sound": container.streams.audio[1:]}
     kinds["subtitles"] = container.streams.subtitles
     others = [f"{len(found)} of {kind}" for kind, found in kinds.items() if found]
-    notes = [f"{source}: tracks are left out: {', '.join(others)}"] if others else []
+    notes = (
+        [f"{source}: these tracks are dropped: {', '.join(others)}"] if others else []
+    )
     if name := HIGH_RANGE.get(stream.codec_context.color_trc):
         notes += [
-            f"{source} is HDR ({name}) and is read as if it was not, in pale colours; "
+            f"{source} is HDR ({name}) and is read as SDR, in pale colours; "
             "convert it to SDR first"
         ]
     return tuple(notes)

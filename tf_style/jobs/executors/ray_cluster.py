@@ -175,7 +175,7 @@ def check(report, running_file):
         raise kind(reason)
     if report.stopped:
         raise NotFound(
-            f"{report.machine} does not see {running_file}; --executor=ray needs "
+            f"{report.machine} cannot see {running_file}; --executor=ray needs "
             "folders that all machines share"
         )
 

@@ -32,7 +32,7 @@ def load():
         import ray.data
     except ImportError as error:
         raise MissingPackage(
-            "--executor=ray needs Ray; get it with pip install 'tf_style[cluster]'"
+            "--executor=ray needs Ray; install it with pip install 'tf_style[cluster]'"
         ) from error
     # It tells at length of what ends in one line here.
     for name in ("ray", "ray.data"):
@@ -75,7 +75,7 @@ def joined(ray):
         except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
             reason = str(error).strip().splitlines()[0]
             where = f"at RAY_ADDRESS={address}" if address else "on this machine"
-            raise FileError(f"no Ray answers {where}: {reason}") from error
+            raise FileError(f"cannot reach Ray {where}: {reason}") from error
         yield
 
 

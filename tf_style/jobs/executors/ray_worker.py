@@ -128,8 +128,9 @@ class Worker:
 def _given_up(pairs):
     first, last = (pair.output.name for pair in (pairs[0], pairs[-1]))
     return Failed(
-        f"not all pictures from {first} to {last} are there: {MAX_TRIES} workers died "
-        "over them, for lack of memory perhaps; the same command goes on from here"
+        f"some pictures from {first} to {last} are missing: {MAX_TRIES} workers died "
+        "while painting them, perhaps for lack of memory; the same command continues "
+        "from here"
     )
 
 

@@ -5,7 +5,7 @@ import time
 
 from tf_style import methods
 
-HELP = "all of them"
+HELP = "all of them, measured alike"
 METHODS = tuple(methods.METHODS)
 MAX_SIDE = 512
 HAS_STEPS = True

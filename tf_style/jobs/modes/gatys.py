@@ -7,7 +7,7 @@ from tf_style.jobs.modes.hub import draw, parts, picture_path
 
 __all__ = ["draw", "parts", "picture_path", "stylize", "stylize_film"]
 
-HELP = "optimise towards correlations, the classic"
+HELP = "the classic optimisation, in minutes"
 METHODS = ("gatys",)
 # Optimising costs thousands of times more per pixel than one pass.
 MAX_SIDE = 512

@@ -2,7 +2,7 @@
 
 import time
 
-HELP = "one pass"
+HELP = "one pass of a network, well under a second"
 METHODS = ("hub",)
 MAX_SIDE = 0
 HAS_STEPS = HAS_CHECKPOINTS = False

@@ -28,5 +28,5 @@ __all__ = [
     "stylize_film",
 ]
 
-HELP = "optimise towards nearest neighbours, in seconds"
+HELP = "matches the painting's nearest features, in seconds"
 METHODS = ("neighbors",)
