@@ -121,6 +121,9 @@ def test_strength_leads_from_the_photo_to_the_style(painter, harbor, paintings):
     np.testing.assert_array_equal(steps[0], harbor)
     away = [float(np.sqrt(np.mean((step - harbor) ** 2))) for step in steps]
     assert away == sorted(away)
+    wanted = paintings[0].mean((0, 1, 2))
+    missing = [np.abs(step.mean((0, 1, 2)) - wanted).max() for step in steps]
+    assert missing == sorted(missing, reverse=True)
     assert away[1] < 0.05 * away[-1]
 
 
