@@ -640,7 +640,13 @@ def read_until(terminal, pattern, seconds=60):
     return seen.decode()
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM, signal.SIGINT]])
+@pytest.mark.parametrize(
+    "signals",
+    [
+        pytest.param([signal.SIGINT], marks=pytest.mark.slow),
+        [signal.SIGTERM, signal.SIGINT],
+    ],
+)
 def test_interrupted_it_writes_the_best_picture_and_gives_status_130(
     running, tmp_path, signals
 ):

@@ -508,7 +508,11 @@ list(run.run(job))
 
 
 @pytest.mark.parametrize(
-    "mode, scenes, at, committed", [("hub", (5, 3), 6, 5), ("gatys", (3, 0), 2, 2)]
+    "mode, scenes, at, committed",
+    [
+        pytest.param("hub", (5, 3), 6, 5, marks=pytest.mark.slow),
+        ("gatys", (3, 0), 2, 2),
+    ],
 )
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="nothing kills so here")
 def test_a_killed_film_goes_on_to_that_of_one_that_never_stopped(

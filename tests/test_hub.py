@@ -508,6 +508,7 @@ def test_arguments_of_the_fast_path_are_checked(content, style):
         hub.stylize(content, style, HubConfig(), [content])
 
 
+@pytest.mark.slow
 def test_threads_paint_what_calls_one_after_the_other_paint(
     builtin_stylizer, monkeypatch
 ):

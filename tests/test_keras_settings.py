@@ -82,6 +82,7 @@ def pair(tmp_path, content, style):
     return paths
 
 
+@pytest.mark.slow
 def test_pictures_are_the_same_under_all_settings_and_settings_stay(pair):
     done = _run("-c", ALL_SETTINGS, *pair)
     assert done.returncode == 0, done.stderr

@@ -31,7 +31,7 @@ def photo():
     return photo * np.linspace(0.2, 1, 411, dtype=np.float32)[:, None]
 
 
-@pytest.mark.parametrize("strength", [1.0, 0.5])
+@pytest.mark.parametrize("strength", [pytest.param(1.0, marks=pytest.mark.slow), 0.5])
 def test_tiles_paint_what_one_pass_does(model, code, photo, strength, monkeypatch):
     whole = model.paint(photo, [code], [1], strength)
     monkeypatch.setattr(stylizer, "MOST_PIXELS", 0)

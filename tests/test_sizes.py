@@ -40,6 +40,7 @@ def distance(one, other):
     return np.mean([np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in zip(*pairs)])
 
 
+@pytest.mark.slow
 def test_pictures_of_256_and_512_pixels_look_alike(paint):
     small, middle = map(paint, (256, 512))
     assert distance(small, middle) < 0.2  # Measured: 0.12.
