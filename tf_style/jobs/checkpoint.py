@@ -105,8 +105,7 @@ def read(path, account):
 
 
 def _check(state):
-    """Raises ValueError or TypeError if the optimisation cannot continue from a
-    state."""
+    """Raises ValueError or TypeError if a state is unusable."""
     shape = state.image.shape
     numbers = (state.index, state.failures)
     whole = [type(number) is int and number >= 0 for number in numbers]

@@ -56,8 +56,7 @@ class Task(NamedTuple):
         return self.style_cache.encode_slow(method, self.pair.styles, config)
 
     def first_picture(self, content):
-        """Returns the picture that the slow method starts from; None: as its config
-        says.
+        """Returns the picture to start from; None: as the config says.
 
         Args:
             content: [1, H, W, 3], the photo or a frame.
@@ -85,8 +84,7 @@ class Task(NamedTuple):
         return account
 
     def publishing(self, outputs, seconds, facts):
-        """Provides temporary paths, like `manifest.publishing`, and records the
-        time."""
+        """Provides temporary paths (`manifest.publishing`); records the time."""
         size = list(self.content.pixels.shape[2:0:-1])
         common = {"size": size, "seconds": seconds}
         return manifest.publishing(self.account, outputs, common | facts)

@@ -53,8 +53,7 @@ class Step(NamedTuple):
     detail: np.ndarray | None = None
 
     def best_at(self, height: int, width: int) -> Pixels:
-        """Returns the best picture at a size, with the detail that smaller ones
-        lack."""
+        """Returns the best picture at a size, with fine detail added."""
         return _enlarge(self.best.numpy(), (height, width), self.detail)
 
 

@@ -47,8 +47,7 @@ class Objective:
         self._looks = {}  # of pictures: of layers, and of what losses measure
 
     def activations(self, picture, layers):
-        """Returns the activations of a picture [1, H, W, 3], a list of [1, H', W',
-        C]."""
+        """Returns the activations of a picture, a list of [1, H', W', C]."""
         self.extract.check_size(*picture.shape[1:3], "a picture")
 
         def look(image):

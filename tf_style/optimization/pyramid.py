@@ -59,8 +59,7 @@ def plan(size, config, is_seen):
 
 
 def _sizes(size, config, is_seen):
-    """Returns sizes, each twice the one before, that are large enough for the
-    network."""
+    """Returns sizes, doubling, that are large enough for the network."""
     scales = config.scales
     scales = scales or 1 + max(0, math.ceil(math.log2(max(size) / COARSEST_SIDE)))
     sizes = [

@@ -83,8 +83,7 @@ class TiledObjective:
         return finishing + sum(block.traces for block in self._blocks)
 
     def _look(self, picture, visit):
-        """Visits the activations of all tiles; returns those of the blocks that run on
-        the whole."""
+        """Visits the activations of all tiles; returns those of untiled blocks."""
 
         def look(block, entry, tile):
             activations, handed_on = block.look(entry, tile)
@@ -124,8 +123,7 @@ class TiledObjective:
         return found
 
     def _forward(self, image, targets):
-        """Returns the losses, the result of `_walk`, and the derivatives to propagate
-        back."""
+        """Returns losses, the result of `_walk`, and derivatives to propagate back."""
         means = [[()] * len(loss.layers) for _, loss in self.terms]
         rest = [target._replace(local=[*target.local]) for target in targets]
 
