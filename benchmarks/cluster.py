@@ -1,11 +1,10 @@
-"""How fast workers of Ray paint a folder, beside the local executor on as many cores.
+"""Times a folder with Ray workers, and with the local executor on as many cores.
 
     python benchmarks/cluster.py [--model=builtin] [--count=200] [--size=512]
 
-Has the same photos, cut out of `examples/`, painted by both in turns, each time into an
-empty folder. A rate is of the painting, from the moment at which the first picture is
-written to that of the last; the whole time has the start too, of Ray and of TensorFlow
-in every worker.
+Both paint the same photos, crops of `examples/`, in turns, each time into an empty
+folder. Rates count from the first written picture to the last. The total time includes
+the start of Ray, and of TensorFlow in every worker.
 """
 
 import argparse

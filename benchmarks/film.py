@@ -1,14 +1,14 @@
-"""How fast a film is painted beside the bare model, and how much it flickers.
+"""Measures the speed of films, relative to the bare model, and their flicker.
 
     python benchmarks/film.py [--model=builtin] [--side=384] [--frames=240]
     python benchmarks/film.py --mode=neighbors --side=192 --frames=12
     python benchmarks/film.py --mode=gatys --side=192 --frames=12
 
-Draws a film out of `examples/`: the camera pans and zooms, a ball crosses, the sensor
-is noisy, and halfway there is a cut. So it is known where each pixel was in the frame
-before. Flicker is the mean difference between a frame and the one before, moved along,
-in levels of 255, over all that is visible in both; sharpness is the mean of the
-absolute Laplacian. Both are measured in the written films.
+It renders a film from `examples/` with known motion: the camera pans and zooms, a ball
+crosses, the sensor is noisy, and halfway there is a cut. Flicker is the mean difference
+between a frame and the previous one, moved, in levels of 255, over everything visible
+in both. Sharpness is the mean absolute Laplacian. Both are measured in the written
+films.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""How fast a folder is painted, beside the bare model in a loop, and in what memory.
+"""Measures speed and memory of a folder, relative to the bare model in a loop.
 
     python benchmarks/folder.py [--model=builtin] [--count=500] [--size=512]
 
-Draws so many different pictures out of `examples/`, has them painted by one job of
-`tf_style.run`, and calls the model on a picture in memory as often, before and after.
+It crops pictures from `examples/`, paints them with one job of `tf_style.run`, and
+calls the model on a picture in memory equally often, before and after.
 """
 
 import argparse

@@ -1,11 +1,12 @@
-"""How fast optimising a picture is, beside the TensorFlow tutorial and PyTorch.
+"""Times the optimisation of a picture: TensorFlow tutorial, PyTorch and ours.
 
     python benchmarks/gatys.py --weights=FILE --content=photo.jpg \\
         --style=painting.jpg --output=FOLDER [--torch_python=PYTHON]
 
-All minimise the tutorial's objective on the same pixels with the same weights, on the
-processor. Each loop is a process; they take turns, so that a busy machine slows all.
-Prints tables, and writes FOLDER/gatys.json with every number and FOLDER/gatys.png with
+All minimise the tutorial's objective for the same pixels with the same weights, on the
+processor. Each loop is a process; they take turns, so that a busy machine slows all of
+them. It prints tables, and writes FOLDER/gatys.json with every number and
+FOLDER/gatys.png with
 the loss against seconds.
 """
 

@@ -1,9 +1,9 @@
-"""What tf_style adds to the bare model in hub mode: per call, and per command.
+"""Measures what tf_style adds to the bare model in hub mode, per call and command.
 
     python benchmarks/hub_overhead.py --content=photo.jpg --style=painting.jpg
 
-Both sides take turns, so that a busy machine slows both. The bare side is the field's
-usual script (`BARE`). Prints medians and ratios, and writes them with --json=FILE.
+Both sides take turns, so that a busy machine slows both. The bare side is the usual
+script (`BARE`). Prints medians and ratios, and writes them with --json=FILE.
 """
 
 import argparse

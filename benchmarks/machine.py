@@ -1,4 +1,4 @@
-"""What this machine is, how fast it multiplies, and what one step has to multiply."""
+"""Describes this machine, its peak speed, and the products in one step."""
 
 import os
 import platform

@@ -1,7 +1,7 @@
 """The tutorial's objective, minimised by `tf_style.gatys`.
 
-See `peer.py` for how it is asked. The picture that it saves is the best so far, which
-is what a user gets.
+See `peer.py` for the protocol. It saves the best picture so far, which is what users
+get.
 """
 
 import numpy as np

@@ -1,9 +1,9 @@
-"""How fast the page in the browser is there and paints, and in what memory.
+"""Measures start-up, painting and memory of the page in the browser.
 
     python benchmarks/page.py
 
-Needs `pip install '.[app,browser]'` and Chromium. Starts the page, opens it, and clicks
-on "Paint" until the built-in pictures have been painted often enough.
+Needs `pip install '.[app,browser]'` and Chromium. It starts the page, opens it, and
+clicks "Paint" several times.
 """
 
 import re

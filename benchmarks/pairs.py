@@ -1,6 +1,6 @@
-"""Pairs of photos and paintings, and networks that measure what is made of them.
+"""Loads pairs of photos and paintings, and networks that measure the results.
 
-A folder of pictures has `content` and `style` in it. A folder of networks, DATA, holds
+A folder of pairs contains `content` and `style`. A folder of networks, DATA, contains
 `metrics.py` with `score(content, style, picture)`, a style and a content distance; and
 `patches.py` with `distance(style, picture)`, rows of fidelity and coverage, and
 `structure(content, picture)`; all by networks that the package does not ship.

@@ -1,13 +1,13 @@
-"""How `gatys.py` and the loops that it compares talk: by lines, with numpy alone.
+"""The line protocol between `gatys.py` and the loops it compares.
 
-A loop prints `ready` once it is warm. Then it answers each line with one of JSON:
+A loop prints `ready` once it is warm. Then it answers each line with a line of JSON:
 
     step N        makes N steps; {"seconds": s, "losses": [...]}, each measured on the
                   picture before its step
-    reset         starts again; the same, of the steps that this took, mostly none
+    reset         starts again; the same for the steps that this took, if any
     picture FILE  saves the picture as it is now, as .npy
     measure FILE  the loss of the picture in a file (only `tutorial_loop.py`)
-    peak          the most bytes of memory that the process has had at once
+    peak          peak memory of the process, in bytes
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Whether many photos in one style cost on the slow path as much as the first.
+"""Measures time and memory of many photos in one style with a slow method.
 
     python benchmarks/photos.py [--photos=60] [--sizes=60] [--side=128]
 
-The style is encoded once. Prints resident memory on the way, and seconds a photo.
+The style is encoded once. It prints resident memory and seconds per photo.
 """
 
 import argparse

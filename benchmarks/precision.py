@@ -1,10 +1,10 @@
-"""What computing in fewer bits costs: the final loss, measured in float32.
+"""Measures the cost of fewer bits: the final loss, in float32.
 
     python benchmarks/precision.py [--backbone=builtin] [--steps=300]
 
 Optimises pairs of `examples/` in float32, in bfloat16, and in bfloat16 with the last
-tenth of the steps in float32, each from starts that differ by noise of a thousandth:
-how far the same run strays by itself is what a difference must be held against.
+tenth of the steps in float32, each from starts that differ by noise of a thousandth,
+which shows how much a run varies by itself.
 """
 
 import argparse

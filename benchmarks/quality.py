@@ -1,12 +1,12 @@
-"""How near the pictures of all methods are to their paintings, and how long they take.
+"""Measures how close the pictures of all methods are to their paintings, and times.
 
     python benchmarks/quality.py --data=DATA [--pairs=FOLDER] [--model=FOLDER] [--gatys]
 
-DATA and the folder of pairs, DATA/dev by itself, are as `pairs.py` has them; the model
-is Magenta's SavedModel. Prints means over the pairs, but of seconds the median, once
-the networks are loaded. Lower is better, but sharpness is best at 1: the mean absolute
-Laplacian beside the painting's at the same size. With --pictures=FOLDER a panel of each
-pair is written.
+For DATA and the folder of pairs (DATA/dev by default) see `pairs.py`; the model is
+Magenta's SavedModel. It prints means over the pairs, and the median of the seconds,
+with the networks loaded. Lower is better, except for sharpness, which is best at 1: the
+mean absolute Laplacian relative to the painting's at the same size. With
+--pictures=FOLDER it writes a panel for each pair.
 """
 
 import argparse

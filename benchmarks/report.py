@@ -1,4 +1,4 @@
-"""Tables and a plot of what `gatys.py` measured."""
+"""Tables and a plot of the results of `gatys.py`."""
 
 import matplotlib.pyplot as plt
 

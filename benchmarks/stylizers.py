@@ -1,10 +1,10 @@
-"""The built-in models beside Magenta's: how close, and how fast.
+"""Compares the built-in models with Magenta's: distances and times.
 
     python benchmarks/stylizers.py --data=DATA --model=FOLDER
 
-DATA holds pictures to measure on, `dev`, and networks that measure, as `pairs.py` has
-them. FOLDER is Magenta's SavedModel. Prints seconds to load and two tables, and with
---pictures=FOLDER writes content, style, Magenta's and ours of every pair as a panel.
+DATA contains the pairs, `dev`, and the networks that measure; see `pairs.py`. FOLDER is
+Magenta's SavedModel. It prints seconds to load and two tables. With --pictures=FOLDER
+it writes a panel of content, style, Magenta's picture and ours for every pair.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """The tutorial's objective and optimizer in PyTorch, as its users write them.
 
-See `peer.py` for how it is asked. --weights is a .npz of VGG-19's kernels and biases
-that `gatys.py` exports, keyed `block1_conv1/kernel` and so on.
+See `peer.py` for the protocol. --weights is an .npz of VGG-19's kernels and biases that
+`gatys.py` exports, with keys such as `block1_conv1/kernel`.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""The loop of the TensorFlow tutorial "Neural style transfer", written afresh.
+"""The loop of the TensorFlow tutorial "Neural style transfer", rewritten.
 
-https://www.tensorflow.org/tutorials/generative/style_transfer; see `peer.py` for how it
-is asked. In bfloat16 it is the tutorial under Keras' policy mixed_bfloat16.
+https://www.tensorflow.org/tutorials/generative/style_transfer; see `peer.py` for the
+protocol. In bfloat16 it is the tutorial under Keras' policy mixed_bfloat16.
 """
 
 import keras

@@ -3,13 +3,12 @@
     python docs/make_pictures.py                # all
     python docs/make_pictures.py strength tile  # those of these names
 
-A picture under a block of commands shows what these write: the file of its name; or the
-contact sheet; or, of a sweep or of several commands, all paintings side by side, each
-with the settings in which it differs. The rest is drawn here: the examples, masks,
-`photo.jpg`, which is the harbour enlarged, and a dark painting, `dark.jpg`. Only
-built-in models paint, so that no network is needed. But for the seconds in the
-comparison, the same machine makes the same pictures every time. It takes about five
-minutes on two cores.
+A picture below a block of commands shows their result: the file of the same name, or
+the contact sheet, or, for a sweep or several commands, all pictures side by side with
+the settings that differ. This script draws the rest: the examples, masks, `photo.jpg`
+(the harbour, enlarged) and a dark painting, `dark.jpg`. Only built-in models are used,
+so no network is needed. Except for the seconds in the comparison, one machine always
+makes the same pictures. It takes about five minutes on two cores.
 """
 
 import concurrent.futures

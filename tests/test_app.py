@@ -63,7 +63,7 @@ def open_page(browsers, app):
         page.on("request", lambda request: requested.add(request.url))
         page.on("console", lambda message: complaints.append(message.text))
         page.goto(app.url)
-        page.get_by_text("Optimising with our built-in backbone").wait_for()
+        page.get_by_text("Optimising with the built-in backbone").wait_for()
         return page
 
     yield open_page

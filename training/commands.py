@@ -1,4 +1,4 @@
-"""The flags that every training here shares; without TensorFlow."""
+"""The flags that all trainings share; imports no TensorFlow."""
 
 import argparse
 from pathlib import Path

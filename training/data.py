@@ -1,4 +1,4 @@
-"""Training pictures: files and drawings in memory, handed out as augmented crops."""
+"""Training pictures: files and drawings in memory, as augmented crops."""
 
 import glob
 import itertools

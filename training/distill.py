@@ -3,9 +3,9 @@
     python training/distill.py --pictures 'photos/*.jpg' --exact VGG.npz \
         --distilled CD.npz --folder runs/backbone
 
-First every layer is fitted by least squares to channels of the teacher that explain
-the others best, from the bottom up; then all are trained together. Stops and goes on:
-run the same command again. See README.md in this folder.
+First, every layer is fitted by least squares, from the bottom up, to the teacher's
+channels that explain the others best. Then all are trained together. To continue an
+interrupted run, run the same command again. See README.md in this folder.
 """
 
 import commands

@@ -1,9 +1,9 @@
-"""Draws pictures by chance: the variety of styles that no folder of paintings has.
+"""Draws random pictures, with more variety than any folder of paintings.
 
     python training/drawings.py drawings.png  # forty of them
 
-Every drawing is a palette, a technique and a scale, all taken from one random
-generator, so that a seed names a picture.
+Every drawing has a palette, a technique and a scale, all from one random generator, so
+a seed identifies a picture.
 """
 
 import colorsys

@@ -1,11 +1,11 @@
-"""Says how far the built-in backbone's style losses agree with VGG-19's.
+"""Measures how well the built-in backbone's style losses agree with VGG-19's.
 
     python training/evaluate_backbone.py --pictures 'validation/*.jpg' --exact VGG.npz \
         --distilled CD.npz
 
 For every layer, over all ordered pairs of pictures: Spearman's rank correlation of the
-relative style losses |G_i - G_j|^2 / |G_j|^2 of both networks; and how many channels
-never fire. The pictures should be none of the training's.
+relative style losses |G_i - G_j|^2 / |G_j|^2 of both networks; and the number of
+channels that never fire. Do not use training pictures.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The loop of a training: Adam, a log, checkpoints, going on after a stop."""
+"""The training loop: Adam, a log, checkpoints, and continuing from them."""
 
 import csv
 import time

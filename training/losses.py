@@ -1,7 +1,7 @@
-"""What the stylizer is trained for: losses of a picture beside its photo and style.
+"""The training losses of the stylizer.
 
-They are measured by VGG-19, as far as we have it, at the picture's size and at half of
-it. Every function returns a mean over the batch, a scalar.
+They are measured with VGG-19, as far as we have it, at the picture's size and at half
+the size. Every function returns a mean over the batch, a scalar.
 """
 
 import keras

@@ -4,8 +4,8 @@
         --paintings 'paintings/*.jpg' --exact VGG.npz --distilled CD.npz \
         --folder runs/stylizer
 
-Runs on any backend of Keras. Stops and goes on: run the same command again. See
-README.md in this folder.
+It runs on any Keras backend. To continue an interrupted run, run the same command
+again. See README.md in this folder.
 """
 
 import contextlib

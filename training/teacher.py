@@ -1,6 +1,6 @@
-"""The networks that ours learn from: VGG-19, exact as far as we have it.
+"""The teacher networks: VGG-19, exact as far as we have it.
 
-Blocks 1 to 3 are VGG-19's own; above them stands the distilled VGG-19 of Wang et al.,
+Blocks 1 to 3 are VGG-19's own; above them is the distilled VGG-19 of Wang et al.,
 "Collaborative Distillation for Ultra-Resolution Universal Style Transfer" (CVPR 2020),
 https://arxiv.org/abs/2003.08436, with its maps to VGG-19's channels.
 """

@@ -1,4 +1,4 @@
-"""Shows a job on the console: a bar on a terminal, a line now and then elsewhere."""
+"""Shows a job on the console: a bar on a terminal, occasional lines elsewhere."""
 
 import sys
 import time
@@ -11,40 +11,40 @@ from tf_style.jobs.progress import JobLeft, TimeLeft
 from tf_style.optimization.engine import Step
 from tf_style.system import files
 
-# Seconds between lines where the output is no terminal.
+# Seconds between lines where the output is not a terminal.
 LINE_EVERY = 10.0
-# After so many steps a run of more than so many seconds is said to be long.
+# A run that will take over LONG_S is announced as long after FORECAST_STEPS steps.
 FORECAST_STEPS = 4
-FORECAST_S = 5.0  # that frames of a film are watched first
+FORECAST_S = 5.0  # for films, seconds before the first forecast
 LONG_S = 30.0
-# Erases a line of a terminal from here on: what was typed may stand there, as ^C.
+# Erases the rest of a terminal's line, which may show typed text such as ^C.
 ERASE = "\033[K"
 
 
 class Display:
-    """Tells what `run.run` yields, and counts it.
+    """Shows and counts the events of `run.run`.
 
-    On a terminal, several pictures share one bar, only what fails has a line, and the
-    sum stands at the end.
+    On a terminal, several pictures share one bar, only failures get a line, and a
+    summary comes at the end.
 
     Attributes:
-        written: pictures made and written.
-        skipped: pictures that were there.
+        written: number of pictures written.
+        skipped: number of pictures that existed.
         planned: seconds of each picture of a dry run.
-        failed: inputs and pictures that failed.
+        failed: number of inputs and pictures that failed.
     """
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
         self._bar = None
         self._picture = None
-        self._frames = 0  # of a film, made so far
+        self._frames = 0  # finished frames of a film
         self._last_line = time.monotonic()
         self._time_left = TimeLeft()
         self._job_left = JobLeft()
         self._began = time.monotonic()
-        self._folder = self._kept = None  # of what was written last, and what was kept
-        self._warned = False  # that the picture will take long
+        self._folder = self._kept = None  # where the last picture was written, kept
+        self._warned = False  # whether the forecast was shown
         self.planned = []
         self.written = self.skipped = self.failed = 0
 
@@ -81,13 +81,13 @@ class Display:
                 self._frame()
 
     def sum_up(self) -> None:
-        """Says how much there is, or went wrong, which scrolls out of sight."""
+        """Prints a summary, because single lines scroll out of sight."""
         if self.planned and not self._quiet:
             total, count = _duration(sum(self.planned)), len(self.planned)
             self._print(f"{count} to paint, about {total} in all", sys.stdout)
         only = self._kept and self._on_terminal() and not self._is_summed_up
         if only and not self._quiet:
-            # How many there are is not known before.
+            # Their number is only known at the end.
             self._print(f"kept {self._kept}", sys.stdout)
         counts = {"written": self.written, "kept": self.skipped, "failed": self.failed}
         told = [f"{count} {what}" for what, count in counts.items() if count]
@@ -101,12 +101,12 @@ class Display:
 
     @property
     def is_resumable(self) -> bool:
-        """Whether a picture, and no film, was taken up, of which more can be made."""
+        """Whether a picture (not a film) was started, which can be continued."""
         return self._picture is not None and not self._picture.film
 
     @property
     def _is_summed_up(self):
-        """Whether a sum at the end stands for a line for each picture."""
+        """Whether a summary replaces the line for each picture."""
         several = self.skipped > 1 or (self._picture and self._picture.count > 1)
         return several and self._on_terminal()
 
@@ -115,7 +115,7 @@ class Display:
         return sys.stdout.isatty() and sys.stderr.isatty()
 
     def close(self) -> None:
-        """Leaves the terminal as it was found."""
+        """Restores the terminal."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -139,19 +139,19 @@ class Display:
                 unit=self._unit(),
                 leave=False,
                 dynamic_ncols=True,
-                # tqdm's own forecast would take every step to be as long as the last.
+                # tqdm's own forecast assumes that all steps take as long as the last.
                 bar_format=f"{{desc}}:{count} |{{bar}}| {{elapsed}}{{postfix}}",
             )
         if several:
             self._show_job(0.0, "")
 
     def _left_of_job(self, progress):
-        """Returns what is said of the time that all pictures still take, a list."""
+        """Returns the text on the time left for all pictures, as a list."""
         left = self._job_left.update(progress, time.monotonic())
         return [] if left is None else [f"about {_left(left)} left in all"]
 
     def _show_job(self, progress, text):
-        """Shows on the bar of several pictures how far the present one has come."""
+        """Shows the progress of the current picture on the bar of several."""
         said = [text] if text else []
         said += [f"{self.failed} failed"] if self.failed else []
         said += self._left_of_job(progress)
@@ -163,7 +163,7 @@ class Display:
         if step.note:
             self._print(f"tf_style: {step.note}", sys.stderr)
         terms = {name: f"{value:.3g}" for name, value in step.losses.items() if value}
-        if self._bar is not None:  # There is no room for more.
+        if self._bar is not None:  # A bar has no room for more.
             terms = {"loss": terms["total"]} if "total" in terms else {}
         numbers = ", ".join(f"{name} {value}" for name, value in terms.items())
         if self._picture.film:
@@ -178,7 +178,7 @@ class Display:
         self._advance(self._frames, self._frames / total if total else 0.0, "")
 
     def _advance(self, index, progress, numbers):
-        """Shows how far the steps of a picture, or the frames of a film, have come."""
+        """Shows the progress of a picture's steps or a film's frames."""
         left = self._time_left.update(index, progress, time.monotonic())
         self._warn_if_long(left)
         total = self._picture.steps
@@ -203,8 +203,8 @@ class Display:
         return "picture" if self._picture.steps == 0 else "step"
 
     def _warn_if_long(self, seconds):
-        """Says once how long it will take, if that is known and long."""
-        # Frames come several at once, and the first of them late.
+        """Announces the time once, if it is known and long."""
+        # Frames come in batches, and the first batch comes late.
         enough = not self._picture.film or self._time_left.seconds >= FORECAST_S
         if seconds is None or self._warned or not enough:
             return
@@ -237,17 +237,17 @@ class Display:
                 print(text, file=stream, flush=True)
             else:
                 self._bar.write(text, file=stream)
-        except OSError:  # Nobody reads on; the pictures matter more than their story.
+        except OSError:  # Nobody reads the output; go on painting.
             files.discard_output(stream.fileno())
 
 
 def _left(seconds):
-    """Says so many seconds in short."""
+    """Returns a duration in short form."""
     return f"{seconds:.0f} s" if seconds < 120 else _duration(seconds)
 
 
 def _duration(seconds):
-    """Says in words how long so many seconds are."""
+    """Returns a duration in words."""
     for length, unit in ((3600, "hours"), (60, "minutes")):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

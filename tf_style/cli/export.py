@@ -56,7 +56,7 @@ SIZES = {"size": (512, 384), "style_size": (460, 460)}
 
 
 def main(argv: Sequence[str]) -> int:
-    """Does what `export` and its arguments say; returns the exit status."""
+    """Runs `export` with its arguments; returns the exit status."""
     if {"-h", "-help", "--help", "-?", "--helpshort"} & {*argv[1:]}:
         print(USAGE, *map(_describe, FLAGS.get_flags_for_module(__name__)), sep="\n")
         return 0
@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
         try:
             _export(FLAGS(argv)[1:])
         except Exception:
-            # What is cut short while TensorFlow is imported can fail in any way.
+            # An interrupted import of TensorFlow can fail in any way.
             if interrupts:
                 raise KeyboardInterrupt from None
             raise
@@ -105,7 +105,7 @@ def _export(arguments):
         raise InvalidInput(f"--format is missing: give one of {', '.join(FORMATS)}")
     sizes = {name: _size(name) for name in SIZES}
     path = files.local(FLAGS.output or arguments[0])
-    # Before the work, and again after it.
+    # Check before the work, and again after it.
     _check(path)
     made = _convert(sizes)
     _check(path)
@@ -138,18 +138,18 @@ def _size(name):
 
 
 def _check(path):
-    """Holds what is at the path to be ours."""
+    """Checks that an existing output is ours."""
     if FLAGS.format != "savedmodel" or not path.is_dir():
         return manifest.check_ours([path])
     first = path / "saved_model.pb"
     found = {Path(at, name) for at, _, names in os.walk(path) for name in names}
-    # Killed processes leave temporary files.
+    # Killed processes leave temporary files behind.
     others = {other for other in found if not files.is_temporary(other.name)}
     manifest.check_ours([first, *sorted(others - {first, manifest.path_of(first)})])
 
 
 def _convert(sizes):
-    """Returns the contents of the model's files, by their paths under that given."""
+    """Returns the contents of the model's files, by their paths below the output."""
     if not FLAGS.verbose:
         logging.set_verbosity(logging.ERROR)
 
@@ -166,5 +166,5 @@ def _convert(sizes):
     }[FLAGS.format]
     if FLAGS.verbose:
         return convert()
-    with startup.silenced():  # Converters tell of every step.
+    with startup.silenced():  # Converters print every step.
         return convert()

@@ -1,4 +1,4 @@
-"""The program: does a job, shows it, and exits with one plain line for what went wrong.
+"""The program: runs a job, shows it, and exits with one line for what went wrong.
 
 Only this folder reads flags or prints.
 """
@@ -20,7 +20,7 @@ from tf_style.jobs import modes
 from tf_style.system import files, startup
 from tf_style.system.stop import StopToken
 
-# When the program began, for its time budget.
+# Start of the program, for its time budget.
 _BEGAN = time.monotonic()
 HELP = {"-h", "-help", "--help", "-?", "--helpshort"}
 
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _secure_streams():
-    """Lets output be closed, or unable to show a file's name, without harm to a job."""
+    """Makes output robust against closed streams and unprintable file names."""
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
             files.discard_output(number)
@@ -45,7 +45,7 @@ def _secure_streams():
 
 
 def parse(argv: Sequence[str]) -> list[str]:
-    """Reads flags; returns the program's name and the arguments that are no flags."""
+    """Reads flags; returns the program's name and the positional arguments."""
     try:
         if HELP & {*argv[1:]}:
             print(describe(), flush=True)
@@ -60,19 +60,19 @@ def parse(argv: Sequence[str]) -> list[str]:
         files.discard_output(sys.stdout.fileno())
         raise SystemExit(0) from None
     except SystemExit as help_was_shown:
-        # absl leaves with 1 after --help.
+        # absl exits with 1 after --help.
         raise SystemExit(0) from help_was_shown
 
 
 def run(argv: Sequence[str]) -> NoReturn:
-    """Does what `parse` read, and exits."""
+    """Runs what `parse` read, and exits."""
     try:
         if len(argv) == 1 and not any(flag.present for flag in ours()):
             print(USAGE, "--help lists all flags.", sep="\n", file=sys.stderr)
             sys.exit(1)
         job = make_job(argv[1:])
         with contextlib.ExitStack() as stack:
-            if FLAGS.quiet:  # Keras tells of its downloads.
+            if FLAGS.quiet:  # Keras prints its downloads.
                 nowhere = stack.enter_context(open(os.devnull, "w"))
                 stack.enter_context(contextlib.redirect_stdout(nowhere))
             status = _run(job)
@@ -87,12 +87,12 @@ def run(argv: Sequence[str]) -> NoReturn:
 
 
 def _run(job):
-    """Does the job while showing it; returns the exit status."""
+    """Runs and shows the job; returns the exit status."""
     run, display = _import_methods()
     console, signals = display.Display(FLAGS.quiet), _Signals()
     try:
         for event in run.run(job, _BEGAN, signals.stop):
-            # A step that is cut short can fail in any way, so it is let finish.
+            # An interrupted step can fail in any way, so let it finish.
             signals.patient = signals.patient or isinstance(
                 event, (run.Step, run.Framed)
             )
@@ -112,7 +112,7 @@ def _run(job):
 
 
 def _describe_resuming(job, console):
-    """Returns how a job that was interrupted goes on."""
+    """Returns how to continue an interrupted job."""
     if not console.is_resumable:
         return ""
     if modes.of(job).HAS_CHECKPOINTS and job.checkpoint_every:
@@ -121,12 +121,11 @@ def _describe_resuming(job, console):
 
 
 class _Signals:
-    """Takes Ctrl-C and SIGTERM for requests to stop.
+    """Turns Ctrl-C and SIGTERM into requests to stop.
 
     Attributes:
         stop: the `StopToken` that they set.
-        patient: whether the first waits for the step that is being made, rather than
-            raising at once.
+        patient: whether the first one lets the current step finish instead of raising.
     """
 
     def __init__(self):
@@ -137,7 +136,7 @@ class _Signals:
     def _on_signal(self, *_):
         self._came += 1
         self.stop.set()
-        # The second is the impatient one, the third means it.
+        # When patient, only the third raises; the second may come from a double press.
         if self._came > 2 or (self._came == 1 and not self.patient):
             raise KeyboardInterrupt
 
@@ -148,7 +147,7 @@ def _fail(reason: str) -> NoReturn:
 
 
 def _import_methods():
-    """Imports what needs TensorFlow, without its start-up messages."""
+    """Imports the modules that need TensorFlow, without its start-up messages."""
     if not FLAGS.verbose:
         logging.set_verbosity(logging.WARNING)
     if not FLAGS.quiet:

@@ -1,8 +1,8 @@
-"""The built-in stylizer for programs that have neither TensorFlow nor us.
+"""Exports the built-in stylizer for programs without TensorFlow or tf_style.
 
-In each format it is called as Magenta's model: `placeholder` is a photo and
+Every format has the signature of Magenta's model: `placeholder` is a photo and
 `placeholder_1` a painting, float32 [1, H, W, 3] in [0, 1]; `output_0` is the picture,
-of the photo's size. The painting is taken as it is: its strokes are right where its
+of the photo's size. The painting is used at its own size; strokes are right if its
 longest side is about `Stylizer.style_size` pixels.
 """
 
@@ -18,9 +18,9 @@ from tf_style.fast.builtin import decoder, encoder, network, stylizer
 from tf_style.networks import matrix_power
 from tf_style.system.errors import InvalidInput, MissingPackage
 
-# Of ONNX: the first in which all that we need is as TensorFlow has it.
+# The first ONNX version whose operations all match TensorFlow's.
 OPSET = 18
-# Pixels a side of the photo for which a model holds noise; larger ones get it again.
+# Side of the photo for which a model stores noise; larger photos repeat it.
 NOISE_SIDE = 1024
 MAX_SIDE = 4096
 
@@ -28,16 +28,17 @@ Size = tuple[int, int]  # width and height in pixels
 
 
 class _Network(tf.Module):
-    """The networks in float32, in operations that all formats know."""
+    """The networks in float32, with operations that all formats support."""
 
     def __init__(self):
         super().__init__()
         self._network = network.Network("float32", pieces=False)
-        # The fused normalisation, which it takes for a single picture, trains in ONNX.
+        # Keras' fused normalisation of a single picture becomes a training mode in
+        # ONNX.
         self._decoder = decoder.SharedStatistics(self._network.decoder)
-        # What a SavedModel shall keep.
+        # Attributes that a SavedModel must track.
         self.kept = [held.value for held in self._network.variables]
-        # Other runtimes draw other numbers, so the model brings its own.
+        # Other runtimes draw other random numbers, so the model contains its own.
         drawn = encoder.noise([1, NOISE_SIDE, NOISE_SIDE, 3])
         self._noises = [level.numpy().ravel().astype("float16") for level in drawn]
 
@@ -65,7 +66,7 @@ class _Network(tf.Module):
         )
 
     def _noise(self, content):
-        """Returns what `encoder.noise` does, of large photos the beginning repeated."""
+        """Returns the noise of `encoder.noise`, repeated for large photos."""
         size = tf.shape(content)[1:3]
         for values, stride in zip(self._noises, encoder.STRIDES):
             height, width = tf.unstack(size // stride)
@@ -77,7 +78,7 @@ class _Network(tf.Module):
 def to_saved_model() -> dict[str, bytes]:
     """Returns the files of a SavedModel by their paths in its folder.
 
-    It paints several photos too, in one style or each in its own.
+    It also paints several photos, in one style or in one style each.
     """
     networks = _networks()
 
@@ -130,7 +131,7 @@ def to_litert(size: Size, style_size: Size) -> bytes:
         style_size: the same of styles.
 
     Raises:
-        ValueError: a size is none, or too large.
+        ValueError: a size is invalid or too large.
     """
     for name, sides in (("size", size), ("style_size", style_size)):
         if not all(1 <= side <= MAX_SIDE for side in sides):
@@ -173,7 +174,7 @@ def _signature(count, size=(None, None), style_size=(None, None)):
 
 
 def _save(folder, networks, paint, signature):
-    """Writes a SavedModel that is called as `paint`."""
+    """Writes a SavedModel with the signature of `paint`."""
     model = tf.Module()
     model.networks = networks
     model.__call__ = tf.function(paint, signature)
@@ -189,9 +190,9 @@ def _any_size(networks, content, style):
 
 
 def _mirror(picture, multiple, least):
-    """Mirrors the right and lower rim up to multiples of a side, as `np.pad` does.
+    """Mirrors the right and bottom border up to multiples of a side, like `np.pad`.
 
-    `tf.pad` mirrors once only, which does not do for a picture of a few pixels.
+    `tf.pad` mirrors only once, which is not enough for a picture of a few pixels.
     """
     for axis in (1, 2):
         side = tf.shape(picture)[axis]

@@ -1,4 +1,4 @@
-"""Magenta's arbitrary stylization: where it is kept, and how it is called.
+"""Magenta's arbitrary stylization model: loading and calling it.
 
 Ghiasi et al. (2017), "Exploring the structure of a real-time, arbitrary neural artistic
 stylization network", https://arxiv.org/abs/1705.06830, as published for TensorFlow Hub.
@@ -8,8 +8,8 @@ In three lines:
     outputs = model(content, style)  # float32 [1, H, W, 3] in [0, 1]; order matters
     picture = outputs[0]
 
-The rest of this module is what those lines leave open: the picture comes back up to 3
-pixels too large, downloads hang, caches break.
+The rest of this module handles what these lines leave open: the picture comes back up
+    to 3 pixels too large, downloads hang, caches break.
 """
 
 import functools
@@ -31,57 +31,56 @@ from tf_style.config import MAGENTA_HANDLE, MODELS
 from tf_style.system import files, hardware
 from tf_style.system.errors import FileError, InvalidInput, NotFound
 
-# The network halves the picture twice, and its 9x9 filters reflect 4 pixels at the rim.
+# The network halves the picture twice, and its 9x9 filters reflect 4 border pixels.
 MULTIPLE_OF = 4
 MIN_SIDE = 8
-# Bytes that a pixel needs while it is painted. Measured with the mobile edition: 230.
+# Bytes per pixel while painting. Measured with the mobile edition: 230.
 BYTES_PER_PIXEL = 300
-# Seconds after which nobody waits for a lock whose owner cannot be asked.
+# Seconds after which a lock with an unknown owner counts as abandoned.
 LOCK_EXPIRES_S = 600
 
 
 class Magenta(NamedTuple):
-    """A loaded SavedModel that is called as Magenta's is."""
+    """A loaded SavedModel with Magenta's signature."""
 
     call: Any  # (content, style) -> [picture, ...], all float32 in [0, 1]
-    name: str  # what was asked for
+    name: str  # the requested name
     source: str  # the handle or folder it came from
     checksum: str  # SHA-256 over its files
 
-    # Squares of 256 pixels are what it was trained on.
+    # It was trained on squares of 256 pixels.
     style_size, style_side = 256, staticmethod(min)  # type: ignore[misc]
-    # Of smaller styles the network has nothing left to look at.
+    # Smaller styles vanish within the network.
     least_style_side = 43  # type: ignore[misc]
     # A style is its own code.
     code_shape = (1, None, None, 3)  # type: ignore[misc]
     code_dtype = np.float32  # type: ignore[misc]
-    # Four pictures of 512x512 pixels take a tenth less time than one by one, eight no
-    # less than four.
+    # Four pictures of 512x512 pixels take a tenth less time than one by one; eight gain
+    # nothing more.
     batch_pixels = 1 << 20  # type: ignore[misc]
 
     def encode(self, style):
-        """Returns what `paint` must know of a style [1, H, W, 3]: the whole of it."""
+        """Returns the code of a style [1, H, W, 3], which is the style itself."""
         return np.asarray(style, np.float32)
 
     def paint(self, content, styles, weights, strength, memory=None, motions=None):
         """Repaints `content` in each of `styles`, and mixes the pictures.
 
-        The model knows neither mixed styles nor half a strength.
+        The model itself supports neither mixed styles nor partial strength.
 
         Args:
-            content: photos, [B, H, W, 3] in [0, 1]. Where a side is no multiple of 4,
-                they are mirrored at their right and lower rims up to the next, and the
-                answer cut back.
-            styles: as from `encode`.
-            weights: a share for each, all together 1.
-            strength: share of the painted picture in the photo, 0 to 1.
-            memory, motions: of frames of a film; not used. What the model measures
-                inside cannot be reached, and smoothing the colours of its pictures does
-                not help.
+            content: photos, [B, H, W, 3] in [0, 1]. If a side is not a multiple of 4,
+                they
+                are mirrored at the right and bottom, and the result is cropped.
+            styles: results of `encode`.
+            weights: share of each; they add up to 1.
+            strength: share of the painted picture in the result, 0 to 1.
+            memory, motions: unused. The model's statistics are not accessible, and
+                smoothing the colours of its pictures does not help.
 
         Raises:
-            ValueError: the model is called otherwise, or gives no finite picture; or
-                the photo would not fit into memory.
+            ValueError: the model has another signature, or its picture is not finite;
+                or the photo would not fit into memory.
         """
         self._check_fits(content)
         pairs = list(zip(styles, weights, strict=True))
@@ -89,7 +88,7 @@ class Magenta(NamedTuple):
         return sum(painted, np.float32(0)) * strength + content * (1 - strength)
 
     def _check_fits(self, content):
-        """Raises ValueError where the system would kill us for want of memory."""
+        """Raises ValueError if there is not enough memory."""
         count, height, width, _ = content.shape
         free, need = hardware.free_memory(), BYTES_PER_PIXEL * count * height * width
         if free is not None and need > free:
@@ -102,7 +101,7 @@ class Magenta(NamedTuple):
             )
 
     def _paint(self, content, style):
-        """Returns the model's own answer at the size of `content`."""
+        """Returns the model's result at the size of `content`."""
         height, width = content.shape[1:3]
         padded = _pad(content)
         try:
@@ -118,22 +117,22 @@ class Magenta(NamedTuple):
             raise InvalidInput(
                 f"model {self.source} returned values that are not finite"
             )
-        if np.abs(picture - 0.5).max() > 1:  # More than a little beyond [0, 1].
+        if np.abs(picture - 0.5).max() > 1:  # Clearly outside [0, 1].
             answer = f"its values go from {picture.min():g} to {picture.max():g}"
             raise InvalidInput(_wrong_interface(self.source, answer))
         return np.clip(picture[:, :height, :width], 0, 1)
 
 
 def cached():
-    """Tells whether Magenta's model can be had without a network."""
+    """Tells whether Magenta's model is available offline."""
     return (folder_of(MAGENTA_HANDLE) / "saved_model.pb").is_file()
 
 
 def load(name_or_handle):
     """Loads a model.
 
-    A handle is downloaded once, into `TFHUB_CACHE_DIR` or our own lasting cache; a
-    copy there that is damaged is fetched again.
+    A handle is downloaded once, to `TFHUB_CACHE_DIR` or our own persistent cache; a
+    damaged copy there is downloaded again.
 
     Args:
         name_or_handle: "magenta", a URL, or the folder of a SavedModel.
@@ -154,7 +153,7 @@ def load(name_or_handle):
     try:
         call = _load(folder)
     except OSError:
-        if folder != folder_of(handle):  # It is not a copy of ours.
+        if folder != folder_of(handle):  # It is not our copy.
             raise
         folder = _replace_broken(handle, folder)
         call = _load(folder)
@@ -162,11 +161,11 @@ def load(name_or_handle):
 
 
 def fetch(handle, stalled_after=files.STALLED_AFTER_S):
-    """Returns the folder of a handle in the cache, downloading it if need be.
+    """Returns the folder of a handle in the cache, after downloading it if necessary.
 
     Args:
         handle: a URL.
-        stalled_after: seconds after which a download that brings nothing is given up.
+        stalled_after: seconds after which a stalled download is given up.
 
     Raises:
         OSError: it cannot be downloaded.
@@ -179,7 +178,7 @@ def fetch(handle, stalled_after=files.STALLED_AFTER_S):
     try:
         with files.bounded_network():
             return Path(files.call_within(resolve, stalled_after, cache))
-    # Nearly anything, from urllib's errors to tarfile's.
+    # Anything, from urllib's errors to tarfile's.
     except Exception as error:
         reason = files.explain_network(error) or " ".join(str(error).split())
         if lock.exists() and not _is_our_own(lock):
@@ -193,29 +192,29 @@ def fetch(handle, stalled_after=files.STALLED_AFTER_S):
 
 def _load(folder):
     try:
-        # In a thread of its own, where no `tf.distribute` strategy or graph of the
-        # caller's is in force: a model that was loaded into one cannot be called.
+        # In its own thread, outside any `tf.distribute` strategy or graph of the
+        # caller: a model loaded into one cannot be called.
         with futures.ThreadPoolExecutor(1) as pool:
             return pool.submit(tensorflow_hub.load, str(folder)).result()
-    # A damaged file raises anything from protobuf's DecodeError to TensorFlow's
-    # NotFoundError.
+    # A damaged file can raise anything from DecodeError to NotFoundError.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise FileError(f"model in {folder} is damaged: {reason}") from error
 
 
 def folder_of(handle):
-    """Returns where tensorflow_hub keeps a handle."""
-    # Its own default is the temporary folder, which cleaners empty.
+    """Returns where tensorflow_hub caches a handle."""
+    # Its default is the temporary folder, which gets cleaned.
     cache = os.environ.get("TFHUB_CACHE_DIR") or str(files.cache_folder() / "hub")
     return files.local(cache) / hashlib.sha1(handle.encode()).hexdigest()
 
 
 def remove_if_abandoned(lock):
-    """Removes the lock of a download that was killed, and what it had fetched.
+    """Removes the lock of a killed download, and its partial files.
 
-    Else the next would wait 20 minutes for it. A lock that does not say whose it is, or
-    is of another machine, counts as abandoned after `LOCK_EXPIRES_S`.
+    Otherwise the next download would wait 20 minutes for it. A lock without an owner,
+    or
+    of another machine, counts as abandoned after `LOCK_EXPIRES_S`.
     """
     try:
         host, pid, unique = _owner_of(lock)
@@ -229,7 +228,7 @@ def remove_if_abandoned(lock):
         unique = "*"
         if time.time() - lock.stat().st_mtime < LOCK_EXPIRES_S:
             return
-    except OSError:  # It is not there, or not ours to judge.
+    except OSError:  # It does not exist, or has another format.
         return
     lock.unlink(missing_ok=True)
     for partial in lock.parent.glob(f"{lock.stem}.{unique}.tmp"):
@@ -244,7 +243,7 @@ def _is_our_own(lock):
 
 
 def _owner_of(lock):
-    """Reads what tensorflow_hub writes into a lock: host, process and a unique name."""
+    """Reads tensorflow_hub's lock: host, process and a unique name."""
     host, pid, unique = lock.read_text().rsplit(".", 2)
     if int(pid) >= 1 << 31:
         raise InvalidInput(f"{pid} is no process")
@@ -252,8 +251,8 @@ def _owner_of(lock):
 
 
 def _replace_broken(handle, folder):
-    """Downloads a handle anew; without a network the old copy stays where it was."""
-    # A name that nobody else can have given to a folder of theirs.
+    """Downloads a handle again; without a network, the old copy stays."""
+    # A name that no other folder can have.
     aside = folder.with_name(f"{folder.name}.broken-{secrets.token_hex(4)}")
     folder.rename(aside)
     try:
@@ -268,7 +267,7 @@ def _replace_broken(handle, folder):
 
 
 def _pad(content):
-    """Mirrors the right and lower rim up to a size that the network gives back."""
+    """Mirrors the right and bottom border up to a size that the network preserves."""
     rims = [
         (0, max(MIN_SIDE, -(-side // MULTIPLE_OF) * MULTIPLE_OF) - side)
         for side in content.shape[1:3]

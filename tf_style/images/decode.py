@@ -1,7 +1,7 @@
 """Decodes picture files of any kind to sRGB.
 
-Everything that a file may be (turned on its side, CMYK, 16-bit, transparent, animated,
-in another colour space) ends here.
+It handles whatever a file may be: rotated, CMYK, 16-bit, transparent, animated, or in
+    another colour space.
 """
 
 import contextlib
@@ -21,24 +21,24 @@ from PIL import ExifTags, Image, ImageCms, ImageFile, PngImagePlugin
 from tf_style.system.errors import InvalidInput
 from tf_style.system.files import StrPath
 
-# What is read, by the endings that it usually has; a file itself may have any.
+# Supported formats, by their usual endings; the content of a file decides.
 READABLE = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 READABLE += (".heic", ".avif")
-# Pillow's names of what is read; it knows more, and some of these start programs.
+# Pillow's names of them. Pillow supports more, but some of those start programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-if importlib.util.find_spec("PIL._avif"):  # since 11.3, in most of its builds
+if importlib.util.find_spec("PIL._avif"):  # since Pillow 11.3, in most builds
     FORMATS += ("AVIF",)
-# So much of a file tells what it is.
+# Number of bytes that identify a file.
 HEADER_BYTES = 1024
-# The share of its rows that a file may lack at its end.
+# Share of its rows that a file may lack at its end.
 MAX_LACKING = 0.1
-# Chunks of a PNG that change how it looks; others are passed over if one is broken.
+# PNG chunks that affect the picture; others are dropped if one is broken.
 SHOWN_CHUNKS = (
     b"IHDR PLTE IDAT IEND tRNS iCCP sRGB gAMA cHRM eXIf acTL fcTL fdAT".split()
 )
-# The most that a colour profile in a PNG may measure, in bytes; Pillow allows 1 MiB.
+# Largest colour profile in a PNG, in bytes; Pillow allows 1 MiB.
 PROFILE_MAX_BYTES = 16 << 20
-# How other files begin that people take for pictures, and what to do with them.
+# First bytes of other files that users mistake for pictures, and what to do.
 OTHER_FILES = (
     (
         rb"\s*<(!doctype html|html|head)",
@@ -75,7 +75,7 @@ OTHER_FILES = (
 )
 
 
-# What brings a picture upright, by EXIF's number of how it lies.
+# Operations that turn a picture upright, by EXIF orientation.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -88,18 +88,20 @@ TURNS = {
 
 
 class _Unreadable(Exception):
-    """It is something else than a picture that can be read; says what, and a remedy."""
+    """A file is not a readable picture; the message says what it is and what to do."""
 
 
 def open_srgb(data: bytes) -> tuple[Image.Image, str]:
     """Decodes the bytes of a file, upright, to an image of mode RGB, RGBA or F.
 
-    F is grey in [0, 1], of files that hold more than 8 bits. Of an animation it is the
-    first frame. What stands around the pixels may be broken, and a little of them may
-    lack at the end. Raises nearly anything; see `explained`.
+    F is grey in [0, 1], for files with more than 8 bits. Of an animation, it decodes
+    the
+    first frame. Metadata may be broken, and a few rows may be missing at the end. It
+    can
+    raise anything; see `explained`.
 
     Returns:
-        The image, and a note on what it lacks, mostly empty.
+        The image, and a note on missing rows, usually empty.
     """
     try:
         return _decode(data), ""
@@ -135,13 +137,13 @@ def _decode(data):
 
 
 def _opened(data):
-    """Returns what Pillow, or its plugin for HEIC, makes of the bytes of a file."""
+    """Opens the bytes of a file with Pillow, or with its plugin for HEIC."""
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.UnidentifiedImageError:
         if not (image := _open_heif(data)):
             raise
-    # Pillow takes the small preview that comes first in many for the picture.
+    # In many raw files, Pillow would read the small preview that comes first.
     if image.format == "TIFF" and (
         image.tag_v2.get(254, 0) & 1 or 50706 in image.tag_v2
     ):
@@ -150,7 +152,7 @@ def _opened(data):
 
 
 def _open_heif(data):
-    """Returns the image of a file of HEIC, or None if it is none, or cannot be read."""
+    """Returns the image of a HEIC file; None if it is not HEIC or unreadable."""
     if not _is_heif(data):
         return None
     import pillow_heif  # optional, and rarely needed
@@ -162,7 +164,7 @@ def _open_heif(data):
 
 
 def _is_heif(data):
-    """Tells whether data is, or begins, a file that the plugin reads."""
+    """Tells whether data is, or starts, a file that the plugin reads."""
     if data[4:8] != b"ftyp" or not importlib.util.find_spec("pillow_heif"):
         return False
     import pillow_heif
@@ -171,7 +173,7 @@ def _is_heif(data):
 
 
 def _describe(data):
-    """Returns what a file is that is no picture, as far as its first bytes tell."""
+    """Returns what a file is if it is not a picture, from its first bytes."""
     for pattern, what in OTHER_FILES:
         if re.match(pattern, data[:HEADER_BYTES], re.DOTALL | re.IGNORECASE):
             return what
@@ -180,7 +182,7 @@ def _describe(data):
 
 @contextlib.contextmanager
 def _lenient():
-    """Has Pillow read long profiles, and lets it be told to read what is cut short."""
+    """Lets Pillow read long profiles, and files that are cut short if told so."""
     before = PngImagePlugin.MAX_TEXT_CHUNK, ImageFile.LOAD_TRUNCATED_IMAGES
     with _PILLOW:
         PngImagePlugin.MAX_TEXT_CHUNK = PROFILE_MAX_BYTES
@@ -191,14 +193,14 @@ def _lenient():
 
 
 def _without_texts(data):
-    """Returns the bytes of a PNG without chunks that nobody sees, with checksums."""
+    """Returns a PNG without invisible chunks, with corrected checksums."""
     kept, place = [data[:8]], 8
     while place + 8 <= len(data):
         (size,) = struct.unpack_from(">I", data, place)
         name = data[place + 4 : place + 8]
         body = data[place + 4 : place + 8 + size]
         if name in SHOWN_CHUNKS:
-            # Of pixels, a wrong one tells of damage.
+            # A wrong checksum of pixels indicates damage.
             checksum = data[place + 8 + size : place + 12 + size]
             if name[:1].islower():
                 checksum = struct.pack(">I", zlib.crc32(body))
@@ -208,11 +210,11 @@ def _without_texts(data):
 
 
 def _count_lacking(image, data):
-    """Returns how many rows decoders left, in one colour, at the end of an image."""
+    """Returns the number of rows at the end that decoders left in one colour."""
     pixels = np.asarray(image)
-    if data.startswith(b"BM"):  # from the lowest row to the uppermost
+    if data.startswith(b"BM"):  # from the bottom row up
         pixels = pixels[::-1]
-    if data.startswith(b"\x89PNG") and data[28]:  # A cut one lacks rows everywhere.
+    if data.startswith(b"\x89PNG") and data[28]:  # Interlaced: rows lack everywhere.
         return len(pixels)
     painted = np.flatnonzero(
         (pixels != pixels[-1:, -1:]).reshape(len(pixels), -1).any(1)
@@ -221,7 +223,7 @@ def _count_lacking(image, data):
 
 
 def refuse(path: StrPath) -> str:
-    """Returns a line on a file that is no picture, as its start tells, or nothing."""
+    """Returns a message about a file that is not a picture, or an empty one."""
     try:
         with explained(path), open(path, "rb") as stream:
             start = stream.read(HEADER_BYTES)
@@ -237,15 +239,15 @@ def refuse(path: StrPath) -> str:
 
 
 def is_animated(path: StrPath) -> bool:
-    """Tells whether a file is an animation; raises nearly anything."""
+    """Tells whether a file is an animation; can raise anything."""
     with Image.open(path, formats=FORMATS) as image:
-        # The second picture of a JPEG, as phones make them, is no frame.
+        # The second picture in a phone's JPEG is not a frame.
         return image.format != "MPO" and getattr(image, "is_animated", False)
 
 
 @contextlib.contextmanager
 def opened_animation(source, path):
-    """Gives an animation frame by frame.
+    """Opens an animation, frame by frame.
 
     Args:
         source: its name for messages.
@@ -268,13 +270,13 @@ def opened_animation(source, path):
         durations, damage = [], None
         try:
             with explained(source):
-                # Some PNGs begin with a picture for programs that show but one.
+                # Some PNGs start with a picture for programs that show only one.
                 first = int(bool(image.info.get("default_image")))
                 for index in range(first, image.n_frames):
                     image.seek(index)
-                    if image.format == "WEBP":  # which knows it only then
+                    if image.format == "WEBP":  # which is known only then
                         image.load()
-                    # As browsers do where a file says nothing.
+                    # The default of browsers.
                     durations.append(round(image.info.get("duration") or 100) or 1)
         except ValueError as error:
             if not durations:
@@ -295,13 +297,13 @@ def opened_animation(source, path):
         yield durations, frames()
 
 
-# How warnings and damage are taken is one for all threads of the process.
+# Warnings and tolerance of damage are global to the process.
 _PILLOW = threading.RLock()
 
 
 @contextlib.contextmanager
 def explained(source: StrPath) -> Iterator[None]:
-    """Turns whatever a decoder raises into one line; decoders raise nearly anything."""
+    """Turns anything that a decoder raises into one line."""
     try:
         with _PILLOW, warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -322,7 +324,7 @@ def explained(source: StrPath) -> Iterator[None]:
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """Converts an image of any mode as `open_srgb` does."""
+    """Converts an image of any mode, like `open_srgb`."""
     image = _upright(image)
     if image.mode.startswith(("I", "F")):
         return _grey_in_unit_range(image)
@@ -335,23 +337,23 @@ def to_srgb(image: Image.Image) -> Image.Image:
         colour.info = image.info
         image = colour
     image = _apply_profile(image)
-    # One that hides everything was not meant.
+    # A fully transparent picture is a mistake; ignore the alpha.
     if alpha is not None and alpha.getextrema() != (0, 0):
         image.putalpha(alpha)
     return image
 
 
 def _upright(image):
-    """Turns an image as its EXIF says; what is broken there costs no pixel."""
+    """Turns an image upright by its EXIF data, and ignores broken data."""
     try:
         turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
-    except Exception:  # It raises nearly anything.
+    except Exception:  # It can raise anything.
         return image
     return image if turn is None else image.transpose(turn)
 
 
 def _apply_profile(image):
-    """Converts to sRGB by the embedded profile, or plainly where there is none."""
+    """Converts to sRGB with the embedded profile, or without one."""
     profile = image.info.get("icc_profile")
     if image.mode == "LAB":
         profile = ImageCms.createProfile("LAB")
@@ -363,8 +365,7 @@ def _apply_profile(image):
                 image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
             )
         except (ImageCms.PyCMSError, OSError):
-            # A broken profile, or one of another colour space, is worth less than
-            # the picture.
+            # Ignore a broken profile, or one for another colour space.
             pass
     return image.convert("RGB")
 
@@ -376,9 +377,9 @@ def _grey_in_unit_range(image):
         raise InvalidInput("it has values that are not finite")
     if image.mode.startswith("I;16"):
         white = 65535.0
-    else:  # Files do not say what white is: take the least usual one that fits.
+    else:  # Files do not state their white level: take the smallest that fits.
         brightest = float(grey.max())
-        if image.mode == "F":  # Filters overshoot, and there are lights beyond white.
+        if image.mode == "F":  # Filters overshoot; lights exceed white.
             fitting = (w for w in (255.0, 65535.0) if w / 4 <= brightest <= w * 4)
             white = 1.0 if brightest <= 4 else next(fitting, brightest)
         else:

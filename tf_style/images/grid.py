@@ -14,12 +14,12 @@ INK = "black"
 GAP = 12
 FONT_SIZE = 16
 LINE_HEIGHT = 22
-# Narrower cells would hold no caption worth reading.
+# Narrower cells have no room for a readable caption.
 MIN_CELL_WIDTH = 160
 
 
 class Cell(NamedTuple):
-    """One place of a grid."""
+    """One cell of a grid."""
 
     picture: np.ndarray | None  # [1, H, W, 3] in [0, 1]; None leaves it empty
     caption: str = ""  # above the picture; lines are cut to its width
@@ -28,8 +28,8 @@ class Cell(NamedTuple):
 def draw(rows: Sequence[Sequence[Cell]]) -> Pixels:
     """Draws rows of cells, all rows equally long, as one picture [1, H, W, 3].
 
-    Pictures keep their size; a column is as wide as its widest picture, a row as high
-    as its highest.
+    Pictures keep their size. A column is as wide as its widest picture, a row as high
+    as its tallest.
     """
     widths = [max(_width(cell) for cell in column) for column in zip(*rows)]
     lines = [max(_lines(cell) for cell in row) for row in rows]

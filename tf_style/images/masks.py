@@ -110,8 +110,7 @@ def fit(masks: Masks, content: Pixels, styles: int) -> list[Pixels]:
 def mix(
     pictures: Sequence[Pixels], masks: Sequence[Pixels], shares: Sequence[float]
 ) -> Pixels:
-    """Mixes pictures [1, H, W, 3] by their masks, and by their shares where they
-    overlap.
+    """Mixes pictures [1, H, W, 3] by masks, and by shares where they overlap.
 
     Without masks, it is their weighted mean.
     """

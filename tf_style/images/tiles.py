@@ -1,4 +1,4 @@
-"""Cutting arrays of positions into tiles that see their neighbours."""
+"""Cuts arrays of positions into overlapping tiles."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -9,29 +9,29 @@ import tensorflow as tf
 class Tile(NamedTuple):
     """A part of a whole, [B, H, W, C]."""
 
-    rows: slice  # positions that are its own
+    rows: slice  # its own positions
     columns: slice
-    seen_rows: slice  # with the neighbours that those depend on
+    seen_rows: slice  # including the neighbours that they depend on
     seen_columns: slice
-    share: float  # of all positions
+    share: float  # size of the whole
 
     def own(self, whole):
         """Cuts out its own positions."""
         return whole[:, self.rows, self.columns]
 
     def seen(self, whole):
-        """Cuts out all that it sees."""
+        """Cuts out the tile with its neighbours."""
         return whole[:, self.seen_rows, self.seen_columns]
 
     def shrunk(self, factor):
-        """Returns the same part of a whole that is so many times smaller."""
+        """Returns the same tile of a whole that is a number of times smaller."""
         *places, share = self
         shrunk = [slice(s.start // factor, s.stop // factor) for s in places]
         return Tile(*shrunk, share)
 
     @property
     def inside(self):
-        """Where its own positions begin in what it sees, and how many there are."""
+        """Offset and size of its own positions within the cut-out."""
         return tf.constant(
             [
                 self.rows.start - self.seen_rows.start,
@@ -45,13 +45,13 @@ class Tile(NamedTuple):
 def tiles(height: int, width: int, side: int, halo: int) -> Iterator[Tile]:
     """Cuts [B, height, width, C] into tiles of `side` positions, an even number.
 
-    They see `halo` positions to each side or one more, so that pooling pairs the same
-    positions as in the whole.
+    They overlap by `halo` positions on each side, or one more so that pooling pairs the
+    same positions as in the whole.
     """
     halo += halo % 2
 
     def cuts(length):
-        # A last position of its own would have nothing left after pooling.
+        # A single last position would disappear in pooling.
         for start in range(0, max(length - 1, 1), side):
             stop = length if length - start <= side + 1 else start + side
             seen = slice(max(start - halo, 0), min(stop + halo, length))

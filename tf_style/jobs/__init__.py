@@ -1,5 +1,5 @@
-"""From inputs to files: what to make and where, manifests, checkpoints, sweeps.
+"""From inputs to files: planning, manifests, checkpoints, sweeps.
 
-`run.run` does a job; `plan` says what there is to make, `runner` has it made, picture
-by picture (`tasks`) and film by film (`film`), and `executors` say by which process.
+`run.run` runs a job. `plan` decides what to paint, `runner` has it painted picture by
+picture (`tasks`) and film by film (`film`), and `executors` choose the process.
 """

@@ -1,4 +1,4 @@
-"""Checkpoints: where a picture stands, in a file that a stopped run goes on from."""
+"""Checkpoints: files from which an interrupted run continues."""
 
 import contextlib
 import json
@@ -15,20 +15,20 @@ from tf_style.optimization.engine import State
 from tf_style.system import arrays, files
 from tf_style.system.errors import InvalidInput
 
-# Fields of a `State` that are arrays; the others go into the account as JSON. The last
-# may be None.
+# Fields of a `State` that are arrays; the others are stored as JSON. The last may be
+# None.
 ARRAYS = ("image", "best", "found_for")
-# A picture of 8192x8192 pixels takes half of it.
+# A picture of 8192x8192 pixels needs half of it.
 MAX_BYTES = 8 << 30
 
 
 def path_of(picture):
-    """Returns where the checkpoint of a picture's path stands."""
+    """Returns the path of a picture's checkpoint."""
     return Path(f"{picture}.checkpoint.npz")
 
 
 def check_ours(path):
-    """Raises ValueError if something stands here that is no checkpoint of ours."""
+    """Raises ValueError if the path exists and is not a checkpoint of ours."""
     if not os.path.lexists(path):
         return
     with contextlib.suppress(OSError, zipfile.BadZipFile):
@@ -45,12 +45,12 @@ def write(path, state, account):
     """Writes a checkpoint, all or nothing.
 
     Args:
-        path: where to.
+        path: file to write.
         state: a `State`.
-        account: what the picture depends on, as of `manifest.describe`.
+        account: what the picture depends on, from `manifest.describe`.
 
     Raises:
-        OSError: it cannot be written; the one before is untouched.
+        OSError: it cannot be written; the old one is left as it was.
     """
     values = state._asdict()
     pictures = {name: values.pop(name) for name in ARRAYS}
@@ -63,7 +63,7 @@ def write(path, state, account):
         "optimizer_state": [(str(array.dtype), array.shape) for array in memory],
     }
     for index, array in enumerate(memory):
-        # NumPy's files know no bfloat16, so bytes are kept.
+        # NumPy's files do not support bfloat16, so store bytes.
         pictures[f"optimizer{index}"] = array.reshape(-1).view(np.uint8)
     with files.replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, facts=json.dumps(facts), **pictures)
@@ -73,8 +73,8 @@ def read(path, account):
     """Reads the `State` of a run.
 
     Raises:
-        ValueError: the file is no checkpoint, or one of another run than `account`;
-            names the difference.
+        ValueError: the file is not a checkpoint, or belongs to another run than
+            `account`; the message names the difference.
         OSError: it cannot be read.
     """
     try:
@@ -93,7 +93,7 @@ def read(path, account):
         other = manifest.difference(facts["account"], account)
     except OSError:
         raise
-    except Exception as error:  # There may be anything in it.
+    except Exception as error:  # The file may contain anything.
         raise InvalidInput(
             f"{path} is not a checkpoint of tf_style; delete it, or leave out --resume"
         ) from error
@@ -105,7 +105,7 @@ def read(path, account):
 
 
 def _check(state):
-    """Raises ValueError or TypeError if the optimisation cannot go on from a state."""
+    """Raises ValueError or TypeError if a state is unusable."""
     shape = state.image.shape
     numbers = (state.index, state.failures)
     whole = [type(number) is int and number >= 0 for number in numbers]

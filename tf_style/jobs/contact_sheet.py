@@ -1,17 +1,17 @@
-"""The contact sheet of a job: all pictures in a grid, and what they were made of."""
+"""The contact sheet of a job: all pictures in a grid, with their inputs."""
 
 from tf_style import images
 from tf_style.images import grid
 from tf_style.jobs import manifest, modes, plan
 from tf_style.jobs.events import Failed, Written, describe_error
 
-# The most that a thumbnail measures a side, and about the most that a sheet does.
+# Largest side of a thumbnail, and about the largest side of a sheet.
 THUMBNAIL_SIDE = 256
 SHEET_SIDE = 8192
 
 
 class ContactSheet:
-    """Collects thumbnails, and draws the contact sheet where there is one.
+    """Collects thumbnails and draws the contact sheet.
 
     Args:
         job: a `config.Job`.
@@ -29,15 +29,15 @@ class ContactSheet:
         self._side = min(THUMBNAIL_SIDE, SHEET_SIDE // cells)
 
     def add(self, source, pixels):
-        """Remembers what a photo or painting looks like."""
+        """Keeps a thumbnail of a photo or painting."""
         if self._path:
             self._thumbnails[source] = grid.thumbnail(pixels, self._side)
 
     def write(self, written):
-        """Draws what is there into the sheet; yields what happened.
+        """Draws the finished pictures into the sheet; yields events.
 
         Args:
-            written: paths of the pictures that are; others stay empty.
+            written: paths of the finished pictures; other cells stay empty.
         """
         if not (self._path and any(pair.output in written for pair in self._pairs)):
             return
@@ -58,7 +58,7 @@ class ContactSheet:
             corner = self._head((self._pairs[0].content,))
         elif self._job.sweep:
             corner = self._head(self._pairs[0].styles)
-            # Above each picture; up there it would stand beside the style.
+            # Above each picture; in the heading it would be mistaken for the style.
             captions = [head.caption for head in heads]
             heads = [grid.Cell(None)] * len(heads)
         yield [corner, *heads]
@@ -68,12 +68,12 @@ class ContactSheet:
             yield [self._head(row), *cells]
 
     def _head(self, what):
-        """Heads a row or column: with names of pictures, or a changed setting."""
+        """Returns the heading of a row or column: names of pictures, or a setting."""
         if isinstance(what[0], tuple):
             return grid.Cell(None, "\n".join(map("=".join, what)))
         failed = "" if self._thumbnails.keys() >= {*what} else " (failed)"
         caption = " + ".join(map(plan.stem_of, what)) + failed
-        # A mixture has no picture of its own.
+        # A blend has no picture of its own.
         picture = self._thumbnails.get(what[0]) if len(what) == 1 else None
         return grid.Cell(picture, caption)
 

@@ -1,4 +1,4 @@
-"""What happens in a job, for whoever shows it; `engine.Step` is one of them."""
+"""The events of a job; `engine.Step` is one of them."""
 
 import logging
 from pathlib import Path
@@ -8,9 +8,9 @@ log = logging.getLogger(__name__)
 
 
 def describe_error(error):
-    """Returns an exception as one line, with its type if nobody foresaw it.
+    """Returns an exception as one line, with its type if it was unexpected.
 
-    Users get one line whatever happens; the traceback goes to the log.
+    Users always get one line; the traceback goes to the log.
     """
     log.info("caught", exc_info=error)
     reason = " ".join(str(error).split())
@@ -22,21 +22,21 @@ def describe_error(error):
 
 
 class Info(NamedTuple):
-    """Something was settled on, or found, that the user should know."""
+    """A choice or a finding that the user should know."""
 
-    note: str  # one line: what, why, and how to have it otherwise
-    setting: bool = False  # it begins with the name of a setting, which does nothing
+    note: str  # one line: what, why, and how to change it
+    setting: bool = False  # whether it starts with a setting that does nothing
 
 
 class Started(NamedTuple):
-    """A picture is taken up."""
+    """A picture is started."""
 
     index: int  # from 0
     count: int
     name: str
-    steps: int | None  # that it will take; 0: a single pass; None: as time allows
-    memory: float = 0.0  # bytes that it will need, as far as that is known
-    film: bool = False  # then its steps are frames
+    steps: int | None  # number of steps; 0: a single pass; None: as time allows
+    memory: float = 0.0  # bytes that it will need, if known
+    film: bool = False  # whether its steps are frames
 
 
 class Framed(NamedTuple):
@@ -44,26 +44,26 @@ class Framed(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """A picture would be made, if it was not a dry run."""
+    """A picture would be painted if this were not a dry run."""
 
     path: Path
-    seconds: float  # that it would take, about
+    seconds: float  # estimated duration
 
 
 class Written(NamedTuple):
-    """A picture is there; a painting has its manifest beside it."""
+    """A picture was written; if it was painted, with its manifest."""
 
     path: Path
-    seconds: float | None  # that painting took; None if it is no painting
+    seconds: float | None  # duration of painting; None if it was not painted
 
 
 class Skipped(NamedTuple):
-    """A picture of an earlier run is there already."""
+    """A picture exists from an earlier run."""
 
     path: Path
 
 
 class Failed(NamedTuple):
-    """An input or a picture failed; the others go on."""
+    """An input or a picture failed; the others continue."""
 
     reason: str  # one line that names it

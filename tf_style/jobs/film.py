@@ -1,4 +1,4 @@
-"""A film of a job: read, stylized, and written as it goes, with all that can fail."""
+"""Stylizes a film of a job while reading and writing it, and handles what can fail."""
 
 import time
 
@@ -13,23 +13,25 @@ from tf_style.system.errors import InvalidInput
 from tf_style.video import reader, stylize
 
 GOES_ON = "the same command continues from there"
-# Seconds that a film may say it is longer than its pictures: sound often goes on.
+# Tolerated seconds without pictures at the end of a film: sound is often longer.
 MAX_LACKING_S = 0.5
 
 
 def make(task, count):
-    """Stylizes and writes a film, or goes on with one that was stopped.
+    """Stylizes and writes a film, or continues an interrupted one.
 
-    What was finished when a frame turns out to be damaged, when anything else fails or
-    Ctrl-C comes is a film too, unless a longer one stands there. The same task goes on
-    from there, and also after the process was killed.
+    If a frame is damaged, anything else fails or Ctrl-C comes, the finished part
+    becomes
+    a film too, unless a longer one exists. The same task continues from there, also
+    after
+    the process was killed.
 
     Args:
         task: a `tasks.Task`.
-        count: of all pictures and films of the job.
+        count: number of pictures and films of the job.
 
     Yields:
-        What happens.
+        Events.
     """
     began = time.perf_counter()
     source, output = task.pair.content, task.pair.output
@@ -48,7 +50,7 @@ def make(task, count):
                 yield from _stylize(task, found.frames, video)
             except Exception as error:
                 trouble, frame = error, video.frames
-            # Where one file cannot be written, others shall not be touched.
+            # If one file cannot be written, do not touch the others.
             if video.frames and not isinstance(trouble, OSError):
                 whole = not (stop.requested or trouble)
                 ends = yield from _finish(task, video, found, began, whole)
@@ -64,7 +66,7 @@ def make(task, count):
 
 
 def count_first_frames(task):
-    """Returns how many times as long as its first frame alone a film takes."""
+    """Returns the time of a film, as a multiple of that of its first frame."""
     with reader.opened(task.pair.content) as found:
         frames = found.count or round(found.duration * found.rate)
     later = stylize.LATER_STEPS if modes.of(task.job).HAS_STEPS else 1
@@ -72,7 +74,7 @@ def count_first_frames(task):
 
 
 def _stylize(task, frames, video):
-    """Stylizes frames, and has them written in a thread meanwhile."""
+    """Stylizes frames while a thread writes them."""
     shots = stylize.look_at(frames, video.frames, task.job.flow, task.stop)
     stylize_film = modes.of(task.job).stylize_film
     with (
@@ -101,16 +103,16 @@ def _write(video, stylized):
 
 
 def _finish(task, video, found, began, whole):
-    """Has what there is of a film written, and its manifest.
+    """Writes the film of all finished frames, with its manifest.
 
     Args:
         task, video: the `tasks.Task`, and the `video_writer.VideoWriter` of its frames.
-        found: the `reader.Film` that they were made of.
-        began: when, on `time.perf_counter`.
-        whole: whether all frames are there.
+        found: the `reader.Film` of its source.
+        began: start, by `time.perf_counter`.
+        whole: whether all frames are finished.
 
     Returns:
-        Where a film that is not whole ends, and how it goes on.
+        A note on where an incomplete film ends and how to continue it.
     """
     source, output = task.pair.content, task.pair.output
     video.commit()
@@ -144,10 +146,10 @@ def _finish(task, video, found, began, whole):
 
 
 def _count_frames(output):
-    """Returns how many frames a film has that stands there.
+    """Returns the number of frames of an existing film.
 
     Returns:
-        0 if there is none, None if it is finished or its manifest does not say.
+        0 if there is none; None if it is finished or its manifest does not say.
     """
     if not output.exists():
         return 0
@@ -156,12 +158,12 @@ def _count_frames(output):
 
 
 def _explain(error, frame):
-    """Returns in one line what went wrong, at a frame if that is not None."""
+    """Returns what went wrong as one line, naming the frame unless it is None."""
     if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
         return "not enough memory; make it smaller with --max_side"
     reason = " ".join(str(error).split())
     if isinstance(error, (ValueError, OSError, ImportError)):
         return reason
-    # Nobody foresaw it, and some are as long as the graph that they tell of.
+    # Unexpected errors can be as long as the graph they describe.
     place = "" if frame is None else f"frame {frame}: "
     return f"{place}{type(error).__name__}: {reason}"[:300]

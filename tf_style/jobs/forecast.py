@@ -1,4 +1,4 @@
-"""How long pictures will take, from a short trial on the first."""
+"""Estimates how long pictures will take, from a short trial on the first."""
 
 import dataclasses
 import itertools
@@ -7,20 +7,20 @@ import time
 from tf_style import images, methods
 from tf_style.fast import hub
 
-# The first step compiles; of the others the fastest is taken.
+# The first step compiles; use the fastest of the others.
 TRIAL_STEPS = 3
-# Longest side at which steps are tried; a pixel of a larger picture takes as long.
+# Longest side of the trial; time per pixel is the same for larger pictures.
 TRIAL_SIDE = 512
 
 
 class Forecast:
-    """Tells how long pictures of one job will take."""
+    """Estimates the time of the pictures of one job."""
 
     def __init__(self):
-        self._rates = {}  # seconds a pixel, and a step, by method
+        self._rates = {}  # seconds per pixel and step, by method
 
     def seconds(self, task):
-        """Returns about how many seconds a `tasks.Task` will take."""
+        """Returns the estimated seconds of a `tasks.Task`."""
         content, total = task.content.pixels, 0.0
         if task.job.time_budget:
             return task.seconds

@@ -1,4 +1,4 @@
-"""The pictures that go into a job: read, held to their checksums, encoded once."""
+"""Reads the inputs of a job, checks their checksums, and encodes styles once."""
 
 import functools
 
@@ -8,12 +8,12 @@ from tf_style.jobs import manifest
 from tf_style.jobs.events import Failed, Info, describe_error
 from tf_style.video import reader
 
-# Decoded styles that are kept while the contents go by.
+# Number of encoded styles to keep.
 STYLES_IN_MEMORY = 8
 
 
 def read(job, name, source, max_side=0):
-    """Reads a picture, or the first of a film, and holds it to a known checksum."""
+    """Reads a picture, or a film's first frame, and checks a known checksum."""
     load = reader.load_first if reader.is_film(source) else images.load_picture
     picture = load(source, max_side)
     manifest.check(job, name, source, picture.sha256)
@@ -21,13 +21,13 @@ def read(job, name, source, max_side=0):
 
 
 def attempt(name, work, *arguments):
-    """Returns what `work` does, or None after saying why `name` has nothing.
+    """Returns the result of `work`; None after an event that says why `name` failed.
 
-    What a picture lacks is told too.
+    Defects of a picture are reported too.
     """
     try:
         found = work(*arguments)
-    except Exception as error:  # Decoders raise nearly anything.
+    except Exception as error:  # Decoders can raise anything.
         reason = describe_error(error)
         yield Failed(reason if name in reason else f"{name}: {reason}")
         return None
@@ -37,10 +37,10 @@ def attempt(name, work, *arguments):
 
 
 class StyleCache:
-    """The styles of a job, read and encoded once; the last few are remembered.
+    """The styles of a job, read and encoded once; the last few are cached.
 
     Attributes:
-        readable: sources of those that could be read; to be filled by `attempt`.
+        readable: sources that could be read; filled with `attempt`.
     """
 
     def __init__(self, job, sources):
@@ -58,12 +58,12 @@ class StyleCache:
         return self._encode(sources, config, content)
 
     def _encode_slow(self, method, sources, config):
-        """Returns what `encode` of a slow method makes of styles."""
+        """Returns styles encoded by a slow method."""
         styles = [self.read(source).pixels for source in sources]
         return methods.load(method).encode(styles, config)
 
     def _read(self, source):
-        # Methods scale the style themselves, and by its shorter side at that.
+        # Methods scale the style themselves, some by its shorter side.
         return read(self._job, self._names[source], source)
 
     def _encode(self, sources, config, content=None):

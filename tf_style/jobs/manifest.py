@@ -35,8 +35,7 @@ def path_of(output: StrPath) -> Path:
 
 
 def find(output: StrPath) -> dict[str, Any] | None:
-    """Returns the manifest of a picture or film as a dict, or None if it has none of
-    ours."""
+    """Returns the manifest of a picture or film as a dict; None if it has none."""
     try:
         account = json.loads(path_of(output).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -95,7 +94,7 @@ def check_ours(outputs: Sequence[Path]) -> None:
 def _sums(output, path):
     """Returns the checksums that a manifest allows a file to have.
 
-    A process that was killed may have left the old file beside its new manifest.
+    A killed process may have left the old file with the new manifest.
     """
     account = find(output) or {}
     found = (account.get(part) for part in ("files", "replaced"))
@@ -170,7 +169,7 @@ def is_done(outputs, account):
 
     Args:
         outputs: paths of the picture and of its other files.
-        account: as of `describe`.
+        account: result of `describe`.
     """
     found = find(outputs[0])
     if not found or found.get("interrupted") or difference(found, account):
@@ -191,7 +190,7 @@ def publishing(account, outputs, facts):
     Args:
         account: what the first output depends on, from `describe`.
         outputs: paths of a picture or film and of its other files, in one folder.
-        facts: what else is known, ready for JSON: losses, seconds, size.
+        facts: other facts, ready for JSON: losses, seconds, size.
 
     Raises:
         OSError: a file cannot be written; the old files are left as they were.
@@ -226,7 +225,7 @@ def _write(path, account):
 
 @contextlib.contextmanager
 def _restored(path, outputs):
-    """Puts an old manifest back where none of its outputs has been replaced."""
+    """Restores an old manifest if none of its outputs has been replaced."""
 
     def identities():
         found = (os.stat(path) if os.path.exists(path) else None for path in outputs)
@@ -329,7 +328,7 @@ def _version(package):
 
 
 def _flat(account, *path):
-    """Returns {path of keys: value}, values as JSON has them."""
+    """Returns {path of keys: value}, with values as in JSON."""
     if not isinstance(account, dict):
         return {path: json.loads(json.dumps(account))}
     flat = {}
@@ -343,7 +342,7 @@ def _shown(value):
 
 
 def _place(value, names):
-    """Makes paths absolute, so that a manifest can be used from any folder."""
+    """Makes paths absolute, so a manifest works from any folder."""
     if value in names or "://" in value:
         return value
     return str(files.local(value).absolute())

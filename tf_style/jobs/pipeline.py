@@ -1,4 +1,4 @@
-"""Reading and writing beside the painting, a few pictures ahead and behind."""
+"""Reads and writes in threads, a few pictures ahead of and behind the painting."""
 
 import collections
 import concurrent.futures
@@ -10,14 +10,14 @@ import threading
 
 from tf_style.jobs.events import Written
 
-# Pictures that are read before they are needed, and made before they are written.
+# Number of pictures that are read ahead, and that wait to be written.
 AHEAD = 2
 
 
 def _yield_to_others():
-    """Lets this thread run when others wait, where Linux has niceness for threads.
+    """Lowers this thread's priority, on Linux.
 
-    A convolution that shares its cores with it would wait for its slower half.
+    A convolution that shares a core with it would have to wait for its slower half.
     """
     with contextlib.suppress(OSError):
         if sys.platform == "linux":
@@ -26,7 +26,7 @@ def _yield_to_others():
 
 @contextlib.contextmanager
 def read_ahead(read, sources):
-    """Gives an iterator of (source, function that returns what `read(source)` gave)."""
+    """Yields (source, function that returns the result of `read(source)`)."""
     with concurrent.futures.ThreadPoolExecutor(1, initializer=_yield_to_others) as pool:
 
         def found():
@@ -45,20 +45,20 @@ def read_ahead(read, sources):
 
 @contextlib.contextmanager
 def ahead(items):
-    """Gives an iterator of what the iterator `items` makes, in a thread."""
+    """Runs the iterator `items` in a thread, and yields its items."""
     with read_ahead(lambda _: next(items, None), itertools.repeat(None)) as found:
         made = (result() for _, result in found)
         yield itertools.takewhile(lambda item: item is not None, made)
 
 
 class Writer(contextlib.AbstractContextManager):
-    """Writes in a thread what is made, and yields the events later.
+    """Writes results in a thread, and yields their events later.
 
     Args:
-        behind: pictures that may wait for it.
+        behind: number of pictures that may wait.
 
     Attributes:
-        written: paths of what is there.
+        written: paths of the written files.
     """
 
     def __init__(self, behind):
@@ -69,7 +69,7 @@ class Writer(contextlib.AbstractContextManager):
         self.written = set()
 
     def add(self, write, *arguments):
-        """Has `write` called, which returns events; yields those of earlier calls."""
+        """Queues a call of `write`; yields the events of earlier calls."""
         self._waiting.append(self._pool.submit(write, *arguments))
         yield from self.finish(self._behind)
 
@@ -82,5 +82,5 @@ class Writer(contextlib.AbstractContextManager):
                 yield event
 
     def __exit__(self, *_):
-        # What was made before an interrupt is written all the same.
+        # Finished pictures are written even after an interrupt.
         self._pool.shutdown()

@@ -1,4 +1,4 @@
-"""Which pictures a job is about, and where each result goes."""
+"""Decides which pictures a job paints, and where each result goes."""
 
 import glob
 import itertools
@@ -17,27 +17,27 @@ from tf_style.system import files
 from tf_style.system.errors import Error, FileError, InvalidInput
 from tf_style.video import flow, reader
 
-# Name of what is written, a picture or film, or of the folder of several.
+# Name of the output: a picture or film, or the folder of several.
 OUTPUT = "stylized"
 SHEET_NAME = "contact_sheet.png"
-# Rows and columns of the contact sheet; of more nobody would see anything.
+# Most rows and columns of a contact sheet; more would be unreadable.
 MAX_IN_SHEET = 100
-# What file systems hold; the other leaves room for endings and numbers.
+# Limit of file systems; the other limit leaves room for endings and numbers.
 NAME_MAX_BYTES, STEM_MAX_BYTES = 255, 200
 
 
-# What systems put into folders.
+# Files that operating systems put into folders.
 SYSTEM_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")
 
 
 class Pair(NamedTuple):
-    """One picture to make."""
+    """One picture to paint."""
 
     index: int
     content: str
     styles: tuple[str, ...]  # more than one if they are blended
     output: Path
-    changes: tuple[tuple[str, str], ...] = ()  # as of `sweep.variations`
+    changes: tuple[tuple[str, str], ...] = ()  # from `sweep.variations`
 
     @property
     def is_film(self):
@@ -46,17 +46,17 @@ class Pair(NamedTuple):
 
 
 def column_of(pair):
-    """Returns what is the same down a column: the style, or the first swept setting."""
+    """Returns what a column shares: the style, or the first swept setting."""
     return pair.changes[:1] or pair.styles
 
 
 def row_of(pair):
-    """Returns what is the same along a row: the photo, or the second swept setting."""
+    """Returns what a row shares: the photo, or the second swept setting."""
     return pair.changes[1:] or (pair.content,)
 
 
 def sheet_path(pairs):
-    """Returns where the contact sheet stands; None for films, for one, for too many."""
+    """Returns the path of the contact sheet, or None if none is drawn."""
     grid = [{row_of(pair) for pair in pairs}, {column_of(pair) for pair in pairs}]
     if any(pair.is_film for pair in pairs):
         return None
@@ -66,21 +66,21 @@ def sheet_path(pairs):
 
 
 class Sources(NamedTuple):
-    """What files, folders, globs and URLs stand for."""
+    """The result of expanding files, folders, globs and URLs."""
 
-    pictures: list[str]  # and films, in order, each once
-    refused: list[str]  # a line for each other file
-    results: int = 0  # of our own that folders and globs hold
+    pictures: list[str]  # pictures and films, in order, without duplicates
+    refused: list[str]  # a message for each other file
+    results: int = 0  # number of our own results in folders and globs
 
 
 def expand(sources):
-    """Returns the `Sources` that are meant.
+    """Expands sources.
 
-    A folder, or a glob, stands for all files in it but hidden ones and what we made
-    ourselves. Files that are named are pictures in any case: reading them will tell.
+    A folder or glob stands for all files in it, except hidden ones and our own results.
+    Named files are taken for pictures until they are read.
 
     Raises:
-        ValueError: a folder or glob holds no picture.
+        ValueError: a folder or glob contains no picture.
     """
     found, refused, results = [], [], 0
     for source in sources:
@@ -90,7 +90,7 @@ def expand(sources):
             continue
         is_folder = os.path.isdir(path)
         if not (is_folder or glob.has_magic(source)):
-            found.append(source)  # It does not exist; reading it will say so.
+            found.append(source)  # It does not exist; reading it raises the error.
             continue
         names = map(str, path.iterdir()) if is_folder else _glob(path)
         some = _sort_out(sorted(names))
@@ -106,7 +106,7 @@ def expand(sources):
 
 
 def _glob(path):
-    """Returns what matches a glob, of which parts may also be names with brackets."""
+    """Returns the matches of a glob, parts of which may be names with brackets."""
     parts, literal = path.parts, Path()
     while parts and os.path.lexists(literal / parts[0]):
         literal, parts = literal / parts[0], parts[1:]
@@ -118,7 +118,7 @@ def _glob(path):
 
 
 def _sort_out(paths):
-    """Returns the `Sources` that paths of a folder or glob are."""
+    """Returns the `Sources` of the paths in a folder or glob."""
     pictures, refused, results, ours = [], [], 0, {}
     for path in map(Path, paths):
         if path.is_dir() or path.name[0] == "." or path.name.lower() in SYSTEM_FILES:
@@ -141,7 +141,7 @@ def _sort_out(paths):
 
 
 def _explain_none(source, path, some):
-    """Returns why a folder or glob is of no use."""
+    """Returns why a folder or glob contains nothing to paint."""
     is_folder = path.is_dir()
     reason = (
         f"folder {path} holds no picture" if is_folder else f"no file matches {source}"
@@ -159,10 +159,10 @@ def _explain_none(source, path, some):
 
 
 def find_refused(job, contents):
-    """Returns contents that can be painted, and a line for each film that cannot.
+    """Returns contents that can be painted, and a message for each film that cannot.
 
     Raises:
-        ValueError, ImportError: none can.
+        ValueError, ImportError: none can be painted.
     """
     good, refused, first = [], [], None
     for content in contents:
@@ -179,10 +179,10 @@ def find_refused(job, contents):
 
 
 def assign(job, contents, styles):
-    """Decides where the picture of each pair goes, and checks that it can.
+    """Decides where the picture of each pair goes, and checks that it can be written.
 
     Args:
-        job: a `config.Job`; its contents and styles may be folders and globs still.
+        job: a `Job`; its contents and styles may still be folders and globs.
         contents: sources of photos.
         styles: sources of paintings.
 
@@ -190,7 +190,7 @@ def assign(job, contents, styles):
         A list of `Pair`, contents outermost.
 
     Raises:
-        ValueError: the ending is unknown, one file is to hold several pictures, or a
+        ValueError: the ending is unknown, several pictures would go to one file, or a
             file that is not ours would be lost.
         OSError: the folder cannot be written.
     """
@@ -255,7 +255,7 @@ def assign(job, contents, styles):
 
 
 def _check_kind(job, pair):
-    """Raises ValueError or ImportError if a film cannot be made, or not from this."""
+    """Raises ValueError or ImportError if an output cannot be made from its content."""
     moves = reader.is_film(pair.content)
     if pair.is_film and not moves:
         raise InvalidInput(
@@ -264,7 +264,7 @@ def _check_kind(job, pair):
         )
     if moves and not pair.is_film:
         if reader.ending_of(pair.content) in reader.MOVING_PICTURES:
-            return  # Its first frame is one.
+            return  # The first frame of an animation is a picture.
         raise InvalidInput(
             f"{pair.content} is a film, which is written as "
             f"{' or '.join(reader.WRITABLE)}, and output is {pair.output}"
@@ -275,7 +275,7 @@ def _check_kind(job, pair):
 
 
 def _check_film(job, content):
-    """Raises ValueError or ImportError if a job cannot have a film in it."""
+    """Raises ValueError or ImportError if a job cannot paint films."""
     reader.check(content, "read")
     if job.flow:
         flow.check()
@@ -333,19 +333,19 @@ def _check_harmless(job, pairs):
 
 
 def outputs_of(output, job):
-    """Returns the paths of a picture and of all that comes with it."""
+    """Returns the paths of a picture and of its other files."""
     return [output, *modes.of(job).parts(output)]
 
 
 def _identity(source):
-    """Returns what is the same for all names of a file."""
+    """Returns a key that is equal for all names of a file."""
     return source if images.is_url(source) else os.path.realpath(files.local(source))
 
 
 def _names(sources, job):
-    """Names each pair CONTENT_STYLE, with a number where that is taken.
+    """Names each pair CONTENT_STYLE, with a number if that is taken.
 
-    What a sweep changes stands behind.
+    Swept settings follow.
     """
     taken, counts = {SHEET_NAME}, {}
     for content, column, changes in sources:
@@ -356,7 +356,7 @@ def _names(sources, job):
         ending = _ending(content, job)
         for number in itertools.count(counts.get(stem, 1)):
             name = Path(f"{stem}_{number}{ending}" if number > 1 else stem + ending)
-            # Some file systems do not tell A from a.
+            # Some file systems are not case-sensitive.
             wanted = {path.name.lower() for path in outputs_of(name, job)}
             if not wanted & taken:
                 break
@@ -366,7 +366,7 @@ def _names(sources, job):
 
 
 def _ending(content, job):
-    """Returns the ending of what is made of a photo or film."""
+    """Returns the ending of the result of a photo or film."""
     if not reader.is_film(content):
         return f".{job.format or 'png'}"
     moves = reader.ending_of(content) in reader.MOVING_PICTURES

@@ -1,12 +1,12 @@
-"""How long a run of steps still takes."""
+"""Estimates how much time is left."""
 
 
 class TimeLeft:
     """Estimates the time left from the steps after the first, which compiles.
 
     Attributes:
-        steps: how many there were since the first.
-        seconds: that these took.
+        steps: number of steps since the first.
+        seconds: duration of these steps.
     """
 
     def __init__(self):
@@ -18,12 +18,12 @@ class TimeLeft:
         """Takes one step.
 
         Args:
-            index: of the step, in whatever it counts from.
-            progress: share of the work that is done, 0 to 1.
-            now: seconds of `time.monotonic`.
+            index: index of the step, from any start.
+            progress: finished share of the work, 0 to 1.
+            now: time, by `time.monotonic`.
 
         Returns:
-            Seconds until all is done; None as long as that is unknown.
+            Seconds until the end; None while unknown.
         """
         self._first = self._first or (index, progress, now)
         index_then, progress_then, then = self._first
@@ -36,27 +36,27 @@ class TimeLeft:
 class JobLeft:
     """Estimates the time left of several pictures from those after the first.
 
-    Pictures that were there already pass by without time, and do not count.
+    Pictures that existed take no time and do not count.
     """
 
     def __init__(self):
-        self._painted = -1  # before the present picture
-        self._pictures = 0  # from the present one to the last
+        self._painted = -1  # before the current picture
+        self._pictures = 0  # from the current one to the last
         self._since = None  # pictures painted, and when
 
     def start(self, index, count):
-        """Takes up a picture, of so many."""
+        """Starts a picture."""
         self._painted += 1
         self._pictures = count - index
-        if self._painted == 1:  # The first waited for its model.
+        if self._painted == 1:  # The first one had to wait for its model.
             self._since = None
 
     def update(self, progress, now):
-        """Returns the seconds until all are done; None as long as that is unknown.
+        """Returns the seconds until all are done; None while unknown.
 
         Args:
-            progress: share of the present picture that is done, 0 to 1.
-            now: seconds of `time.monotonic`.
+            progress: finished share of the current picture, 0 to 1.
+            now: time, by `time.monotonic`.
         """
         painted = self._painted + progress
         self._since = self._since or (painted, now)

@@ -1,11 +1,11 @@
-"""The folder beside a film in the making, NAME.partial, and what it holds.
+"""The folder of an unfinished film, NAME.partial, and its files.
 
-    progress.json       whose film it is, and which of the following count
+    progress.json       identifies the film, and lists the valid files
     segment-NNNNNN.mp4  encoded frames, each file a film of one group of pictures
     frame-NNNNNN.bmp    the frames since the last segment; of a GIF, all frames
-    state-NNNNNN.npz    what is needed to paint on after so many frames
+    state-NNNNNN.npz    the state needed to continue after NNNNNN frames
 
-Nothing else in there is touched.
+Other files in it are never touched.
 """
 
 import contextlib
@@ -23,34 +23,34 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-# Says that the folder is ours, and what of it counts.
+# Marks the folder as ours, and lists its valid files.
 MARKER = "progress.json"
-# Is locked while a run writes there.
+# Locked while a run writes there.
 LOCK = "lock"
-# All else that we write there, `files.replacing` included.
+# All other names that we write, including those of `files.replacing`.
 OURS = re.compile(
     r"(segment(-\d{6,})?\.mp4|frame-\d{6,}\.bmp|state-\d{6,}\.npz|\.tf_style-.*)"
 )
 
 
 def check_progress(path):
-    """Tells early if a film cannot be kept in its progress folder while it is made.
+    """Raises early if a film's progress folder cannot be used.
 
     Args:
         path: the film.
 
     Raises:
-        ValueError: something stands there that is not ours.
+        ValueError: something that is not ours is there.
     """
     ProgressFolder(path).read()
 
 
 def remove_progress(path, account):
-    """Removes the progress folder of a film that was finished, if it is this one's.
+    """Removes the progress folder of a finished film, if it belongs to it.
 
     Args:
         path: the film.
-        account: what it depends on, as of `manifest.describe`.
+        account: what it depends on, from `manifest.describe`.
     """
     folder = ProgressFolder(path)
     found = folder.read()
@@ -59,13 +59,13 @@ def remove_progress(path, account):
 
 
 class ProgressFolder:
-    """Where a film in the making is kept.
+    """The folder of an unfinished film.
 
     Args:
         path: the film.
 
     Attributes:
-        path: of the folder, which need not be there.
+        path: the folder, which need not exist.
         open_segment: path of the segment that is being encoded.
     """
 
@@ -82,18 +82,18 @@ class ProgressFolder:
         return self.path / f"frame-{index:06}.bmp"
 
     def state(self, count):
-        """Returns the path of the state after so many frames."""
+        """Returns the path of the state after a number of frames."""
         return self.path / f"state-{count:06}.npz"
 
     def read(self):
-        """Returns what the marker says; {} where nothing is there.
+        """Returns the marker's content; {} if there is none.
 
         Raises:
-            ValueError: something stands there that is not ours.
+            ValueError: something that is not ours is there.
         """
         try:
             names = os.listdir(self.path) if os.path.lexists(self.path) else []
-            # A process that was killed early leaves no more than these.
+            # An early killed process leaves only these.
             if all(name == LOCK or files.is_temporary(name) for name in names):
                 return {}
             found = json.loads((self.path / MARKER).read_text("utf-8"))
@@ -112,13 +112,13 @@ class ProgressFolder:
             temporary.write_text(json.dumps(progress) + "\n", "utf-8")
 
     def clear(self):
-        """Deletes what is of a film, and has a name of ours."""
+        """Deletes the files with names of ours."""
         for path in list(self.path.iterdir()):
             if OURS.fullmatch(path.name) and path.is_file():
                 path.unlink()
 
     def remove(self):
-        """Deletes what we wrote into the folder, and the folder if nothing is left."""
+        """Deletes our files, and the folder if it is then empty."""
         with contextlib.suppress(OSError):
             self.clear()
             for name in (MARKER, LOCK):
@@ -126,13 +126,13 @@ class ProgressFolder:
             self.path.rmdir()
 
     def lock(self):
-        """Locks the folder for as long as what is returned is open.
+        """Locks the folder while the result is open.
 
         Returns:
-            An open file, or another context where there are no such locks.
+            An open file, or another context if there are no locks.
 
         Raises:
-            ValueError: another process has it.
+            ValueError: another process holds the lock.
         """
         if not fcntl:
             return contextlib.nullcontext()
@@ -142,7 +142,7 @@ class ProgressFolder:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InvalidInput(f"another run is writing to {self.path}") from None
-            except OSError:  # Not all file systems have locks.
+            except OSError:  # Not all file systems support locks.
                 return contextlib.nullcontext()
             stack.pop_all()
             return stream

@@ -24,7 +24,7 @@ from tf_style.jobs.job import Job, unused_settings
 from tf_style.optimization.engine import Step
 from tf_style.system.stop import StopToken
 
-# What these events were called at first.
+# Old names of these events.
 Noted, Kept = Info, Skipped
 
 
@@ -82,7 +82,7 @@ def run(
 
 
 def _note_unused(job, pairs):
-    """Notes the settings that do nothing in any variation of a job."""
+    """Yields notes on settings that do nothing in any variation of a job."""
     film = any(pair.is_film for pair in pairs)
     lines = [
         unused_settings(sweep.vary(job, changes), film)

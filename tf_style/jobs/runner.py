@@ -1,4 +1,4 @@
-"""Makes the pictures of a job, with models, masks and styles at hand."""
+"""Paints the pictures of a job, with loaded models, masks and styles."""
 
 import dataclasses
 import time
@@ -21,26 +21,27 @@ from tf_style.jobs.events import Planned, Skipped, Started
 from tf_style.jobs.inputs import attempt, read
 from tf_style.jobs.job import Job
 
-# Seconds of a time budget that are kept for writing a picture, and for the end.
+# Seconds of a time budget reserved for writing a picture, and for the exit.
 WRITING_S = 1.0
 WRITING_S_PER_MEGAPIXEL = 0.5
-# A job of fewer pictures is done before a model is ready for several at once.
+# Smaller jobs finish before a model is compiled for batches.
 BATCHES_FROM = 100
 
 
 class Runner:
-    """Makes pictures, several of one size at once where that is faster.
+    """Paints pictures, in batches of one size where that is faster.
 
     Args:
         job: a `Job` whose models are settled.
         style_cache: the `inputs.StyleCache` of its styles.
-        writer: the `pipeline.Writer` of what is made.
-        count: of all pictures of the job.
-        began: when its time budget began.
+        writer: the `pipeline.Writer` of the results.
+        count: number of pictures of the job.
+        began: start of its time budget.
         stop: a `StopToken`.
 
     Raises:
-        ValueError, OSError: a model, a mask or the first picture cannot be had.
+        ValueError, OSError: a model, a mask or the picture to start from is not
+            available.
     """
 
     def __init__(self, job, style_cache, writer, count, began, stop):
@@ -60,18 +61,18 @@ class Runner:
             self._batch_pixels = self._shared.models["hub"].batch_pixels
 
     def room_for(self, content):
-        """Returns how many photos of the size of this one to paint at once."""
+        """Returns the batch size for photos of this size."""
         height, width = content.pixels.shape[1:3]
         return max(1, self._batch_pixels // (height * width))
 
     def make(self, batch):
-        """Makes all pictures of some photos of one size.
+        """Paints all pictures of several photos of one size.
 
         Args:
-            batch: for each, its `plan.Pair`s and the `images.Picture`.
+            batch: for each photo, its `plan.Pair`s and `images.Picture`.
 
         Yields:
-            What happens.
+            Events.
         """
         for column in zip(*(pairs for pairs, _ in batch), strict=True):
             todo = []
@@ -119,11 +120,11 @@ class Runner:
             self._stop,
         )
         task = task._replace(account=task.describe())
-        # Who repeats a manifest, or asks for frames, wants it made.
+        # Repeating a manifest, or asking for frames, requires painting.
         anew = (job.checksums or job.save_every or job.timelapse) and not job.resume
         if not anew and _is_done(task):
             self._writer.written.add(pair.output)
-            # A process may have been killed just before it removed them.
+            # A process may have been killed before it could remove them.
             clear = (
                 progress_folder.remove_progress
                 if pair.is_film
@@ -144,14 +145,14 @@ class Runner:
             yield Planned(task.pair.output, seconds)
 
     def _stylize_together(self, todo):
-        """Returns {output: `tasks.Stylized`}, empty where each is made alone."""
+        """Returns {output: `tasks.Stylized`}; empty if painted one by one."""
         todo = [task for task in todo if not task.pair.is_film]
         if len(todo) < 2:
             return {}
         try:
             stylized = tasks.stylize_batch(todo)
         except Exception:
-            return {}  # Alone, the one that fails does not harm the others.
+            return {}  # Painted alone, one that fails does not affect the others.
         return {task.pair.output: found for task, found in zip(todo, stylized)}
 
     def _make(self, task, stylized):
@@ -165,38 +166,38 @@ class Runner:
             yield from self._writer.add(tasks.write, task, stylized, saved)
 
     def _seconds_for(self, job, content, pictures):
-        """Returns the part of the time budget that one of so many pictures gets."""
+        """Returns the share of the time budget for one of the pictures left."""
         if not job.time_budget:
             return 0.0
         left = self._began + job.time_budget - time.monotonic()
         megapixels = content.pixels.size / 3e6
-        # Who is late already gets one step.
+        # If no time is left, it gets one step.
         writing = WRITING_S + WRITING_S_PER_MEGAPIXEL * megapixels
         return max(1e-3, left / pictures - writing)
 
 
 def _is_done(task):
-    """Tells whether a picture is there already, with all that comes with it."""
+    """Tells whether a picture and its other files exist."""
     outputs = plan.outputs_of(task.pair.output, task.job)
     return manifest.is_done(outputs, task.account)
 
 
 def settle(job):
-    """Chooses where the job leaves a model open.
+    """Chooses models for `auto`.
 
     Returns:
-        The job so, and notes on what was chosen and why.
+        The job with them, and notes on what was chosen and why.
     """
     choices, notes = {}, []
     for method, config in zip(job.methods, job.configs):
         choices[method], note = methods.load(method).choose(config)
-        # Two methods may choose the same network.
+        # Two methods may choose the same model.
         notes += [note] if note and note not in notes else []
     return dataclasses.replace(job, **choices), notes
 
 
 class _Shared(NamedTuple):
-    """What the pictures of the same settings share."""
+    """What pictures with the same settings share."""
 
     job: Job
     models: dict  # the loaded model of each method that the mode needs
@@ -207,7 +208,7 @@ def _load_shared(job, changes=()):
     """Returns the `_Shared` of a job, or of one of its sweep's variations.
 
     Raises:
-        ValueError, OSError: a model or the first picture cannot be had.
+        ValueError, OSError: a model or the picture to start from is not available.
     """
     job, _ = settle(sweep.vary(job, changes))
     init, source = None, getattr(job.configs[-1], "init", "")
@@ -228,7 +229,7 @@ def _load_models(job):
 
 
 def _started(task, count):
-    """Returns the event of a picture that is taken up."""
+    """Returns the event of a started picture."""
     job, pair = task.job, task.pair
     started = Started(pair.index, count, pair.output.name, 0)
     if not modes.of(job).HAS_STEPS:

@@ -1,4 +1,4 @@
-"""Snapshots of the slow path: checkpoints, frames, and the film of them."""
+"""Snapshots of slow methods: checkpoints, frames, and their film."""
 
 import contextlib
 import time
@@ -6,17 +6,17 @@ import time
 from tf_style.jobs import checkpoint, modes, timelapse
 from tf_style.system import files
 
-# Of a film whose steps nobody counted out.
+# Number of frames of a film if --save_every is not given.
 FILM_FRAMES = 100
 
 
 def frames_folder(output):
-    """Returns where the frames of a picture's path stand."""
+    """Returns the folder of a picture's frames."""
     return output.with_name(f"{output.name}.frames")
 
 
 def check_ours(job, output):
-    """Raises ValueError if what a run leaves would overwrite what is not ours."""
+    """Raises ValueError if snapshots would overwrite files that are not ours."""
     if modes.of(job).HAS_CHECKPOINTS:
         checkpoint.check_ours(checkpoint.path_of(output))
     if job.save_every or job.timelapse:
@@ -24,7 +24,7 @@ def check_ours(job, output):
 
 
 def remove_checkpoint(output, account):
-    """Removes the checkpoint of a picture that was finished, if it is of that run."""
+    """Removes the checkpoint of a finished picture, if it belongs to that run."""
     path = checkpoint.path_of(output)
     with contextlib.suppress(ValueError, OSError):
         if path.exists() and checkpoint.read(path, account):
@@ -32,13 +32,13 @@ def remove_checkpoint(output, account):
 
 
 class Snapshots:
-    """What is written while one picture is optimised.
+    """The files that are written while a picture is optimised.
 
     Args:
         job: a `config.Job`.
         output: path of the picture.
         size: its height and width.
-        account: what it depends on, as of `manifest.describe`.
+        account: what it depends on, from `manifest.describe`.
     """
 
     def __init__(self, job, output, size, account):
@@ -47,7 +47,7 @@ class Snapshots:
         has_checkpoints = modes.of(job).HAS_CHECKPOINTS
         self._checkpoint = checkpoint.path_of(output) if has_checkpoints else None
         self._frames = timelapse.Frames(frames_folder(output), size)
-        self._saved = None  # step of the checkpoint that is there, if it is of this run
+        self._saved = None  # step of the existing checkpoint, if it belongs to this run
         self._due = 0  # of `FILM_FRAMES`
 
     @property
@@ -55,10 +55,10 @@ class Snapshots:
         return bool(self._job.save_every or self._job.timelapse)
 
     def resume(self):
-        """Returns the `engine.State` to go on from, if any, and notes for the user.
+        """Returns the `engine.State` to continue from, if any, and notes for the user.
 
         Raises:
-            ValueError: the checkpoint is of another run, or none at all.
+            ValueError: the checkpoint is invalid or belongs to another run.
         """
         path = self._checkpoint
         if not (path and path.exists()):
@@ -76,9 +76,9 @@ class Snapshots:
         ]
 
     def follow(self, steps):
-        """Yields `steps`, and writes what is due.
+        """Yields `steps`, and writes snapshots when they are due.
 
-        What cannot be written is said in the step's note, and not tried again: the
+        If one cannot be written, the step's note says so, and no more are tried: the
         picture matters more.
         """
         saved, trouble = time.monotonic(), ""
@@ -101,10 +101,10 @@ class Snapshots:
             yield step
 
     def stop(self, step):
-        """Writes the checkpoint of the last step of a run that is stopped.
+        """Writes a checkpoint of the last step of an interrupted run.
 
         Returns:
-            A list of what the user should know.
+            A list of notes for the user.
         """
         try:
             self._save(step)
@@ -119,7 +119,7 @@ class Snapshots:
             checkpoint.write(self._checkpoint, step.state(), self._account)
 
     def finish(self, stylized):
-        """Makes the film, and deletes what nobody needs once the picture is done.
+        """Makes the film, and deletes what a finished picture no longer needs.
 
         Args:
             stylized: the picture, [1, H, W, 3], and whether it was `interrupted`.

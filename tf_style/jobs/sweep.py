@@ -1,4 +1,4 @@
-"""Sweeps: the same picture with one setting or two at several values."""
+"""Sweeps: the same picture at several values of one or two settings."""
 
 import dataclasses
 import itertools
@@ -12,11 +12,11 @@ def variations(job):
     """Returns the changes of each picture: tuples of (setting, value as text).
 
     Args:
-        job: a `config.Job`; its sweep is of texts like "style_weight=1e-3,1e-2".
+        job: a `Job`; its sweep has texts like "style_weight=1e-3,1e-2".
 
     Raises:
-        ValueError: a text is not like this, its setting is none of the mode's methods,
-            or a value is not allowed.
+        ValueError: a text has another form, no method of the mode has the setting, or a
+            value is invalid.
     """
     if len(job.sweep) > 2:
         raise InvalidInput(f"sweep has {len(job.sweep)} settings; give 1 or 2")
@@ -37,10 +37,10 @@ def variations(job):
 
 
 def vary(job, changes):
-    """Returns a job with other settings, in all methods that `modes.sharing` names.
+    """Returns a job with changed settings, in all methods that `modes.sharing` names.
 
     Raises:
-        ValueError: none has, or a value is not allowed.
+        ValueError: no method has a setting, or a value is invalid.
     """
     for name, text in changes:
         varied = {}
@@ -55,7 +55,7 @@ def vary(job, changes):
 
 
 def _parse(name, kind, text):
-    """Turns text into a setting's value; a tuple's items are joined by +."""
+    """Converts text to a setting's value; the items of a tuple are joined by +."""
     if typing.get_origin(kind) is tuple:
         item, _ = typing.get_args(kind)
         return tuple(_parse(name, item, part) for part in text.split("+"))

@@ -1,4 +1,4 @@
-"""One picture of a job: stylized, and written with all that comes with it."""
+"""Stylizes one picture of a job, and writes it with its other files."""
 
 import itertools
 import os
@@ -19,7 +19,7 @@ from tf_style.system.stop import StopToken
 
 
 class Task(NamedTuple):
-    """One picture to make, and all that goes into it."""
+    """One picture to paint, and everything it needs."""
 
     job: Job  # with the settings of this picture
     pair: plan.Pair
@@ -29,9 +29,9 @@ class Task(NamedTuple):
     init: images.Picture | None
     models: dict  # the loaded model of each method
     style_cache: StyleCache  # read and encoded
-    seconds: float  # that it may take; 0: as long as it needs
+    seconds: float  # time limit in seconds; 0: none
     stop: StopToken
-    account: dict | None = None  # as `describe` gives it
+    account: dict | None = None  # result of `describe`
 
     @property
     def mask_pixels(self):
@@ -50,13 +50,13 @@ class Task(NamedTuple):
         )
 
     def encode_slow(self, method=None):
-        """Returns what the `encode` of a slow method, the last, makes of its styles."""
+        """Returns its styles, encoded by the last method, a slow one."""
         method = method or self.job.methods[-1]
         config = getattr(self.job, method)
         return self.style_cache.encode_slow(method, self.pair.styles, config)
 
     def first_picture(self, content):
-        """Returns what the slow method starts from, or None where its config says it.
+        """Returns the picture to start from; None: as the config says.
 
         Args:
             content: [1, H, W, 3], the photo or a frame.
@@ -67,7 +67,7 @@ class Task(NamedTuple):
         return self.init.pixels if self.init else None
 
     def describe(self):
-        """Returns all that the picture depends on, as `manifest.describe`."""
+        """Returns everything that the picture depends on, from `manifest.describe`."""
         inputs = {"content": (self.pair.content, self.content.sha256)}
         if self.init:
             inputs["init"] = (self.job.configs[-1].init, self.init.sha256)
@@ -84,28 +84,28 @@ class Task(NamedTuple):
         return account
 
     def publishing(self, outputs, seconds, facts):
-        """Gives temporary paths as `manifest.publishing`, for what took so long."""
+        """Provides temporary paths (`manifest.publishing`); records the time."""
         size = list(self.content.pixels.shape[2:0:-1])
         common = {"size": size, "seconds": seconds}
         return manifest.publishing(self.account, outputs, common | facts)
 
 
 class Stylized(NamedTuple):
-    """A picture, and what else is known about it."""
+    """A picture, and facts about it."""
 
     picture: np.ndarray  # [1, H, W, 3]
-    seconds: float  # that painting took
+    seconds: float  # duration of painting
     facts: dict  # for the manifest
     interrupted: bool = False
     comparison: compare.Comparison | None = None
 
 
 def stylize(task, snapshots):
-    """Yields the steps of the slow path, if it is wanted, or a `Failed`.
+    """Yields the steps of a slow method, if the mode has one, or a `Failed`.
 
     Args:
         task: what to paint.
-        snapshots: the `snapshots.Snapshots` that follow the slow path.
+        snapshots: the `snapshots.Snapshots` that follow the steps.
 
     Returns:
         A `Stylized`, the value of `yield from`; None if it failed.
@@ -125,7 +125,7 @@ def stylize(task, snapshots):
 
 
 def stylize_batch(tasks):
-    """Paints several photos of one size in one style at once.
+    """Paints several photos of one size in one style, in one batch.
 
     Returns:
         A `Stylized` for each.
@@ -138,7 +138,7 @@ def stylize_batch(tasks):
 
 
 def write(task, stylized, snapshots):
-    """Writes a picture and all that comes with it; returns what happened, a list."""
+    """Writes a picture with its other files; returns a list of events."""
     try:
         output, notes = _place(task, stylized)
         outputs = plan.outputs_of(output, task.job)
@@ -163,9 +163,9 @@ def _failed(task, error):
 
 
 def _place(task, stylized):
-    """Returns where a picture goes, and notes on that.
+    """Returns where a picture goes, with notes.
 
-    One that was interrupted never takes the place of a better one of an earlier run.
+    An interrupted picture never replaces a better one of an earlier run.
     """
     output = task.pair.output
     if not (stylized.interrupted and output.exists()):

@@ -1,7 +1,6 @@
-"""Frames of a picture while it is optimised, and the film of them.
+"""Saves frames of a picture while it is optimised, and makes a film of them.
 
-A film shows the frames within some seconds, however many they are, and then rests on
-the last one.
+The film shows all frames within a fixed time and then holds the last one.
 """
 
 import contextlib
@@ -19,10 +18,10 @@ from tf_style.system import files
 from tf_style.system.errors import InvalidInput
 from tf_style.video import reader, writer
 
-# From the first frame to the last one, which is then held.
+# Seconds from the first to the last frame, and seconds for which that is held.
 SECONDS = 8
 HOLD_S = 2
-# Frames a second. Few frames pass faster than that, and many slower.
+# Bounds on frames a second.
 MIN_RATE, MAX_RATE = 5, 25
 
 
@@ -35,7 +34,7 @@ class Frames:
         self._size = size
 
     def add(self, index, picture):
-        """Writes the frame of a step, and replaces one that is there.
+        """Writes the frame of a step, replacing an existing one.
 
         Args:
             index: number of the step.
@@ -60,7 +59,7 @@ class Frames:
         return sorted(ours, key=lambda path: int(path.stem))
 
     def check_ours(self):
-        """Raises ValueError if the folder is there, and was not made by us."""
+        """Raises ValueError if the folder exists and was not made by us."""
         if not os.path.lexists(self._folder) or self._marker.is_file():
             return
         with contextlib.suppress(OSError):
@@ -72,7 +71,7 @@ class Frames:
         )
 
     def remove(self):
-        """Deletes the frames, and the folder unless it has something else."""
+        """Deletes the frames, and the folder if it is then empty."""
         self.check_ours()
         for path in self.paths:
             path.unlink()
@@ -90,14 +89,14 @@ def write(path, frames):
 
     Args:
         path: file to write or replace, .gif or .mp4.
-        frames: paths of the frames in their order, all of one size. MP4 loses the last
-            row or column where their number is odd.
+        frames: paths of the frames in order, all of one size. MP4 drops the last row or
+            column if their number is odd.
 
     Raises:
-        ValueError: there are no frames, or the ending is that of no film.
+        ValueError: there are no frames, or the ending is not that of a film.
         ImportError: it is an MP4, and the encoder is not installed.
-        OSError: a frame cannot be read or the film not be written; what was there
-            before is untouched.
+        OSError: a frame cannot be read, or the film cannot be written; the old file is
+            left as it was.
     """
     reader.check(path)
     if not frames:

@@ -1,4 +1,4 @@
-"""A film in the making, in a folder beside it until it is finished.
+"""Writes a film, which stays in a folder beside it until it is finished.
 
 Times are in seconds.
 """
@@ -18,38 +18,38 @@ from tf_style.system.errors import InvalidInput
 from tf_style.video import reader, writer
 from tf_style.video.writer import Mp4
 
-# After so much painting a killed run need not do it again.
+# Seconds of painting between commits; a killed run repeats no more than that.
 COMMIT_EVERY_S = 2.0
-# A frame of 8192x8192 pixels takes half of it.
+# A frame of 8192x8192 pixels needs half of it.
 STATE_MAX_BYTES = 2 << 30
 
 
 class VideoWriter:
-    """A film in the making, with which a run goes on that was stopped or killed.
+    """An unfinished film, which an interrupted or killed run continues.
 
     Until it is finished, its frames are in a `ProgressFolder`. `commit` writes the
-    state, and then replaces progress.json: whatever that does not count is left over
-    from a run that ended in between, and is overwritten. A segment begins at the same
-    frames, and is encoded from the same pixels, wherever a run was stopped; so the
-    finished film does not show that it was.
+    state and then replaces progress.json. Files that it does not list are left over
+    from a run that ended in between, and are overwritten. Segments start at the same
+    frames and are encoded from the same pixels wherever a run was interrupted, so the
+    finished film does not show it.
 
-    Use: paint on from `frames` and `state`; `add` each frame; `keep` the state wherever
-    it could be gone on from; `commit`, `finish` and `remove` at the end.
+    Use: continue from `frames` and `state`; `add` each frame; `keep` the state wherever
+    a run could continue; `commit`, `finish` and `remove` at the end.
 
     Args:
         path: film to write or replace, .gif or .mp4.
-        rate: frames a second, in the mean.
-        account: what the film depends on, as of `manifest.describe`.
+        rate: mean frames a second.
+        account: what the film depends on, from `manifest.describe`.
 
     Attributes:
-        folder: of the frames.
+        folder: folder of the frames.
         committed: number of frames that a later run finds.
-        state: arrays that were given to `keep` after them, by name.
-        note: what the user should know of an earlier run, or "".
-        end: of the last frame, in seconds.
+        state: arrays given to `keep` after them, by name.
+        note: a note for the user on an earlier run, or "".
+        end: end of the last frame, in seconds.
 
     Raises:
-        ValueError: the folder is there, and not ours; or another run writes there.
+        ValueError: the folder exists and is not ours, or another run writes to it.
         OSError: it cannot be written.
     """
 
@@ -58,8 +58,8 @@ class VideoWriter:
         self._rate = rate
         self._about = {"tf_style": __version__, "account": account}
         self._is_gif = reader.ending_of(path) == ".gif"
-        self._length = writer.keyframe_distance(rate)  # of a segment, in frames
-        self._segments = []  # when each begins, in ticks of `Mp4.TIME_BASE`
+        self._length = writer.keyframe_distance(rate)  # length of a segment, in frames
+        self._segments = []  # start of each, in ticks of `Mp4.TIME_BASE`
         self._stills = []  # of the frames after them, begin and duration likewise
         self._encoder = None  # of those frames
         self._kept = None  # what to commit
@@ -68,7 +68,7 @@ class VideoWriter:
         self.folder = self._files.path
         self.committed, self.state, self.note = 0, {}, ""
         self.end = Fraction(0)
-        self._files.read()  # Nobody else's folder is to be locked.
+        self._files.read()  # Do not lock a folder that is not ours.
         self.folder.mkdir(exist_ok=True)
         self._lock = contextlib.ExitStack()
         self._lock.enter_context(self._files.lock())
@@ -89,7 +89,7 @@ class VideoWriter:
         return self
 
     def __exit__(self, *_):
-        with contextlib.suppress(OSError):  # What was committed before stays.
+        with contextlib.suppress(OSError):  # Earlier commits stay valid.
             self.commit()
         self._drop_encoder()
         if not self.committed:
@@ -98,7 +98,7 @@ class VideoWriter:
 
     @property
     def frames(self):
-        """Number of frames so far, those of earlier runs included."""
+        """Number of frames so far, including earlier runs."""
         return self._first_still + len(self._stills)
 
     def add(self, index, image, time, duration):
@@ -107,11 +107,11 @@ class VideoWriter:
         Args:
             index: its number, which must be `frames`.
             image: uint8 [H, W, 3].
-            time: when it begins, in seconds.
+            time: its start, in seconds.
             duration: in seconds.
 
         Raises:
-            ValueError: it is not its turn, as after one that failed.
+            ValueError: it is not the next frame, for example after one that failed.
             OSError: it cannot be written.
         """
         if index != self.frames:
@@ -131,10 +131,10 @@ class VideoWriter:
         self.end = (begin + length) * Mp4.TIME_BASE
 
     def keep(self, state):
-        """Takes the state after the frames so far, and commits it now and then.
+        """Records the state after the frames so far, and commits it now and then.
 
         Args:
-            state: arrays by name; what frames to come depend on, beside the source.
+            state: arrays by name that further frames depend on, besides the source.
 
         Raises:
             OSError: it cannot be written.
@@ -144,10 +144,10 @@ class VideoWriter:
             self.commit()
 
     def commit(self):
-        """Makes what was kept last the point that a later run goes on from.
+        """Commits the last kept state, from which a later run continues.
 
         Raises:
-            OSError: it cannot be written; the point before still holds.
+            OSError: it cannot be written; the previous commit stays valid.
         """
         if not self._kept:
             return
@@ -170,13 +170,13 @@ class VideoWriter:
 
         Args:
             source: path of the film that is stylized.
-            path: file to write, for the time being.
+            path: temporary file to write.
 
         Returns:
-            What the user should know, mostly "".
+            A note for the user, usually "".
 
         Raises:
-            OSError: it cannot be written; what stood there stays.
+            OSError: it cannot be written; the old file is left as it was.
         """
         if self._is_gif:
             indices, seconds = writer.gif_times(
@@ -198,15 +198,15 @@ class VideoWriter:
         return f"{self._path} has no sound: {reason}" if reason else ""
 
     def remove(self):
-        """Deletes what we wrote into the folder, and the folder if nothing is left."""
+        """Deletes our files, and the folder if it is then empty."""
         self._drop_encoder()
         self._files.remove()
 
     def _resume(self, found):
-        """Goes on from what an earlier run committed, if it is the same film's.
+        """Continues from an earlier run's commit, if it belongs to the same film.
 
         Returns:
-            What the user should know.
+            A note for the user.
         """
         try:
             other = manifest.difference(found["account"], self._about["account"])
@@ -260,7 +260,7 @@ class VideoWriter:
                 self._stills = []
 
     def _open_encoder(self, count):
-        """Begins a segment anew, with its first `count` frames, unless it is open."""
+        """Starts a segment over, with its first `count` frames, unless it is open."""
         if self._encoder:
             return
         self._encoder = Mp4(self._files.open_segment, self._rate, {})

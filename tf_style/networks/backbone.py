@@ -1,7 +1,7 @@
 """Backbones: from a picture to the activations of named layers.
 
-The only module that knows what the network wants to be seen (BGR, 0..255, ImageNet's
-channel means taken off).
+Only this module knows the network's input format (BGR, 0..255, minus ImageNet's channel
+means).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,19 +14,19 @@ from tf_style.system.errors import InvalidInput
 
 # Simonyan and Zisserman (2015), configuration E.
 LAYERS = small_vgg.layer_names((2, 2, 4, 4, 4))
-# Key of what a block passes on, among its outputs.
+# Key of a block's pooled output.
 PASSED_ON = "pool"
 
 
 class Block:
-    """The part of a network between two changes of size.
+    """The part of a network between two poolings.
 
     Attributes:
-        layers: names of the layers that it measures.
-        sees: shape and type of what it sees, a `tf.TensorSpec` of [1, None, None, C].
-        channels: of its convolutions, in order.
-        is_first: whether it sees pictures.
-        itemsize: bytes of a number that it computes.
+        layers: names of the layers that it returns.
+        sees: its input, a `tf.TensorSpec` of [1, None, None, C].
+        channels: channels of its convolutions, in order.
+        is_first: whether its input is a picture.
+        itemsize: bytes per number in its computations.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class Block:
         """Runs the block.
 
         Args:
-            features: [B, H, W, C], what the block before passes on, or the picture.
+            features: [B, H, W, C], the previous block's output, or the picture.
 
         Returns:
-            {layer name: activations after ReLU, [B, H, W, C']}, and what is passed on,
+            {layer name: activations after ReLU, [B, H, W, C']}, and the pooled output,
             [B, H // 2, W // 2, C'], or None.
         """
         activations = dict(self._network(self._preprocess(features)))
@@ -64,11 +64,11 @@ class Backbone:
     """A frozen network that maps a picture to {layer name: activations}.
 
     Attributes:
-        blocks: its `Block`s, each of which sees what the one before passes on.
-        name: what was asked for.
-        source: where the weights came from.
+        blocks: its `Block`s, each of which takes the previous one's output.
+        name: the requested name.
+        source: origin of the weights.
         checksum: SHA-256 of the weights file.
-        least_size: shortest side in pixels that the deepest layer can see.
+        least_size: shortest side in pixels that the deepest layer accepts.
     """
 
     def __init__(

@@ -63,7 +63,7 @@ def choose() -> tuple[str, str]:
     )
 
 
-# A comparison needs one for each slow method, one in float32, and that of `patches`.
+# A comparison needs one per slow method, one in float32, and that of `patches`.
 @functools.lru_cache(maxsize=4)
 def load_backbone(
     name_or_path: str,
@@ -76,8 +76,7 @@ def load_backbone(
     Args:
         name_or_path: "vgg19" for Keras' VGG-19 with ImageNet weights, downloaded on
             first use; "builtin" for our small copy, with layers up to block5_conv1; or
-            the path of a Keras weights file for VGG-19 without its
-            top.
+            the path of a Keras weights file for VGG-19 without its top.
         layers: tuple of layers to measure, in any of the accepted spellings. The
             network ends at the deepest of them.
         pooling: "max", or "average" as in Gatys et al. (2016).
@@ -128,7 +127,7 @@ def _vgg19_file(name_or_path):
 def _load_vgg19(path):
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Keras names each layer that it misses.
+            warnings.simplefilter("ignore")  # Keras lists every missing layer.
             return keras.applications.VGG19(include_top=False, weights=str(path))
     except Exception as error:
         raise InvalidInput(
@@ -148,7 +147,7 @@ def _download_vgg19(stalled_after=files.STALLED_AFTER_S):
     path = _cached_vgg19()
     cache = path.parent.parent
     if path.is_file() and not os.access(cache, os.W_OK):
-        return path  # Keras would pass it over and download to the temporary folder.
+        return path  # Keras would ignore it and download to the temporary folder.
     get_file = functools.partial(
         keras.utils.get_file,
         origin=VGG19_URL,
@@ -160,7 +159,7 @@ def _download_vgg19(stalled_after=files.STALLED_AFTER_S):
         cache.mkdir(parents=True, exist_ok=True)  # else Keras takes the temporary one
         with files.bounded_network():
             path = files.call_within(get_file, stalled_after, cache / "models")
-    # Keras raises a bare Exception for whatever the network did.
+    # Keras raises a bare Exception for all network errors.
     except Exception as error:
         reason = files.explain_network(error) or " ".join(str(error).split())
         raise FileError(
@@ -171,14 +170,14 @@ def _download_vgg19(stalled_after=files.STALLED_AFTER_S):
 
 
 def _rebuilt(network, pooling, dtype):
-    """Returns a network of the same weights that pools and computes otherwise."""
+    """Returns a network with the same weights, another pooling and number format."""
 
     def clone(layer):
         kind, config = layer.__class__, layer.get_config()
         if pooling == "average" and kind is keras.layers.MaxPooling2D:
             kind = keras.layers.AveragePooling2D
         if layer.name == LAYERS[0] and dtype != "float32":
-            # Pixels of 0 to 255 need the bits, and the first layer takes little time.
+            # Pixels from 0 to 255 need the bits, and the first layer is cheap.
             kind, config["activation"] = _rounding(kind, dtype), "linear"
         elif kind is not keras.layers.InputLayer:
             config["dtype"] = dtype

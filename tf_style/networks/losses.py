@@ -108,8 +108,7 @@ def total_variation(image: tf.Tensor) -> tf.Tensor:
 
 
 def with_neighbours(image: tf.Tensor) -> tf.Tensor:
-    """Repeats the last row and column of [B, H, W, C], as neighbours of the last
-    pixels."""
+    """Repeats the last row and column of [B, H, W, C]."""
     image = tf.convert_to_tensor(image)
     image = tf.concat([image, image[:, -1:]], 1)
     return tf.concat([image, image[:, :, -1:]], 2)

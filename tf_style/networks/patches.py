@@ -1,8 +1,8 @@
-"""Whether a picture's small pieces look like the painting's, seen by our own backbone.
+"""Patch distances: do a picture's patches look like the painting's?
 
-Gram matrices are near where grain has the right statistics. These distances are of 3x3
-patches of activations, each beside the one that is nearest to it, as in Li and Wand
-(2016), https://arxiv.org/abs/1601.04589. Lower is better, in all of them.
+Gram matrices can match when grain has the right statistics. These distances compare 3x3
+patches of our backbone's activations with their nearest neighbours, as in Li and Wand
+(2016), https://arxiv.org/abs/1601.04589. Lower is better for all.
 """
 
 import functools
@@ -15,15 +15,15 @@ import tensorflow as tf
 from tf_style.networks import features
 from tf_style.networks.backbone import Backbone
 
-# Layers whose patches are compared: of strokes, and of motifs.
+# Layers whose patches are compared, for strokes and for motifs.
 LAYERS = ("block2_conv2", "block3_conv3")
-# Layers by which structure is measured at the full size and at half of it.
+# Layers for structure, at the full size and at half the size.
 STRUCTURE_LAYERS = ("block4_conv1", "block3_conv3")
-# Patches and positions that are taken of a picture by chance.
+# Number of random patches, and of random positions, per picture.
 PATCHES = 3000
 POSITIONS = 900
-# Smaller pictures are enlarged to this shorter side, so that the deepest layer has a
-# patch; larger ones are shrunk to this longer side, which bounds the memory.
+# Smaller pictures are enlarged to this shortest side, so that the deepest layer has a
+# patch. Larger ones are shrunk to this longest side, to limit memory.
 MIN_SIDE, MAX_SIDE = 48, 1024
 
 
@@ -32,9 +32,9 @@ class Distances(NamedTuple):
 
     # Mean over the picture's patches of the distance to the painting's nearest.
     fidelity: float
-    # The reverse: are all kinds of patches of the painting there?
+    # The reverse: does the picture have all kinds of patches of the painting?
     coverage: float
-    # How much of the photo's layout is gone, whatever the colours and strokes.
+    # How much of the photo's layout is lost, regardless of colours and strokes.
     structure: float
 
 
@@ -50,7 +50,7 @@ def measure(
         content: photo, [1, H, W, 3] in [0, 1].
         styles: paintings, [1, H', W', 3] each; measured at the picture's longer side.
         picture: of the photo's size.
-        shares: of the paintings' patches, one a style; empty means all alike.
+        shares: share of each painting's patches; empty: all equal.
     """
     longest = min(MAX_SIDE, max(picture.shape[1:3]))
     content, picture, *styles = (
@@ -78,7 +78,7 @@ def _load_backbone() -> Backbone:
 
 
 def _scale(image, longest):
-    """Brings the longer side to `longest`, and the shorter to `MIN_SIDE` at least."""
+    """Scales the longer side to `longest`, and the shorter to at least `MIN_SIDE`."""
     size = np.array(image.shape[1:3])
     factor = max(longest / size.max(), MIN_SIDE / size.min())
     size = np.maximum(np.round(factor * size), MIN_SIDE).astype(int)
@@ -131,6 +131,6 @@ def _structure(content, picture):
 
 
 def _choose(total, count):
-    """Returns as many of the first numbers, the same ones for the same arguments."""
+    """Returns a reproducible random choice of indices."""
     order = np.random.default_rng(0).permutation(total)
     return np.sort(order[:count])

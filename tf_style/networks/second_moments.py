@@ -1,6 +1,6 @@
-"""A style as the stylizer knows it: means and second moments, and the way to them.
+"""Means and second moments of a style, and the transport to them.
 
-The way is the linear optimal transport between Gaussians, as in Lu et al. (2019), "A
+The transport is the linear optimal one between Gaussians, as in Lu et al. (2019), "A
 closed-form solution to universal style transfer", https://arxiv.org/abs/1906.00668.
 """
 
@@ -11,14 +11,15 @@ from keras import ops
 
 from tf_style.networks import matrix_power
 
-# What Keras computes with: TensorFlow's tensors, and in training those of others too.
+# Keras' tensors: TensorFlow's, or in training those of other backends.
 Tensor = Any
 
-# Of what a style is known by: colours, and the activations of three layers.
+# What describes a style: colours, and the activations of three layers.
 CHANNELS = (3, 32, 64, 128)
 CODE_SIZE = sum((channels + 1) ** 2 for channels in CHANNELS)
-# Least variance of any direction, relative to the style's mean, so that nothing which
-# a photo hardly has is blown up. Colours are few, and their faint ones matter.
+# Smallest variance of any direction, relative to the style's mean, so that nothing
+# faint in a photo is amplified. Colours have few channels, and their faint directions
+# matter.
 RIDGES = (1e-4, 1e-2, 1e-2, 1e-2)
 
 
@@ -27,7 +28,7 @@ def second(values: Tensor) -> Tensor:
 
     A channel of ones at the end lets one matrix hold both.
     """
-    # A sum over so many positions has no room in fewer bits.
+    # A sum over so many positions needs the bits.
     values = ops.cast(values, "float32")
     values = ops.concatenate([values, ops.ones_like(values[..., :1])], -1)
     count, height, width, channels = ops.shape(values)
@@ -62,16 +63,16 @@ def _gaussian(second):
 def transport(
     values: Tensor, target: Tensor, ridge: float, own: Tensor | None = None
 ) -> Tensor:
-    """Moves activations to the target's mean and covariance by the shortest way.
+    """Moves activations to the target's mean and covariance by optimal transport.
 
-    Lu et al. (2019), eq. 9, with a ridge under both covariances. A picture's own
-    moments leave it as it is.
+    Lu et al. (2019), eq. 9, with a ridge on both covariances. A picture's own moments
+    leave it unchanged.
 
     Args:
         values: [B, H, W, C].
         target: moments to reach, [B, C + 1, C + 1].
         ridge: variance to add, relative to the target's mean one.
-        own: moments of the picture that `values` are a part of; None: the whole.
+        own: moments of the picture that `values` belong to; None: `values` themselves.
 
     Returns:
         [B, H, W, C].
@@ -79,7 +80,7 @@ def transport(
     channels = values.shape[-1]
     mean, covariance = _gaussian(second(values) if own is None else own)
     target_mean, target_covariance = _gaussian(target)
-    # A trace as a sum, since LiteRT knows no diagonals.
+    # A trace as a sum, because LiteRT has no diagonals.
     identity = ops.eye(channels, dtype="float32")
     trace = ops.sum(target_covariance * identity, (1, 2), keepdims=True)
     floor = (ridge * trace / channels + 1e-8) * identity

@@ -1,7 +1,8 @@
-"""The built-in backbone: VGG-19's shape at a quarter of its channels.
+"""The built-in backbone: VGG-19 with a quarter of its channels.
 
-It was distilled from VGG-19 by `training/distill.py`, so that its layers can stand in
-for VGG-19's of the same names, up to block5_conv1. MODEL_CARD.md says how well they do.
+`training/distill.py` distilled it, so that its layers can replace VGG-19's layers of
+the
+same names, up to block5_conv1. See MODEL_CARD.md for their quality.
 """
 
 from collections.abc import Sequence
@@ -11,10 +12,10 @@ import keras
 import numpy as np
 from keras import ops
 
-# Kernels and biases as float16, keyed `block1_conv1/kernel` and so on.
+# Kernels and biases as float16, with keys such as `block1_conv1/kernel`.
 WEIGHTS = Path(__file__).with_name("small_vgg.npz")
 
-CHANNELS = (16, 32, 64, 128, 128)  # of each block
+CHANNELS = (16, 32, 64, 128, 128)  # channels of each block
 
 
 def layer_names(convs: Sequence[int]) -> tuple[str, ...]:
@@ -30,7 +31,7 @@ LAYERS = layer_names((2, 2, 4, 4, 1))
 
 
 class ReflectedConv2D(keras.layers.Conv2D):
-    """A 3x3 convolution that sees [B, H, W, C] mirrored beyond its rim."""
+    """A 3x3 convolution of [B, H, W, C], mirrored at the border."""
 
     def call(self, inputs):
         """Returns as many positions as there are in `inputs`."""
@@ -49,10 +50,10 @@ def build(
     """Builds the network, with Keras' names for VGG-19's layers.
 
     Args:
-        border: what layers see beyond a picture's rim: "zeros", as VGG-19 was trained,
-            or "reflect", which leaves no trace at the rim.
-        layers: the first so many of `LAYERS`.
-        dtype: as of Keras' layers.
+        border: padding: "zeros", as VGG-19 was trained, or "reflect", which leaves no
+            trace at the border.
+        layers: a leading part of `LAYERS`.
+        dtype: see Keras' layers.
         start: initializer of the kernels.
     """
     features = image = keras.Input((None, None, 3))
@@ -77,8 +78,8 @@ def build(
 
 
 def load(*args, layers=LAYERS, **kwargs):
-    """Builds the network with the weights that ship; arguments as for `build`."""
-    # Zeros, since random kernels take longer to draw than the real ones to read.
+    """Builds the network with the shipped weights; for the arguments see `build`."""
+    # Zeros, because drawing random kernels takes longer than reading the real ones.
     network = build(*args, layers=layers, start="zeros", **kwargs)
     with np.load(WEIGHTS) as weights:
         for name in layers:

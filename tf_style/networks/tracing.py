@@ -1,4 +1,4 @@
-"""Compiling a function once for pictures of all sizes."""
+"""Compiles a function once for pictures of all sizes."""
 
 import tensorflow as tf
 
@@ -6,8 +6,8 @@ import tensorflow as tf
 class Traced:
     """A `tf.function` that is traced once for each structure of its arguments.
 
-    Heights and widths stay open. So a job over pictures of many sizes neither traces
-    anew nor keeps a graph for each of them. It may be called from several threads.
+    Heights and widths are dynamic, so a job over pictures of many sizes neither
+    retraces nor keeps a graph for each size. It may be called from several threads.
 
     Args:
         function: takes tensors, arrays, and lists of them.
@@ -24,8 +24,8 @@ class Traced:
             compiled = tf.function(
                 self._function, input_signature=specs, autograph=False
             )
-            # Threads that come here together share one, which traces for them once.
-            # Tracing in a call would warn of tracing too often.
+            # Concurrent threads share one, which is traced once.
+            # Tracing within a call would cause retracing warnings.
             self._compiled.setdefault(key, compiled).get_concrete_function()
         return self._compiled[key](*arguments)
 

@@ -53,8 +53,7 @@ class Step(NamedTuple):
     detail: np.ndarray | None = None
 
     def best_at(self, height: int, width: int) -> Pixels:
-        """Returns the best picture at a size, with the detail that smaller ones
-        lack."""
+        """Returns the best picture at a size, with fine detail added."""
         return _enlarge(self.best.numpy(), (height, width), self.detail)
 
 
@@ -73,16 +72,17 @@ def optimize(
         state: the `State` to begin with, of which the picture has one of the sizes.
         scales: a list of `pyramid.Scale`.
         problem_at: returns the objective at a size, and a function from the picture so
-            far, [1, H, W, 3], to its targets; from None, where those are found once.
+            far, [1, H, W, 3], to its targets; the picture is None if targets are found
+            once.
         optimizer: an `optimizers.Adam` or `LBFGS`.
-        stop: a `system.stop.StopToken`, looked at after each step.
+        stop: a `system.stop.StopToken`, checked after each step.
         find_every: steps after which targets are found again; 0: once at each size.
-        detail: picture, [1, H, W, 3], whose fine detail each size begins with; None:
-            the picture of the size before is made larger, and no more.
+        detail: picture, [1, H, W, 3], whose fine detail each size starts with; None:
+            the previous size is only enlarged.
 
     Yields:
-        The picture before each update, and the last one: for a number of steps, one
-        more than that; with a time budget, as often as it allows.
+        A `Step` before each update and one at the end: one more than the number of
+        steps, or as many as a time budget allows.
 
     Raises:
         ValueError: the loss of the first picture is not finite.
@@ -102,7 +102,7 @@ def optimize(
 
 
 def _enlarge(image, size, detail):
-    """Returns a picture at a larger size, with another's detail if there is one."""
+    """Enlarges a picture, and adds the detail of another one if there is one."""
     enlarged = images.resize(image, *size)
     if detail is None or enlarged.shape == image.shape:
         return enlarged
@@ -128,7 +128,7 @@ def _descend(state, objective, find_targets, optimizer, pace, find_every, detail
             image, memory = optimizer.step(image, gradient, memory, guard.rate)
         else:
             losses = objective.measure(image, targets)
-        # One wait for the device per step: the loss decides what is kept.
+        # One wait for the device per step, because the loss decides what is kept.
         losses = {name: float(loss) for name, loss in losses.items()}
         if note := guard.judge(index, measured, losses):
             image, memory = guard.best, optimizer.start(guard.best)
@@ -153,9 +153,9 @@ def _descend(state, objective, find_targets, optimizer, pace, find_every, detail
 
 
 class _Guard:
-    """Keeps the best picture of a scale; goes back to it where the loss is not finite.
+    """Keeps the best picture of a scale, and returns to it if the loss is not finite.
 
-    The rate is then halved.
+    It then halves the rate.
     """
 
     def __init__(self, state):
@@ -173,14 +173,14 @@ class _Guard:
         return self._failures == PATIENCE
 
     def begin(self, image):
-        """Takes note of a picture that targets are found for.
+        """Records the picture that targets are found for.
 
-        Losses to other targets do not compare with those to come.
+        Losses to different targets cannot be compared.
         """
         self.found_for, self.best_losses = image.numpy(), {"total": np.inf}
 
     def judge(self, index, image, losses):
-        """Takes note of a step; returns what to tell if it went wrong, mostly empty."""
+        """Records a step; returns a note if it went wrong, else an empty text."""
         if losses["total"] < self.best_losses["total"]:
             self.best, self.best_losses, self._failures = image, losses, 0
         elif not np.isfinite(losses["total"]):
@@ -215,23 +215,23 @@ class _Guard:
 
 
 class _Pace:
-    """Tells how far a scale is, and when its share of a time budget is spent."""
+    """Tracks the progress of a scale, and its share of a time budget."""
 
     def __init__(self, scale, stop):
         self.scale, self.stop = scale, stop
         self._last = self._slowest = 0.0  # seconds of a step; the first one compiles
-        self._next_scale = 0.0  # seconds that it would take to begin
+        self._next_scale = 0.0  # seconds to start the next scale
 
     def count(self, seconds):
-        """Takes note of the seconds that a step took."""
+        """Records the duration of a step."""
         self._last, self._slowest = seconds, max(self._slowest, seconds)
-        # It measures its targets too, and may compile.
+        # It also measures targets, and may compile.
         self._next_scale = self._slowest + seconds * (2 * self.scale.growth - 1)
 
     def is_over(self):
         """Tells whether the next step would take more than the scale's share of time.
 
-        Who has no time for the next scale spends it here.
+        If there is no time for the next scale, it is spent here.
         """
         if self.stop.seconds_left(self.scale.after) >= self._last or not self._last:
             return False
@@ -250,7 +250,7 @@ class _Pace:
 
 
 def _restored(fresh, arrays):
-    """Returns what the optimizer remembers, from what `_Guard.state` made of it."""
+    """Returns the optimizer's memory from the result of `_Guard.state`."""
     return (
         tf.nest.pack_sequence_as(fresh, [*map(tf.constant, arrays)])
         if arrays

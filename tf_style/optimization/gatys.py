@@ -4,9 +4,10 @@ activations and the painting's channel correlations.
 
 https://doi.org/10.1109/CVPR.2016.265
 
-Departures from the paper: we start from the photo, work from coarse to fine and clip
-    pixels to [0, 1]; losses are means over positions and channels (see
-    `networks.losses`).
+Departures from the paper:
+
+* We start from the photo, work from coarse to fine and clip pixels to [0, 1].
+* Losses are means over positions and channels (see `networks.losses`).
 
 `objective_terms` and `measure_targets` are the method. The rest is `method.Method`; the
 loop that lowers the loss is `engine.optimize`.
@@ -111,13 +112,15 @@ def _style_target(grams, shares, masks, layers):
     """Mixes the Gram matrices of several styles, or keeps those of regions apart.
 
     Args:
-        grams: of each style, one [1, C, C] per layer.
-        shares: of each style, all together 1.
-        masks: at the size to work at, [1, H, W, 1]; of several, one a style.
+        grams: Gram matrices of each style, one [1, C, C] per layer.
+        shares: share of each style; they add up to 1.
+        masks: masks at the working size, [1, H, W, 1]; if there are several, one per
+            style.
         layers: names.
     """
     if len(masks) < 2:
-        # The mean distance to several styles is least where that to their mean is.
+        # The mean distance to several styles is smallest where the distance to their
+        # mean is.
         mixed = [
             tf.add_n([share * gram for share, gram in zip(shares, layer)])
             for layer in zip(*grams)

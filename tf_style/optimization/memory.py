@@ -2,15 +2,15 @@
 
 from tf_style.system import hardware
 
-# Sides of tiles to choose from: the smaller cost less memory and more time.
+# Sides of tiles to choose from: smaller ones need less memory and more time.
 SIDES = (512, 256)
-# Bytes per pixel of what the optimisation holds beside the network's activations: the
-# picture, the best one, gradients, the past of the optimizer.
+# Bytes per pixel that the optimisation needs besides activations: the picture, the best
+# one, gradients and the optimizer's memory.
 PIXEL_BYTES = 240
 # Bytes per number of a block's first layer, for its Gram matrix and for gradients;
 # this and the above fit what was measured at 1024 and 2048 pixels.
 PASSING_BYTES = 12
-# What TensorFlow and the weights take, and a part of what is free that is left alone.
+# Memory of TensorFlow and the weights, and the share of free memory to leave alone.
 BASE_BYTES = 4e8
 MARGIN = 0.1
 
@@ -29,13 +29,13 @@ def estimate_memory(extract, size, side=0):
         tile = max(tile, _differentiating(blocks[:1], side**2))
         block = blocks.pop(0)
         positions, longest = positions / 4, longest / 2
-        # What it passes on, and the gradient by that.
+        # The block's output, and its gradient.
         need += 2 * positions * block.channels[-1] * block.itemsize
     return need + tile + _differentiating(blocks, positions)
 
 
 def _differentiating(blocks, positions):
-    """Estimates the bytes that going there and back through blocks takes."""
+    """Estimates the bytes for going forwards and backwards through blocks."""
     need = PASSING_BYTES * positions * blocks[0].channels[0]
     for block in blocks:
         computed = sum(block.channels) + block.channels[-1] / 4  # with the pooled
@@ -45,8 +45,7 @@ def _differentiating(blocks, positions):
 
 
 def choose_side(extract, size):
-    """Returns 0 if a picture of `size` fits into memory, else the side of tiles that
-    fit.
+    """Returns 0 if a picture fits into memory, else a side of tiles that do.
 
     If the machine does not report its memory, everything fits.
     """

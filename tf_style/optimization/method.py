@@ -1,4 +1,4 @@
-"""What the slow methods have in common: from arguments to the steps of the engine."""
+"""What the slow methods have in common, from arguments to the engine's steps."""
 
 import dataclasses
 import functools
@@ -29,24 +29,24 @@ from tf_style.system.stop import StopToken
 
 
 class Prior(NamedTuple):
-    """What is known of a frame of a film from the one before."""
+    """What the previous frame of a film says about a frame."""
 
     picture: np.ndarray  # [1, H, W, 3], moved to where things are now
-    trust: np.ndarray  # [1, H, W, 1] in [0, 1], 0 where they were not to be seen
+    trust: np.ndarray  # [1, H, W, 1] in [0, 1], 0 where they were hidden
 
 
 class MeasureTargets(Protocol):
-    """Measures what a method holds a picture to.
+    """Measures the targets of a picture.
 
     Args:
-        objective: as from `Method.load_objective`.
+        objective: result of `Method.load_objective`.
         content: photo, [1, H, W, 3], of any size.
-        style: as from `Method.encode`.
+        style: result of `Method.encode`.
         size: height and width to work at.
         config: of the method.
-        masks: as from `masks.fit`.
-        prior: as of `Method.iterate`.
-        picture: what is there so far, [1, H', W', 3] of that size; None: the photo.
+        masks: result of `masks.fit`.
+            prior: see `Method.iterate`.
+            picture: the result so far, [1, H', W', 3] of that size; None: the photo.
 
     Returns:
         A `Target` for each term of the objective.
@@ -189,7 +189,7 @@ class Method:
                 images.as_picture(prior.picture, "prior.picture"),
                 masking.as_mask(prior.trust, "prior.trust"),
             )
-        # Its budget begins here.
+        # Its budget starts here.
         pace = StopToken(
             config.time_budget, watch=(lambda: stop.requested) if stop else None
         )
@@ -244,8 +244,7 @@ class Method:
         return Style(paintings, config)
 
     def first_picture(self, content: Pixels, style: Style, config: Any) -> Pixels:
-        """Returns the picture that `config.init` names, [1, H, W, 3] in the photo's
-        size.
+        """Returns the picture that `config.init` names, in the photo's size.
 
         Raises:
             ValueError: it names a picture that the caller must pass.

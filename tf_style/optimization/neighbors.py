@@ -39,22 +39,21 @@ from tf_style.optimization.objective import Objective, Target
 from tf_style.optimization.style import Style
 from tf_style.optimization.tiles import TiledObjective
 
-# Steps after which neighbours are looked for again: by default twice at each
-# of two sizes.
+# Number of steps between searches: by default, two searches at each of two sizes.
 FIND_EVERY = 9
-# Positions of a painting that are searched, in each layer.
+# Number of positions of a painting in each layer that take part in the search.
 PLACES = 4096
-# Positions of the picture, taken by chance, that those look among.
+# Number of random positions of the picture for the reverse search.
 OFFERED = 1 << 14
-# Weight of what the painting's places find in the picture, beside the reverse. More
-# holds the palette better, and copies strokes less closely.
+# Weight of the reverse search. A higher weight keeps the palette better, and copies
+# strokes less closely.
 COVERAGE = 0.2
-# Cosines that are held at once: 64 MB in bfloat16.
+# Number of cosines in memory at a time: 64 MB in bfloat16.
 PRODUCTS = 1 << 25
 
 
 class Places(NamedTuple):
-    """A layer's activations of a painting."""
+    """A painting's activations in a layer."""
 
     mean: tf.Tensor  # over all positions, float32 [C]
     activations: tf.Tensor  # at `PLACES` of them or fewer, float32 [N, C]
@@ -67,8 +66,7 @@ def objective_terms(
 
     The mean over layers of cosine distances, eq. 1 of the paper. There is no content
     loss: the photo enters by the start and, with `content_weight`, by the search.
-    Frames of films are also tied to
-    the one before.
+    Frames of films are also tied to the one before.
     """
     layers = tuple(map(features.layer_name, config.layers))
     terms = [(1.0, losses.nearest(layers))]
@@ -123,7 +121,7 @@ def _take_places(objective, painting, layers):
     found = []
     for values in objective.activations(painting, layers):
         flat = tf.reshape(values, [-1, values.shape[-1]])
-        # The same for equal sizes, so that a picture can be made again.
+        # The same positions for equal sizes, so that a picture can be made again.
         order = np.random.default_rng(0).permutation(flat.shape[0])
         taken = tf.gather(flat, order[:PLACES])
         found.append(Places(_mean(values), tf.cast(taken, tf.float32)))
@@ -136,16 +134,16 @@ def _mean(values):
 
 
 class _Query(NamedTuple):
-    """What looks for its likes: the picture so far, mixed with the photo."""
+    """The query of a search: the picture so far, mixed with the photo."""
 
     picture: tf.Tensor  # activations, [1, H, W, C]
     centre: tf.Tensor  # where its directions start, float32 [C]
-    photo: tf.Tensor | None  # as the picture; None: nothing of it
+    photo: tf.Tensor | None  # like `picture`; None: no photo
     photo_centre: tf.Tensor | None
     share: float  # of the photo
 
     def unit_vectors(self, rows):
-        """Returns some rows of it, [P, C]."""
+        """Returns some rows of the query, [P, C]."""
         query = self._centred(self.picture, self.centre, rows)
         if self.photo is not None:
             photo = self._centred(self.photo, self.photo_centre, rows)
@@ -159,13 +157,13 @@ class _Query(NamedTuple):
 
 
 def _directions(query, places, shares, masks):
-    """Returns the directions that a layer of the picture is held to, [1, H, W, C].
+    """Returns the target directions of a layer, [1, H, W, C].
 
     Args:
         query: a `_Query`.
         places: `Places` of each style.
-        shares: of each style, all together 1.
-        masks: of regions, [1, H', W', 1]; of several, one a style.
+        shares: share of each style; they add up to 1.
+        masks: masks of regions, [1, H', W', 1]; if there are several, one per style.
     """
     if len(masks) < 2:
         several = [
@@ -185,7 +183,7 @@ def _directions(query, places, shares, masks):
 
 
 def _match(query, activations):
-    """Returns the directions of what is nearest, [1, H, W, C], from N places."""
+    """Returns the directions of the nearest of N places, [1, H, W, C]."""
     dtype = query.picture.dtype
     keys = tf.math.l2_normalize(activations - query.centre, -1, epsilon=1e-8)
     keys = tf.cast(keys, dtype)

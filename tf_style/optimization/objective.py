@@ -1,7 +1,7 @@
-"""What a slow method minimises: a weighted sum of losses of one picture.
+"""The objective of a slow method: a weighted sum of losses of one picture.
 
-A loss (`networks.losses.Loss`) is a function of means over positions: of distances, or
-of products of channels. That is all that this module and `tiles` know of it.
+A loss (`networks.losses.Loss`) is a function of means over positions, either of
+distances or of products of channels. This module and `tiles` rely on nothing else.
 """
 
 from typing import NamedTuple
@@ -13,12 +13,12 @@ from tf_style.networks.tracing import Traced
 
 
 class Target(NamedTuple):
-    """What a loss is held to, one item for each of its layers.
+    """The targets of a loss, one item for each of its layers.
 
     Attributes:
-        local: what belongs to positions, [R, H', W', C] or a tuple of such, and is cut
-            with the picture; () where there is nothing.
-        whole: what belongs to the picture as a whole; () where there is nothing.
+        local: targets of positions, [R, H', W', C] or a tuple of them, cut into tiles
+            with the picture; () if there are none.
+        whole: targets of the picture as a whole; () if there are none.
     """
 
     local: list
@@ -26,7 +26,7 @@ class Target(NamedTuple):
 
     @classmethod
     def empty(cls, loss: Loss) -> "Target":
-        """Returns a target that holds a loss to nothing."""
+        """Returns an empty target."""
         nothing = [()] * len(loss.layers)
         return cls(nothing, nothing)
 
@@ -44,10 +44,10 @@ class Objective:
         self.terms = terms
         self._measure = Traced(self._losses)
         self._differentiate = Traced(self._losses_and_gradient)
-        self._looks = {}  # at pictures: for layers, and for what losses measure
+        self._looks = {}  # of pictures: of layers, and of what losses measure
 
     def activations(self, picture, layers):
-        """Returns what layers make of a picture [1, H, W, 3], a list [1, H', W', C]."""
+        """Returns the activations of a picture, a list of [1, H', W', C]."""
         self.extract.check_size(*picture.shape[1:3], "a picture")
 
         def look(image):
@@ -57,7 +57,7 @@ class Objective:
         return self._looks.setdefault(layers, Traced(look))(picture)
 
     def statistics(self, picture, loss):
-        """Returns the means that a loss takes of a picture, one for each layer."""
+        """Returns the means that a loss measures, one for each layer."""
 
         def look(image):
             return self._means(image, loss, Target.empty(loss))
@@ -77,7 +77,7 @@ class Objective:
         return self._measure(image, targets)
 
     def differentiate(self, image, targets):
-        """As `measure`, and the gradient of the total, [1, H, W, 3]."""
+        """Like `measure`, and returns the gradient of the total, [1, H, W, 3]."""
         return self._differentiate(image, targets)
 
     @property
@@ -115,7 +115,7 @@ def weigh(terms, means, targets):
 
     Args:
         terms: a list of (weight, `Loss`).
-        means: what each loss measured, one item for each of its layers.
+        means: the means of each loss, one item for each of its layers.
         targets: a `Target` for each.
     """
     losses = {

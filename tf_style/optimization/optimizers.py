@@ -1,6 +1,6 @@
-"""Adam and L-BFGS: pure functions of a picture, its gradient and what they remember.
+"""Adam and L-BFGS: pure functions of a picture, its gradient and their memory.
 
-A picture stays within [0, 1].
+The picture stays within [0, 1].
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ class Adam:
     """Kingma and Ba (2015), https://arxiv.org/abs/1412.6980, as Keras has it.
 
     Args:
-        rate: the most that a pixel moves in a step, alpha in the paper.
+        rate: largest change of a pixel in a step, alpha in the paper.
         beta1, epsilon: as in the paper.
     """
 
@@ -25,12 +25,12 @@ class Adam:
         self.step = Traced(self._step)
 
     def start(self, image):
-        """Returns what is known before the first step on a picture [1, H, W, 3]."""
+        """Returns the memory before the first step on a picture [1, H, W, 3]."""
         zeros = tf.zeros(image.shape)
         return tf.constant(0), zeros, zeros
 
     def _step(self, image, gradient, memory, rate):
-        """Returns the picture after a step, and what is known then."""
+        """Returns the picture and the memory after a step."""
         (t, m, v), beta1, beta2 = memory, self._beta1, self.BETA2
         t += 1
         m += (gradient - m) * (1 - beta1)
@@ -42,7 +42,7 @@ class Adam:
 
 
 class Memory(NamedTuple):
-    """What L-BFGS remembers; pairs from the oldest to the newest, zero if unknown."""
+    """The memory of L-BFGS: pairs from oldest to newest, zero if unknown."""
 
     s: list[tf.Tensor]  # steps x_{k+1} - x_k, each [n]
     y: list[tf.Tensor]  # changes of the gradient over them, each [n]
@@ -56,29 +56,29 @@ class Memory(NamedTuple):
 class LBFGS:
     """Liu and Nocedal (1989), https://doi.org/10.1007/BF01589116, within bounds.
 
-    Taken as the field takes it (jcjohnson/neural-style, torch.optim.LBFGS): whole
-    steps, without a line search, since a look at the loss costs as much as a step.
-    Pixels that push against a bound sit out, as in Byrd et al. (1995),
+    As is usual in the field (jcjohnson/neural-style, torch.optim.LBFGS), it takes full
+    steps without a line search, because evaluating the loss costs as much as a step.
+    Pixels that push against a bound are left out, as in Byrd et al. (1995),
     https://doi.org/10.1137/0916069.
 
     Args:
-        rate: mean move of a pixel in the first step, when no curvature is known.
+        rate: mean change of a pixel in the first step, when no curvature is known.
     """
 
-    HISTORY = 10  # 20 pairs cost more time and gain no step
-    # The most that they may take; a picture of 4096x4096 pixels remembers 2 in it.
+    HISTORY = 10  # 20 pairs take more time and save no steps
+    # Upper bound on their memory; a picture of 4096x4096 pixels has 2 pairs.
     HISTORY_BYTES = 6e8
-    # What they are kept in: a direction needs no more digits.
+    # Storage format; a direction needs no more digits.
     STORED = tf.bfloat16
-    # Least cosine of s and y: with less, the loss is not convex there and the pair
-    # teaches nothing.
+    # Smallest cosine of s and y. Below it, the loss is not convex there and the pair is
+    # useless.
     MIN_COSINE = 1e-3
-    # The most that a pixel moves in a step, of a range of 1: the model of the loss is
-    # not good further.
+    # Largest change of a pixel in a step, for pixels from 0 to 1. The model of the loss
+    # does not hold beyond it.
     MAX_STEP = 0.2
     # Of H0 = gamma I, where the textbook's gamma is s.y / y.y: gradients in bfloat16
-    # look more curved than they are. Twice ends lower than once on all objectives that
-    # were tried, 4 times on some, and 6 times diverges.
+    # look more curved than they are. A factor of 2 ends lower than 1 on all objectives
+    # that we tried, 4 on some, and 6 diverges.
     INITIAL_SCALE = 2.0
 
     def __init__(self, rate):
@@ -86,7 +86,7 @@ class LBFGS:
         self.step = Traced(self._step)
 
     def start(self, image):
-        """Returns what is known before the first step on a picture [1, H, W, 3]."""
+        """Returns the memory before the first step on a picture [1, H, W, 3]."""
         size = image.shape.num_elements()
         fitting = int(self.HISTORY_BYTES // (2 * size * self.STORED.size))
         m = min(self.HISTORY, max(1, fitting))
@@ -103,12 +103,12 @@ class LBFGS:
         )
 
     def _step(self, image, gradient, memory, rate):
-        """Returns the picture after a step, and what is known then.
+        """Returns the picture and the memory after a step.
 
         Args:
             image, gradient: [1, H, W, 3].
-            memory: as from `start` or the step before.
-            rate: as `self.rate`, or less of it after steps that failed.
+            memory: from `start` or the previous step.
+            rate: `self.rate`, or less after failed steps.
         """
         x, g = tf.reshape(image, [-1]), tf.reshape(gradient, [-1])
         memory = self._learn(memory, g)
@@ -147,7 +147,7 @@ class LBFGS:
 
 
 def inverse_hessian_product(memory, g, gamma):
-    """Multiplies a gradient by the inverse of the Hessian, as far as it is known.
+    """Multiplies a gradient by the approximate inverse Hessian.
 
     Byrd, Nocedal and Schnabel (1994), https://doi.org/10.1007/BF01582063, eq. 3.1: what
     the two-loop recursion gives, with the products of old pairs at hand.
@@ -177,7 +177,7 @@ def inverse_hessian_product(memory, g, gamma):
 def _grown(products, newest):
     """Drops the oldest pair from products [m, m], and adds the newest's, [m].
 
-    Of s.y the lower triangle means nothing, and nobody reads it.
+    The lower triangle of s.y is meaningless and never read.
     """
     kept = tf.concat([products[1:, 1:], newest[:-1, None]], 1)
     return tf.concat([kept, newest[None]], 0)

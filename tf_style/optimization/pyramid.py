@@ -1,4 +1,4 @@
-"""Which sizes a slow method works at, from coarse to fine, and how long at each."""
+"""The sizes that a slow method works at, from coarse to fine, and for how long."""
 
 import math
 import sys
@@ -6,21 +6,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Longest side of the first of as many sizes as a picture needs: where the large strokes
-# are laid, whatever the size it will come to.
+# Longest side of the first size when their number is automatic. Large strokes form
+# there, whatever the final size.
 COARSEST_SIDE = 256
 
 
 class Scale(NamedTuple):
-    """A size to work at, and how long."""
+    """A size to work at, and for how long."""
 
     size: tuple[int, int]  # height and width
-    start: int  # updates made when it begins and when it ends, over all scales
+    start: int  # updates, over all scales, before and after it
     stop: int
     last: bool
     before: float  # shares of the work that are done when it begins and when it ends;
     after: float  # a step costs as much as the scale has pixels
-    growth: float  # pixels of the next scale, as a multiple of its own
+    growth: float  # number of pixels of the next scale, relative to its own
 
     def progress(self, index):
         """Returns the share of the work that is done after `index` updates."""
@@ -34,14 +34,14 @@ def plan(size, config, is_seen):
     Args:
         size: height and width of the photo.
         config: has `steps`, `time_budget` and `scales`.
-        is_seen: tells whether the network can see pictures of a size, and styles beside
-            them.
+        is_seen: tells whether pictures of a size, and their styles, are large enough
+            for the network.
 
     Returns:
         A list of `Scale`, from coarse to fine.
     """
     sizes = _sizes(size, config, is_seen)
-    # A time budget gives all sizes the time for as many.
+    # With a time budget, all sizes get the time for equally many steps.
     steps = len(sizes) if config.time_budget else config.steps
     parts = np.array_split(range(steps), len(sizes))
     pixels = [height * width for height, width in sizes]
@@ -49,7 +49,7 @@ def plan(size, config, is_seen):
     scales = []
     for number, (size, part) in enumerate(zip(sizes, parts)):
         start, stop = int(part[0]), int(part[-1]) + 1
-        if config.time_budget:  # It ends a scale before that many steps.
+        if config.time_budget:  # The time ends a scale before that many steps.
             start, stop = 0, sys.maxsize
         before, after = work[number : number + 2] / work[-1]
         last = number == len(sizes) - 1
@@ -59,7 +59,7 @@ def plan(size, config, is_seen):
 
 
 def _sizes(size, config, is_seen):
-    """Returns sizes, each twice the one before, that the network can see."""
+    """Returns sizes, doubling, that are large enough for the network."""
     scales = config.scales
     scales = scales or 1 + max(0, math.ceil(math.log2(max(size) / COARSEST_SIDE)))
     sizes = [

@@ -1,4 +1,4 @@
-"""A painting as the slow methods know it: measured once for each size."""
+"""Encoded styles of the slow methods: measured once for each size."""
 
 import collections
 import threading
@@ -12,9 +12,9 @@ from tf_style.images import Pixels, Size
 from tf_style.networks.backbone import Backbone
 from tf_style.system.errors import InvalidInput
 
-# Sizes at which a style's measures are kept: three scales of some sizes of photos.
+# Number of sizes for which measurements are kept: three scales of a few photo sizes.
 SIZES_KEPT = 16
-# What an encoded style depends on.
+# The settings that an encoded style depends on.
 STYLE_SETTINGS = (*(spec.name for spec in fields(StyleConfig)), "style_size")
 
 
@@ -49,8 +49,7 @@ class Style:
                 )
 
     def size_beside(self, content_size: Size, size: Size) -> list[tuple[int, ...]]:
-        """Returns the height and width of each painting for a photo scaled to
-        `size`."""
+        """Returns each painting's height and width for a photo scaled to `size`."""
         factor = self.config.style_scale * size[1] / content_size[1]
         longest = (self.config.style_size or max(content_size)) * factor
         return [images.fit(p.shape[1:3], longest) for p in self.paintings]

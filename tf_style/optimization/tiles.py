@@ -1,12 +1,13 @@
-"""The objective of pictures that do not fit into memory: exact, a tile at a time.
+"""The exact objective of pictures that do not fit into memory, tile by tile.
 
-All losses are functions of means over positions. One pass adds those means up, block by
-block of the network, and keeps only what each block hands to the next; a second goes
-back through the blocks, runs each tile once more and pushes the derivative of the whole
-through it, as in Chen et al. (2016), "Training Deep Nets with Sublinear Memory Cost",
-https://arxiv.org/abs/1604.06174. Deep blocks see a picture that pooling has made small;
-they run once and whole. A tile sees its neighbours as far as its activations depend on
-them, so nothing differs from the whole but the order of sums.
+All losses are functions of means over positions. A first pass adds up those means,
+block by block, and keeps only what each block passes to the next. A second pass goes
+back through the blocks, runs each tile again and backpropagates the derivative of the
+whole through it, as in Chen et al. (2016), "Training Deep Nets with Sublinear Memory
+Cost",
+https://arxiv.org/abs/1604.06174. Deep blocks see a picture that pooling has made small,
+so they run once, on the whole. A tile includes as much of its neighbours as its
+activations depend on, so only the order of sums differs from the whole.
 """
 
 import numpy as np
@@ -19,7 +20,7 @@ from tf_style.optimization.objective import weigh
 
 
 class TiledObjective:
-    """As `objective.Objective`, for pictures of any size.
+    """Like `objective.Objective`, for pictures of any size.
 
     Args:
         extract: a `networks.backbone.Backbone`.
@@ -31,7 +32,7 @@ class TiledObjective:
         self.extract = extract
         self.terms = terms
         self._side = side
-        # The last block hands nothing on, so it runs whole.
+        # The last block passes nothing on, so it runs on the whole.
         self._blocks = [_Block(block, terms) for block in extract.blocks[:-1]]
         self._finish = {}
 
@@ -82,7 +83,7 @@ class TiledObjective:
         return finishing + sum(block.traces for block in self._blocks)
 
     def _look(self, picture, visit):
-        """Visits the activations of all tiles; returns those of what runs whole."""
+        """Visits the activations of all tiles; returns those of untiled blocks."""
 
         def look(block, entry, tile):
             activations, handed_on = block.look(entry, tile)
@@ -93,12 +94,12 @@ class TiledObjective:
         return self._run_rest(len(entries) - 1, entries[-1])
 
     def _walk(self, picture, visit):
-        """Visits all tiles of the blocks that see too much for one tile.
+        """Visits all tiles of the blocks that need more than one.
 
-        `visit(block, entry, tile)` returns what the block hands on of the tile.
+        `visit(block, entry, tile)` returns what the block passes on for the tile.
 
         Returns:
-            What each of these blocks sees, and the one after them.
+            The input of each of these blocks, and of the one after them.
         """
         entries = [np.asarray(picture)]
         for block in self._blocks:
@@ -122,7 +123,7 @@ class TiledObjective:
         return found
 
     def _forward(self, image, targets):
-        """Returns the losses, what `_walk` does, and the derivatives to go back."""
+        """Returns losses, the result of `_walk`, and derivatives to propagate back."""
         means = [[()] * len(loss.layers) for _, loss in self.terms]
         rest = [target._replace(local=[*target.local]) for target in targets]
 
@@ -146,7 +147,7 @@ class TiledObjective:
         return losses, entries, upstream
 
     def _weigh_rest(self, done, entry, means, targets):
-        """Runs the blocks after the first `done`, and weighs the means of all.
+        """Runs the blocks after the first `done` and weighs the means of all blocks.
 
         Returns:
             The losses, and the derivatives of their total by `means` and `entry`.
@@ -177,7 +178,7 @@ class TiledObjective:
         """Returns the gradient of the total by the pixels, [1, H, W, 3]."""
         entries.pop()
         for block in reversed(self._blocks[: len(entries)]):
-            # Out of the list too, so that it needs no memory once it is used.
+            # Also removed from the list, so that its memory is freed after use.
             entry, by_handed_on = entries.pop(), by_entry
             by_entry = np.zeros_like(entry)
             for tile in block.cut(entry, self._side):
@@ -222,23 +223,23 @@ class _Block:
         return self._look.count + self._run.count + self._run_back.count
 
     def cut(self, entry, side):
-        """Cuts what the block sees into a list of tiles."""
-        # Each convolution of 3x3 sees one position further.
+        """Cuts the block's input into a list of tiles."""
+        # Each 3x3 convolution reaches one position further.
         return list(tiles(*entry.shape[1:3], side, halo=len(self._block.channels)))
 
     def look(self, entry, tile):
-        """Returns a tile's own activations by layer, and what it hands on."""
+        """Returns a tile's own activations by layer, and its output."""
         return self._look(tile.seen(entry), tile.inside)
 
     def measure(self, entry, tile, targets):
-        """Returns the means over a tile's own positions, and what it hands on."""
+        """Returns the means over a tile's own positions, and its output."""
         return self._run(tile.seen(entry), tile.inside, self._held(tile, targets))
 
     def differentiate(self, entry, tile, targets, by_means, by_handed_on):
-        """Pushes the derivatives by what a tile gives through the tile.
+        """Backpropagates the derivatives of a tile's output through the tile.
 
         Returns:
-            The derivative by what the tile sees.
+            The derivative by the tile's input.
         """
         return self._run_back(
             tile.seen(entry),
@@ -249,13 +250,13 @@ class _Block:
         )
 
     def _held(self, tile, targets):
-        """Returns what it is held to: at a tile's own positions, and as a whole."""
+        """Returns its targets: at a tile's own positions, and as a whole."""
         local = [targets[term].local[index] for term, index in self.places]
         whole = [targets[term].whole[index] for term, index in self.places]
         return list(zip(tf.nest.map_structure(tile.own, local), whole))
 
     def _own_activations(self, seen, inside):
-        """Returns what belongs to a tile's own positions, by layer, and the pooled."""
+        """Returns a tile's own activations, by layer, and its pooled output."""
 
         def own(features, inside, neighbours=0):
             top, left, height, width = tf.unstack(inside)

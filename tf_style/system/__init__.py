@@ -1,1 +1,1 @@
-"""The machine beneath: files and downloads, hardware, start-up, asking work to stop."""
+"""The machine: files and downloads, hardware, start-up, and stopping work."""

@@ -1,6 +1,6 @@
-"""Arrays in files of our own kinds, read back whoever wrote them.
+"""Reads arrays from our own kinds of files, without trusting them.
 
-`numpy.load` trusts a file's header with its size, and raises nearly anything.
+`numpy.load` trusts the size in a file's header, and can raise anything.
 """
 
 import io
@@ -14,7 +14,7 @@ from tf_style.system import files
 from tf_style.system.errors import InvalidInput
 from tf_style.system.files import StrPath
 
-# What deflating saves at the most; stored parts save nothing.
+# Largest compression ratio of deflate.
 MAX_RATIO = 1032
 
 
@@ -23,10 +23,11 @@ def read_npz(path: StrPath, max_bytes: int) -> dict[str, np.ndarray]:
 
     Args:
         path: file.
-        max_bytes: the most that they may take.
+        max_bytes: upper bound on their size.
 
     Raises:
-        ValueError: it is none, is damaged or takes more; one line without its name.
+        ValueError: it is not an .npz file, is damaged or too large; the message does
+            not name it.
         OSError: it cannot be opened.
     """
     with files.naming(path, "read"), open(path, "rb") as stream:

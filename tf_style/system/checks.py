@@ -1,4 +1,4 @@
-"""Holding the values of settings to what is allowed, with one line that says what is.
+"""Checks the values of settings.
 
 A bad value raises `ValueError` that names the setting, the value and what is allowed.
 """
@@ -18,7 +18,7 @@ from tf_style.system.errors import InvalidInput
 C = TypeVar("C")
 
 LARGEST = sys.float_info.max
-# Letters of a bad value that an error shows.
+# Number of characters of a bad value that a message shows.
 MAX_SHOWN = 100
 
 KINDS: Mapping[type, str] = MappingProxyType(
@@ -27,7 +27,7 @@ KINDS: Mapping[type, str] = MappingProxyType(
 
 
 def make_plain(config: Any) -> None:
-    """Turns the values of a config into plain ones of their types, or refuses them."""
+    """Converts the values of a config to plain Python types, or refuses them."""
     for spec in fields(config):
         kind: Any = spec.type
         value = getattr(config, spec.name)
@@ -58,14 +58,14 @@ def _plain(value, kind):
     """Returns a value as one of Python's own `kind`.
 
     Raises:
-        TypeError, OverflowError: it is none.
+        TypeError, OverflowError: it cannot be converted.
     """
-    if hasattr(value, "tolist"):  # NumPy's, though it may be a single number.
+    if hasattr(value, "tolist"):  # A NumPy value, possibly a scalar.
         value = value.tolist()
     if kind is str:
         if isinstance(value, os.PathLike):
             return os.fsdecode(value)
-        # Classes made of text have their own idea of `str(value)`.
+        # Subclasses of str may override `str(value)`.
         return str.__str__(value)
     if isinstance(value, bool) != (kind is bool):
         raise TypeError
@@ -77,7 +77,7 @@ def _plain(value, kind):
 
 
 def check(config: Any, name: str, valid: bool, wanted: str) -> None:
-    """Raises ValueError where a setting is not `valid`; says what is `wanted`."""
+    """Raises ValueError, saying what is `wanted`, if a setting is not `valid`."""
     if not valid:
         shown = " ".join(repr(getattr(config, name)).split())
         shown = shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}..."
@@ -85,24 +85,24 @@ def check(config: Any, name: str, valid: bool, wanted: str) -> None:
 
 
 def choice(config: Any, name: str, allowed: Iterable[str]) -> None:
-    """Holds a setting to one of some names."""
+    """Checks that a setting is one of `allowed`."""
     check(config, name, getattr(config, name) in allowed, " or ".join(allowed))
 
 
 def number(
     config: Any, name: str, low: float, high: float, above: bool = False
 ) -> None:
-    """Holds a number to [low, high], or (low, high] with `above`; NaN never passes."""
+    """Checks that low <= number <= high, or low < number with `above`."""
     value = getattr(config, name)
     start = f"above {low}" if above else f"from {low}"
     end = "" if high == math.inf else f" to {high}"
-    # Whole numbers may be larger than any float.
+    # Integers may be larger than any float.
     valid = low <= value <= min(high, LARGEST)
     check(config, name, valid and not (above and value == low), start + end)
 
 
 def checked(config: C | None, kind: type[C], name: str = "config") -> C:
-    """Returns a config of a kind, the defaults for None; refuses any other."""
+    """Returns a config of a kind, or the defaults for None; refuses anything else."""
     if config is None:
         return kind()
     if not isinstance(config, kind):
@@ -112,7 +112,7 @@ def checked(config: C | None, kind: type[C], name: str = "config") -> C:
 
 
 def from_dict(kind: type[Any], values: Mapping[str, Any]) -> Any:
-    """Rebuilds a config from what `dataclasses.asdict` and JSON made of it."""
+    """Rebuilds a config from `dataclasses.asdict`, also read from JSON."""
     known = {f.name for f in fields(kind)}
     unknown = sorted(set(values) - known)
     if unknown:

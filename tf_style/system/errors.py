@@ -1,15 +1,14 @@
-"""What a user can cause. Each is also what Python calls it, and caught as that too."""
+"""Errors that a user can cause. Each is also the matching built-in exception."""
 
 
 class Error(Exception):
-    """Base of all errors that a user can cause; its text is one line that says what to
-    do."""
+    """Base of all errors that a user can cause, with one line that says what to do."""
 
 
 class InvalidInput(Error, ValueError):
-    """An argument, a setting or a file is not what it should be."""
+    """An argument, a setting or a file is invalid."""
 
-    # Inside of `tf.function`, AutoGraph raises errors anew that have just this.
+    # Inside `tf.function`, AutoGraph re-raises errors that have exactly this signature.
     __init__ = Exception.__init__
 
 
@@ -22,8 +21,8 @@ class NotFound(FileError, FileNotFoundError):
 
 
 class IsFolder(FileError, IsADirectoryError):
-    """A folder is where a file should be."""
+    """A folder was found instead of a file."""
 
 
 class MissingPackage(Error, ImportError):
-    """A package is not installed, or is there in another way than is needed."""
+    """A package is missing or unsuitable."""

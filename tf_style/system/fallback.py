@@ -1,4 +1,4 @@
-"""Remembering what `auto` came to: a fallback only for a while, as networks recover."""
+"""Caches the choice for `auto`; a fallback only briefly, because networks recover."""
 
 import functools
 import math
@@ -6,15 +6,15 @@ import threading
 import time
 from collections.abc import Callable
 
-# Seconds after which what could not be had is asked for again.
+# Seconds after which an unavailable model is requested again.
 RETRY_AFTER_S = 300.0
 
 
 def remembered(choose: Callable[[], tuple[str, str]]) -> Callable[[], tuple[str, str]]:
-    """Decorates a function that names what is used here, and says why in a line.
+    """Decorates a function that returns a model's name and a line that says why.
 
-    Its answer holds for the rest of the process; "builtin", the answer where nothing
-    else can be had, holds for `RETRY_AFTER_S`.
+    The answer is cached for the process; the fallback "builtin" for `RETRY_AFTER_S`
+    only.
     """
     lock, answers = threading.Lock(), []
 

@@ -1,4 +1,4 @@
-"""Files of the program's own: atomic writing, the cache, checksums, downloads."""
+"""The program's files: atomic writing, the cache, checksums, downloads."""
 
 import atexit
 import contextlib
@@ -26,16 +26,16 @@ from typing import Any, TypeAlias
 
 from tf_style.system.errors import Error, FileError, InvalidInput, IsFolder, NotFound
 
-# Some hosts, Wikimedia's among them, refuse the default agent of urllib.
+# Some hosts, such as Wikimedia's, refuse urllib's default agent.
 USER_AGENT = "tf_style/0.1"
-# One wait on the network: for a connection, or for the next bytes of a download.
+# Time-out of a single wait on the network, for a connection or for more bytes.
 NETWORK_TIMEOUT_S = 10.0
-# How long a download by a library may bring nothing new into its folder. They write in
-# blocks of up to 10 MiB, which take minutes on a slow line.
+# How long a library's download may write nothing to its folder. Libraries write blocks
+# of up to 10 MiB, which take minutes on a slow line.
 STALLED_AFTER_S = 300.0
-# The same where there is something else to fall back to.
+# The same if there is a fallback.
 IMPATIENT_S = 30.0
-# How long a server may take to answer before it counts as out of reach.
+# How long a server may take to answer.
 REACHED_WITHIN_S = 4.0
 
 
@@ -43,10 +43,10 @@ StrPath: TypeAlias = str | os.PathLike[str]
 
 
 def local(source: StrPath) -> Path:
-    """Returns the path of a source, with ~ for the home folder where there is one.
+    """Returns the path of a source, with ~ expanded if there is a home folder.
 
     Raises:
-        ValueError: it has a null character, which no path can have.
+        ValueError: it has a null character.
     """
     path = os.path.expanduser(source)
     if "\0" in path:
@@ -56,11 +56,11 @@ def local(source: StrPath) -> Path:
 
 @contextlib.contextmanager
 def naming(path: StrPath, verb: str) -> Iterator[None]:
-    """Turns what the system says of a file into a `FileError` that names it.
+    """Turns system errors into a `FileError` that names the file.
 
     Args:
         path: the file.
-        verb: what could not be done: read, or write.
+        verb: the failed operation: read or write.
     """
     try:
         yield
@@ -74,7 +74,7 @@ def naming(path: StrPath, verb: str) -> Iterator[None]:
 
 
 def cache_folder() -> Path:
-    """Returns the folder for what is downloaded, which lasts between runs.
+    """Returns the folder for downloads, which persists between runs.
 
     `TF_STYLE_CACHE`, else `tf_style` in `XDG_CACHE_HOME`, else `~/.cache/tf_style`.
     """
@@ -86,7 +86,7 @@ def cache_folder() -> Path:
 
 
 def writable_cache() -> Path:
-    """Returns `cache_folder`, or one for this process where that cannot be written."""
+    """Returns `cache_folder`, or a temporary one if that is not writable."""
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,33 +104,32 @@ def _temporary_cache():
 
 
 def discard_output(number: int) -> None:
-    """Sends what is written to a file descriptor nowhere."""
+    """Discards everything written to a file descriptor."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, number)
     if nowhere != number:
         os.close(nowhere)
 
 
-# Of the host's name as much as fits into the name of a temporary file.
+# As much of the host's name as fits into the name of a temporary file.
 _HOST = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())[:64]
-# What os.replace answers where nothing may be renamed over a file that is there, or
-# nothing at all.
+# Errors of os.replace if files cannot be replaced, or not be renamed at all.
 _CANNOT_REPLACE = (errno.EEXIST, errno.EPERM, errno.EACCES, errno.ENOTSUP)
 _CANNOT_REPLACE += (errno.ENOSYS, errno.EXDEV, errno.EINVAL)
 
 
 def temporary_prefix() -> str:
-    """Returns how the names of temporary files and folders of this process begin."""
+    """Returns the prefix of this process's temporary files and folders."""
     return f".tf_style-{_HOST}-{os.getpid()}-"
 
 
 def is_temporary(name: str) -> bool:
-    """Tells whether a file has the name of a temporary one of ours."""
+    """Tells whether a file has the name of one of our temporary files."""
     return name.startswith(".tf_style-")
 
 
 def remove_leftovers(folder: StrPath) -> None:
-    """Removes what killed processes of this machine left in a folder."""
+    """Removes the temporary files that killed processes left in a folder."""
     for path in Path(folder).glob(f".tf_style-{_HOST}-*"):
         pid, _, _ = path.name.removeprefix(f".tf_style-{_HOST}-").partition("-")
         if not pid.isdecimal() or is_running(int(pid)):
@@ -143,24 +142,24 @@ def remove_leftovers(folder: StrPath) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Tells whether a process of this machine runs, or may run."""
-    if os.name != "posix":  # Elsewhere there is no harmless signal to ask with.
+    """Tells whether a process of this machine is, or may be, running."""
+    if os.name != "posix":  # Other systems have no harmless signal to test with.
         return True
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except OSError:  # It is somebody else's.
+    except OSError:  # It belongs to another user.
         pass
     return True
 
 
 @contextlib.contextmanager
 def replacing(path: StrPath) -> Iterator[Path]:
-    """Gives a temporary path beside `path` that takes its place if all goes well.
+    """Provides a temporary path beside `path`, which replaces it on success.
 
     A crash, a full disk or Ctrl-C leaves the old file as it was. The temporary name
-    keeps the ending, by which writers choose their format. A link is followed.
+    keeps the ending, because writers choose their format by it. Links are followed.
 
     Raises:
         OSError: the file cannot be written; one line that names it.
@@ -179,7 +178,7 @@ def _renamed_into_place(path):
     os.close(handle)
     try:
         yield Path(name)
-        # Some network drives and mounted buckets know no rights.
+        # Some network drives and mounted buckets have no permissions.
         with contextlib.suppress(OSError):
             os.chmod(name, _mode_for(path))
         put_in_place(name, path)
@@ -190,10 +189,10 @@ def _renamed_into_place(path):
 
 
 def put_in_place(temporary: StrPath, path: Path) -> None:
-    """Renames a file to where another may be, as far as the file system can.
+    """Renames a file over another, as far as the file system allows.
 
     Raises:
-        OSError: it cannot; what was there is as it was.
+        OSError: it failed; the old file is left as it was.
     """
     try:
         return os.replace(temporary, path)
@@ -201,7 +200,7 @@ def put_in_place(temporary: StrPath, path: Path) -> None:
         is_taken = os.path.lexists(path)
         if error.errno not in _CANNOT_REPLACE or (is_taken and not path.is_file()):
             raise
-    # A killed process leaves the old file under a name that people see.
+    # If the process is killed, the old file keeps a visible name.
     aside = path.with_name(f"{path.name}.old-{secrets.token_hex(4)}")
     move = _find_move(path, aside) if is_taken else os.rename
     try:
@@ -223,7 +222,7 @@ def put_in_place(temporary: StrPath, path: Path) -> None:
 
 
 def _find_move(path, aside):
-    """Moves a file out of the way; returns what could do that."""
+    """Moves a file out of the way; returns the function that worked."""
     try:
         os.rename(path, aside)
         return os.rename
@@ -240,10 +239,10 @@ def _move_by_copy(source, target):
 
 
 def _mode_for(path):
-    """Returns the rights of the file in place, or else those of any new file."""
+    """Returns the permissions of the existing file, else those of new files."""
     with contextlib.suppress(OSError):
         return stat.S_IMODE(path.stat().st_mode)
-    umask = os.umask(0)  # There is no other way to ask for it.
+    umask = os.umask(0)  # There is no other way to read it.
     os.umask(umask)
     return 0o666 & ~umask
 
@@ -251,7 +250,7 @@ def _mode_for(path):
 def sha256(path: StrPath) -> str:
     """Returns the SHA-256 of a file, or of all files of a folder, as hex digits.
 
-    A folder's is that of its list of paths and checksums.
+    A folder's checksum is that of its list of paths and checksums.
     """
     path = Path(path)
     if not path.is_dir():
@@ -267,9 +266,9 @@ def sha256(path: StrPath) -> str:
 
 @contextlib.contextmanager
 def bounded_network(seconds: float = NETWORK_TIMEOUT_S) -> Iterator[None]:
-    """Bounds each wait on the network of libraries that set no bound themselves.
+    """Sets a network time-out for libraries that set none.
 
-    Sets the process-wide default of new sockets, so keep to short stretches of code.
+    It is the process-wide default of new sockets, so use it for short pieces of code.
     """
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
@@ -282,18 +281,18 @@ def bounded_network(seconds: float = NETWORK_TIMEOUT_S) -> Iterator[None]:
 def call_within(
     work: Callable[[], Any], seconds: float, folder: StrPath | None = None
 ) -> Any:
-    """Calls `work` in a thread of its own, and waits for it only so long.
+    """Calls `work` in a thread, and waits for a limited time.
 
-    Time-outs of sockets bound no download as a whole: a server that sends a byte now
-    and then, or another process's lock, would hold it for ever.
+    Socket time-outs do not limit a whole download: a server that sends a byte now and
+    then, or another process's lock, would block it forever.
 
     Args:
         work: a function of no arguments.
         seconds: how long to wait for it.
-        folder: if given, the seconds start anew whenever something grows in there.
+        folder: if given, the time starts again whenever something in it grows.
 
     Raises:
-        TimeoutError: the time is over; the thread is left to itself.
+        TimeoutError: the time is up; the thread is abandoned.
     """
     outcome = {}
 
@@ -321,7 +320,7 @@ def call_within(
 
 def _size_of(folder):
     size = 0
-    for place, _, names in os.walk(folder):  # passes over what is removed meanwhile
+    for place, _, names in os.walk(folder):  # skips files removed meanwhile
         for name in names:
             with contextlib.suppress(OSError):
                 size += os.path.getsize(os.path.join(place, name))
@@ -329,11 +328,11 @@ def _size_of(folder):
 
 
 def explain_network(error: BaseException | None, url: str = "") -> str | None:
-    """Says in plain words why a download failed, or returns None for other errors.
+    """Returns why a download failed, in plain words; None for other errors.
 
     Args:
-        error: that was caught.
-        url: of the download; if given, a proxy that stands between is named.
+        error: the caught error.
+        url: address of the download; if given, a proxy in between is named.
     """
     proxy = _proxy_variable(url)
     through = f" through the proxy of {proxy}" if proxy else ""
@@ -368,7 +367,7 @@ def explain_network(error: BaseException | None, url: str = "") -> str | None:
 
 
 def _proxy_variable(url):
-    """Returns the name of the variable whose proxy a URL goes through, or nothing."""
+    """Returns the variable that names the proxy for a URL, or an empty text."""
     parts = urllib.parse.urlparse(url)
     found = parts.scheme in urllib.request.getproxies()
     if not found or urllib.request.proxy_bypass(parts.netloc):
@@ -377,7 +376,7 @@ def _proxy_variable(url):
 
 
 def _explain_certificate(error):
-    """Says why a server is not trusted, and how it could be."""
+    """Returns why a server is not trusted, and what to do."""
     reason = f"the server's certificate is not trusted ({error.verify_message})"
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         if (path := os.environ.get(name)) and not os.path.exists(path):
@@ -386,10 +385,10 @@ def _explain_certificate(error):
 
 
 def reach(url: str) -> None:
-    """Returns if a server answers at an http(s) URL, whatever it says.
+    """Checks that a server answers at an http(s) URL.
 
     Raises:
-        OSError: none does within `REACHED_WITHIN_S`.
+        OSError: none answers within `REACHED_WITHIN_S`.
     """
 
     def ask():
@@ -398,7 +397,7 @@ def reach(url: str) -> None:
             urllib.request.urlopen(request, timeout=REACHED_WITHIN_S).close()
 
     try:
-        # The look-up of names knows no time-out.
+        # Name look-ups have no time-out.
         call_within(ask, REACHED_WITHIN_S)
     except (OSError, ValueError, http.client.HTTPException) as error:
         host = urllib.parse.urlparse(url).netloc
@@ -406,18 +405,18 @@ def reach(url: str) -> None:
 
 
 def find_or_fetch(found: bool, url: str, fetch: Callable[[float], Any]) -> str:
-    """Gets what there is something to fall back from, with little patience.
+    """Downloads a model that has a fallback, with short time-outs.
 
     Args:
-        found: whether it is in the cache already.
-        url: where it is.
-        fetch: downloads it, given the seconds after which to give up a stalled one.
+        found: whether it is cached.
+        url: its address.
+        fetch: downloads it, given the seconds after which to give up when stalled.
 
     Returns:
         "found in the cache" or "downloaded".
 
     Raises:
-        OSError: it is out of reach.
+        OSError: it is not available.
     """
     if found:
         return "found in the cache"
@@ -427,11 +426,11 @@ def find_or_fetch(found: bool, url: str, fetch: Callable[[float], Any]) -> str:
 
 
 def download(url: str, path: StrPath, max_bytes: int, max_seconds: float) -> None:
-    """Fetches an http(s) URL into a file, within bounds.
+    """Downloads an http(s) URL to a file, within limits.
 
     Raises:
         OSError: the address cannot be reached, answers with an error or nothing, or
-            gives more than `max_bytes` or takes longer than `max_seconds`.
+            sends more than `max_bytes` or takes longer than `max_seconds`.
     """
     data = bytearray()
 

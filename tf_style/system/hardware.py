@@ -1,4 +1,4 @@
-"""What this machine computes fast, and how much memory it has."""
+"""The fast number formats of this machine, and its memory."""
 
 import functools
 import re
@@ -22,7 +22,7 @@ def fastest_dtype() -> str:
     """Returns the fastest dtype with float32's range here, once per process.
 
     "bfloat16" if the graphics card, or else the processor, has matrix units for it;
-    "float32" if not, or where nothing says so.
+    "float32" if not, or if unknown.
     """
     if cards := tf.config.list_physical_devices("GPU"):
         details = tf.config.experimental.get_device_details(cards[0])
@@ -37,7 +37,7 @@ def fastest_dtype() -> str:
 
 
 def free_memory() -> int | None:
-    """Returns bytes that a computation may take here, or None if nothing says so."""
+    """Returns the bytes that a computation may use here, or None if unknown."""
     if tf.config.list_physical_devices("GPU"):
         card = next(d for d in device_lib.list_local_devices() if "GPU" in d.name)
         if not card.memory_limit:  # Some kinds do not tell.
@@ -52,13 +52,13 @@ def free_memory() -> int | None:
     used = _number(CONTAINER / "memory.current", r"(\d+)")
     if limit is None or used is None:
         return free
-    # Files that Linux keeps at hand count as used, until somebody needs the room.
+    # Linux counts cached files as used until the memory is needed.
     at_hand = _number(CONTAINER / "memory.stat", r"(?m)^inactive_file (\d+)") or 0
     return min(free, limit - used + at_hand)
 
 
 def peak_memory() -> int | None:
-    """Returns the most bytes that the process has had at once, or None if unknown."""
+    """Returns the peak memory of the process in bytes, or None if unknown."""
     kibibytes = _number(PROCESS_STATUS, r"VmHWM:\s+(\d+) kB")
     return None if kibibytes is None else 1024 * kibibytes
 

@@ -1,4 +1,4 @@
-"""What a stretch of the program takes: wall time and peak memory."""
+"""Measures the wall time and peak memory of a piece of code."""
 
 import contextlib
 import time
@@ -8,17 +8,18 @@ from tf_style.system import hardware
 
 
 class Meter(contextlib.AbstractContextManager):
-    """Measures the stretch that it is the context of.
+    """A context that measures its code.
 
     Attributes:
-        seconds: of wall time; there at the end.
-        peak_memory_mib: of the whole process meanwhile; None if unknown; there at the
+        seconds: wall time; set at the end.
+        peak_memory_mib: peak of the whole process meanwhile; None if unknown; set at
+            the
             end.
     """
 
     def __enter__(self):
-        # Linux forgets the peak when told so; elsewhere there is only the peak of the
-        # process's whole life, which says nothing about a stretch.
+        # Linux can reset the peak; elsewhere there is only the peak of the whole
+        # process, which says nothing about a piece of code.
         self._peak_is_ours = False
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")

@@ -10,11 +10,11 @@ from tf_style.system import files
 
 
 def import_quietly(load: Callable[[], Any], verbose: bool = False) -> Any:
-    """Returns what `load` returns, which imports modules that need TensorFlow.
+    """Returns the result of `load`, which imports modules that need TensorFlow.
 
     Args:
         load: a function without arguments.
-        verbose: whether TensorFlow may say what it likes, now and later.
+        verbose: whether TensorFlow may print, now and later.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     if not verbose:
@@ -23,7 +23,7 @@ def import_quietly(load: Callable[[], Any], verbose: bool = False) -> Any:
         loaded = load()
         import tensorflow as tf
 
-        # The search for graphics cards prints too, at the first use of TensorFlow.
+        # The search for graphics cards prints too, when TensorFlow is first used.
         tf.config.list_physical_devices()
     if not verbose:
         tf.get_logger().setLevel("ERROR")

@@ -1,4 +1,4 @@
-"""How a run is asked to end with the best that it has."""
+"""Asks a run to end with its best result so far."""
 
 import math
 import threading
@@ -35,14 +35,14 @@ class StopToken:
 
     @property
     def requested(self) -> bool:
-        """Whether somebody asked for the end, rather than the budget's being spent."""
+        """Whether someone asked to stop, other than by a spent budget."""
         if self._watch is not None and not self._event.is_set() and self._watch():
             self._event.set()
         return self._event.is_set()
 
     @property
     def spent(self) -> float:
-        """The share of the budget that is spent, 0 to 1; 0 without a budget."""
+        """The spent share of the budget, 0 to 1; 0 without a budget."""
         return min(1.0, (time.monotonic() - self._began) / self._budget)
 
     def seconds_left(self, share: float = 1.0) -> float:

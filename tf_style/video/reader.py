@@ -1,5 +1,4 @@
-"""Films, read frame by frame: any that FFmpeg knows, through PyAV, and moving
-pictures.
+"""Reads films frame by frame: with PyAV, all that FFmpeg supports; and animations.
 
 Times are in seconds.
 """
@@ -20,7 +19,7 @@ from tf_style.images import decode
 from tf_style.system import files
 from tf_style.system.errors import InvalidInput, MissingPackage
 
-# Endings by which films are known; those of pictures if they move.
+# Endings of films, and of pictures that may be animated.
 MOVING_PICTURES = (".gif", ".webp", ".png", ".apng")
 READABLE = (
     *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"),
@@ -58,16 +57,16 @@ class Film(NamedTuple):
     """A film that is being read."""
 
     rate: Fraction  # frames a second, in the mean
-    count: int  # of frames, as far as the file knows; 0 if it does not
-    duration: float  # in seconds, as the file says; its sound may be longer
+    count: int  # number of frames, according to the file; 0 if unknown
+    duration: float  # in seconds, according to the file; its sound may be longer
     frames: Iterator[Frame]
-    notes: tuple[str, ...] = ()  # lines on what of the file is not kept
+    notes: tuple[str, ...] = ()  # notes on what is dropped
 
 
 def is_film(source):
-    """Tells whether a source is a film: by its ending, and a picture by if it moves.
+    """Tells whether a source is a film, by its ending or because it is animated.
 
-    A picture of the web is looked into if it is a GIF.
+    Of pictures from the web, only GIFs are examined.
     """
     ending = ending_of(source)
     if ending not in MOVING_PICTURES:
@@ -76,21 +75,21 @@ def is_film(source):
         return False
     try:
         return decode.is_animated(images.fetch(source))
-    except Exception:  # Decoders raise nearly anything; who reads it will say so.
+    except Exception:  # Decoders can raise anything; reading it will report the error.
         return False
 
 
 def ending_of(source):
-    """Returns the ending of a path or URL in small letters."""
+    """Returns the ending of a path or URL in lower case."""
     name = str(source)
     return Path(name.split("?")[0] if images.is_url(name) else name).suffix.lower()
 
 
 def check(path, verb="write"):
-    """Tells early if a film cannot be written to a path, or read from it.
+    """Raises early if a film cannot be written to a path, or read from it.
 
     Raises:
-        ValueError: its ending is that of no film.
+        ValueError: its ending is not that of a film.
         ImportError: it needs PyAV, which is not installed.
     """
     endings = WRITABLE if verb == "write" else READABLE
@@ -111,7 +110,7 @@ def check(path, verb="write"):
 
 @contextlib.contextmanager
 def opened(source, max_side=0):
-    """Gives the `Film` of a source, whose frames are read as they are asked for.
+    """Opens the `Film` of a source; its frames are read on demand.
 
     Frames are turned upright and converted to sRGB.
 
@@ -120,8 +119,8 @@ def opened(source, max_side=0):
         max_side: longest side in pixels to shrink frames to; 0 keeps the size.
 
     Raises:
-        ValueError: it is no film, or, while frames are read, one is damaged; one line
-            that names it, whatever the decoder raised.
+        ValueError: it is not a film, or, while frames are read, one is damaged; the
+            message names it.
         OSError: it cannot be read.
         ImportError: it needs PyAV, which is not installed.
     """
@@ -136,10 +135,10 @@ def opened(source, max_side=0):
 
 
 def load_first(source, max_side=0):
-    """Reads the first frame as `images.load_picture`; the checksum is the film's.
+    """Reads the first frame, like `images.load_picture`; the checksum is the film's.
 
     Raises:
-        ValueError, OSError, ImportError: as `opened`.
+        ValueError, OSError, ImportError: see `opened`.
     """
     if ending_of(source) in MOVING_PICTURES:  # It needs no look at the others.
         return images.load_picture(source, max_side)
@@ -181,7 +180,7 @@ def _opened_by_ffmpeg(source, path, max_side):
     with contextlib.ExitStack() as stack:
         try:
             container = stack.enter_context(av.open(str(path)))
-            stream = container.streams.best("video")  # A cover may come before it.
+            stream = container.streams.best("video")  # A cover picture may come first.
             if stream:
                 stream.thread_type = "AUTO"
                 rate = stream.average_rate or stream.guessed_rate
@@ -190,7 +189,7 @@ def _opened_by_ffmpeg(source, path, max_side):
                 seconds = (container.duration or 0) / av.time_base
         except MemoryError:
             raise
-        except Exception as error:  # FFmpeg's need not be PyAV's.
+        except Exception as error:  # FFmpeg's constants may differ from PyAV's.
             raise InvalidInput(f"{source} is not a film that can be read") from error
         if not stream:
             if container.streams.audio:
@@ -201,7 +200,7 @@ def _opened_by_ffmpeg(source, path, max_side):
 
 
 def _notes_on(source, container, stream):
-    """Returns a line for each thing of a film that is not kept."""
+    """Returns notes on the parts of a film that are dropped."""
     kinds = {"sound": container.streams.audio[1:]}
     kinds["subtitles"] = container.streams.subtitles
     others = [f"{len(found)} of {kind}" for kind, found in kinds.items() if found]
@@ -227,13 +226,13 @@ def _decoded(source, decoded, stream, rate, max_side):
             return
         now = None if frame.pts is None else frame.pts * frame.time_base
         first = now if first is None else first
-        # Some files have frames without a time, or two of the same.
+        # Some files have frames without a time, or several at the same time.
         later = time + 1 / rate if now is None else now - (first or 0)
         if index and later <= time:
             continue
         time = max(later, Fraction(0))
         duration = Fraction(frame.duration or 0) * frame.time_base
-        if not size:  # Of all frames, even where the film changes it.
+        if not size:  # Used for all frames, even if the film changes it.
             size = round(frame.width * pixel_aspect) or 1, frame.height
             if max_side and max(size) > max_side:
                 size = images.fit(size, max_side)
@@ -244,7 +243,7 @@ def _decoded(source, decoded, stream, rate, max_side):
 
 @contextlib.contextmanager
 def _explained(source, index):
-    """Turns whatever a decoder raises over a frame into one line."""
+    """Turns anything that a decoder raises into one line."""
     try:
         yield
     except MemoryError:
@@ -257,7 +256,7 @@ def _explained(source, index):
 
 
 def _upright_rgb(frame, size):
-    # Files that do not say mean BT.601 in small films, and BT.709 in large ones.
+    # Unmarked files mean BT.601 in small films and BT.709 in large ones.
     default = "ITU709" if frame.height >= 720 else "ITU601"
     frame = frame.reformat(
         *size,

@@ -1,9 +1,9 @@
 """Stylizes films frame by frame, without flicker.
 
-Styles are encoded once. On the fast path, what the model measures of a frame is
-smoothed over time, and what it made is carried along with what moves. On the slow path
-each frame starts from the one before, moved, and is held to it where the motion is
-known, as in Ruder et al. (2016), "Artistic style transfer for videos",
+Styles are encoded once. The fast method smooths the model's statistics over time, and
+its strokes follow the motion. With slow methods, each frame starts from the previous
+one, moved, and is tied to it where the motion is known, as in Ruder et al. (2016),
+"Artistic style transfer for videos",
 https://arxiv.org/abs/1604.08610.
 """
 
@@ -18,8 +18,8 @@ from tf_style.fast import hub
 from tf_style.optimization.method import Prior
 from tf_style.video import flow, reader
 
-# Share of the steps for a frame that starts from the one before, as in Ruder et al. A
-# quarter of it holds as still, but hardly changes what comes into view.
+# Share of the steps for a frame that starts from the previous one, as in Ruder et al. A
+# quarter of that is as still, but hardly paints what comes into view.
 LATER_STEPS = 0.4
 
 
@@ -29,24 +29,24 @@ class Shot(NamedTuple):
     index: int
     frame: reader.Frame
     pixels: np.ndarray  # [1, H, W, 3]
-    cut: bool  # a scene begins
-    motion: flow.Motion | None  # since the frame before, where it is wanted
+    cut: bool  # whether a scene starts
+    motion: flow.Motion | None  # since the previous frame, if requested
 
 
 class Stylized(NamedTuple):
-    """Frames that were made at once."""
+    """Frames of one batch."""
 
     frames: list  # of index, `reader.Frame` and picture [1, H, W, 3]
-    state: dict | None  # what later frames depend on, arrays by name; None: not all
+    state: dict | None  # state for later frames, arrays by name; None: incomplete
 
 
 def look_at(frames, done, with_flow, stop):
-    """Yields the `Shot` of each `reader.Frame`, but of the first that are `done`.
+    """Yields the `Shot` of each `reader.Frame`, without the first `done`.
 
     Args:
         frames: of the film, from its first one on.
-        done: how many of them to leave out.
-        with_flow: whether to measure how they move.
+        done: number of frames to skip.
+        with_flow: whether to measure their motion.
         stop: a `StopToken`.
     """
     before = None
@@ -63,16 +63,16 @@ def look_at(frames, done, with_flow, stop):
 
 
 def by_hub(shots, code, config, state, *, masks, with_flow, at_once, stop):
-    """Stylizes frames by the fast path, several at once.
+    """Stylizes frames with the fast method, in batches.
 
     Args:
         shots: an iterator of the `Shot`s to stylize.
         code: the `hub.StyleCode` of the styles.
         config: a `HubConfig`.
-        state: of the last of the frames before; empty if there are none.
-        masks: of the size of the frames.
-        with_flow: whether to carry along what was made.
-        at_once: the most frames to stylize at once.
+        state: state of the previous batch; empty if there is none.
+        masks: masks in the size of the frames.
+        with_flow: whether strokes follow the motion.
+        at_once: largest batch.
         stop: a `StopToken`.
 
     Yields:
@@ -107,7 +107,7 @@ def by_hub(shots, code, config, state, *, masks, with_flow, at_once, stop):
         if batch and (shot is None or shot.cut or len(batch) == at_once):
             yield from stylize(batch)
             batch = []
-        if trouble:  # Only now: what came before it shall not be lost.
+        if trouble:  # Only now, so that earlier frames are not lost.
             raise trouble
         if shot is None:
             return
@@ -117,7 +117,7 @@ def by_hub(shots, code, config, state, *, masks, with_flow, at_once, stop):
 
 
 def _flatten(memory):
-    """Returns what a model remembers of frames as arrays by name."""
+    """Returns a model's memory of frames as arrays by name."""
     return {
         f"memory/{index}/{name}": np.asarray(value)
         for index, values in memory.items()
@@ -136,15 +136,15 @@ def _unflatten(state):
 
 
 def by_optimizing(shots, method, style, config, state, *, masks, init_of, stop):
-    """Stylizes frames by the slow path.
+    """Stylizes frames with a slow method.
 
     Args:
-        shots, state, masks, stop: as of `by_hub`.
-        method: the module of a slow method, as `gatys`.
-        style: as from its `encode`.
-        config: of the method, for the first frame of a scene.
+        shots, state, masks, stop: see `by_hub`.
+        method: the module of a slow method, such as `gatys`.
+        style: result of its `encode`.
+        config: config of the method, for the first frame of a scene.
         init_of: returns the picture to start a scene from, given its first frame
-            [1, H, W, 3]; or None, where the config says it.
+            [1, H, W, 3]; None: as the config says.
 
     Yields:
         The `engine.Step`s of each frame, and then the `Stylized` frame.
@@ -162,7 +162,7 @@ def by_optimizing(shots, method, style, config, state, *, masks, init_of, stop):
         elif shot.motion:
             moved, trust = flow.carry(before, shot.motion), shot.motion.trust[None]
             prior = Prior(moved, trust)
-            # What comes into view must not start from what hid it.
+            # Areas that come into view must not start from what hid them.
             fresh = shot.pixels
             if config.init == "builtin":
                 fresh = method.first_picture(shot.pixels, style, config)
@@ -171,7 +171,7 @@ def by_optimizing(shots, method, style, config, state, *, masks, init_of, stop):
             shot.pixels, style, settings, masks=masks, init=init, prior=prior, stop=stop
         ):
             yield step
-        if stop.requested:  # It is not done, and begun anew next time.
+        if stop.requested:  # The frame is incomplete, and starts over next time.
             return
         before = step.best.numpy()
         picture = method.finish(step, shot.pixels, settings, masks=masks)

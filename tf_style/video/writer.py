@@ -1,6 +1,6 @@
-"""Films, written: H.264 in MP4, or GIF.
+"""Writes films: H.264 in MP4, or GIF.
 
-GIF shows everywhere, and needs Pillow only; MP4 has all colours in a fraction of the
+GIF plays everywhere and needs only Pillow; MP4 has all colours in a fraction of the
 bytes. Times are in seconds.
 """
 
@@ -12,35 +12,35 @@ from fractions import Fraction
 import numpy as np
 from PIL import GifImagePlugin, Image
 
-# The palette of a GIF is taken from so many frames, shrunk to so many pixels a side.
+# Number of frames for the palette of a GIF, and their longest side in pixels.
 PALETTE_FRAMES = 32
 PALETTE_SIDE = 128
-# GIF counts in hundredths of a second, and players slow down what is shorter.
+# GIF counts in hundredths of a second, and players slow down shorter frames.
 GIF_TICK = Fraction(1, 100)
 GIF_MIN_TICKS = 2
 
 H264 = {
-    # FFmpeg's guide to H.264 calls it visually lossless, or nearly so.
+    # Visually lossless or nearly so, according to FFmpeg's guide to H.264.
     "crf": "18",
-    # A third of the time of the default; stylized films become no larger by it.
+    # A third of the default's time, and no larger files for stylized films.
     "preset": "veryfast",
-    # Frames come out as they went in, so that the last one keeps its duration.
+    # Frames are not reordered, so that the last one keeps its duration.
     "bf": "0",
-    # Players take small pictures without tags for BT.601, which turns reds and greens.
+    # Players assume BT.601 for small untagged films, which shifts reds and greens.
     "colorspace": "bt709",
     "color_range": "tv",
     "color_primaries": "bt709",
-    # The curve of sRGB, which the frames have; that of BT.709 would lighten shadows in
-    # the players that obey it.
+    # The transfer function of sRGB, which the frames have. That of BT.709 would lighten
+    # shadows in players that obey it.
     "color_trc": "iec61966-2-1",
 }
 # Otherwise a player needs the whole file before it can start.
 FROM_THE_START = {"movflags": "+faststart"}
-# Between frames that can be jumped to; a segment of a film in the making is as long.
+# Distance of keyframes; a segment of an unfinished film has the same length.
 KEYFRAME_EVERY_S = 2
-# Frames of a segment are kept as they are until it is full; this bounds their room.
+# Frames of a segment are stored uncompressed until it is full; this limits their size.
 MAX_SEGMENT_FRAMES = 250
-# Sound that MP4 holds as it is; other sound becomes AAC.
+# Audio codecs that MP4 holds; others are converted to AAC.
 MP4_SOUNDS = ("aac", "ac3", "alac", "eac3", "flac", "mp3", "opus")
 
 
@@ -49,11 +49,11 @@ class Mp4:
 
     Args:
         path: file to write.
-        rate: frames a second, in the mean; each frame has its own time all the same.
-        options: of the container.
+        rate: mean frames a second; each frame has its own time.
+        options: options of the container.
     """
 
-    # FFmpeg's own for MPEG; holds all common rates exactly.
+    # FFmpeg's time base for MPEG; represents all common rates exactly.
     TIME_BASE = Fraction(1, 90000)
 
     def __init__(self, path, rate, options=FROM_THE_START):
@@ -65,10 +65,10 @@ class Mp4:
         self._stream.codec_context.time_base = self.TIME_BASE
         self._stream.codec_context.gop_size = keyframe_distance(rate)
         self._size = None
-        self._durations = {}  # of frames on their way through the encoder, by time
+        self._durations = {}  # of frames in the encoder, by time
 
     def add(self, image, time, duration):
-        """Adds uint8 [H, W, 3], which loses its last row or column if that is odd."""
+        """Adds uint8 [H, W, 3]; drops the last row or column if their number is odd."""
         import av
 
         if not self._size:
@@ -97,7 +97,7 @@ class Mp4:
 
 
 def keyframe_distance(rate):
-    """Returns how many frames lie between those that a player can jump to."""
+    """Returns the distance of keyframes, in frames."""
     return min(MAX_SEGMENT_FRAMES, max(1, round(KEYFRAME_EVERY_S * rate)))
 
 
@@ -111,7 +111,7 @@ def join(segments, source, path, end):
         end: of the last frame, in seconds.
 
     Returns:
-        Why the film is without sound, where there is some that cannot be had; or "".
+        The reason if the source's sound could not be copied, else "".
 
     Raises:
         Exception: whatever the encoder raises where the pictures cannot be written.
@@ -119,7 +119,7 @@ def join(segments, source, path, end):
     try:
         _join(segments, source, path, end)
     except Exception as error:
-        if _is_full(error):  # Without sound there might be room.
+        if _is_full(error):  # Without sound, there might be enough space.
             raise
         _join(segments, None, path, end)
         return " ".join(str(error).split())
@@ -162,9 +162,9 @@ def _pictures(segments, mp4):
 
 
 def _sound(original, mp4, end):
-    """Returns the packets of the first sound of a film, up to an end."""
+    """Returns the packets of a film's first audio track, up to an end."""
     stream = original.streams.audio[0]
-    # Our film begins with the first frame.
+    # Our film starts with the first frame.
     begin = _begin(original.streams.video[0])
     if stream.codec.canonical_name in MP4_SOUNDS:
         return _copied(original, stream, mp4, begin, end)
@@ -186,7 +186,7 @@ def _copied(container, stream, mp4, begin=0, end=float("inf")):
             packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
             if packet.pts * stream.time_base >= end:
                 return
-            # Decoders of sound need the one before the first.
+            # Audio decoders need the packet before the first one.
             if packet.pts + (packet.duration or 0) >= 0:
                 packet.stream = copy
                 yield packet
@@ -196,7 +196,7 @@ def _copied(container, stream, mp4, begin=0, end=float("inf")):
 
 def _encoded(container, stream, mp4, begin, end):
     layout = stream.layout.name
-    if layout.endswith("channels"):  # Some files count them only.
+    if layout.endswith("channels"):  # Some files only number their packets.
         layout = "mono" if stream.channels == 1 else "stereo"
     encoder = mp4.add_stream("aac", rate=stream.rate, layout=layout)
 
@@ -235,14 +235,14 @@ def gif_times(times, end):
 
 
 def write_gif(path, frames, durations):
-    """Writes an endless GIF.
+    """Writes a looping GIF.
 
     Args:
         path: file to write.
         frames: paths of pictures, all of one size.
         durations: seconds of each.
     """
-    # With a palette for each frame, even what stands still would change its colours.
+    # With a palette per frame, even still areas would change their colours.
     palette = _palette(frames)
     with open(path, "wb") as stream:
         for index, (frame, duration) in enumerate(zip(frames, durations, strict=True)):
@@ -252,7 +252,7 @@ def write_gif(path, frames, durations):
             if not index:
                 header, _ = GifImagePlugin.getheader(image, info={"loop": 0})
                 stream.writelines(header)
-            # `Image.save` would hold all frames until the end.
+            # `Image.save` would keep all frames in memory.
             stream.writelines(
                 GifImagePlugin.getdata(image, duration=round(1000 * duration))
             )
@@ -260,15 +260,15 @@ def write_gif(path, frames, durations):
 
 
 def _palette(frames):
-    """Returns a picture with the 256 colours that suit the frames as a whole."""
+    """Returns a picture with the best 256 colours for all frames."""
     spread = np.linspace(0, len(frames) - 1, PALETTE_FRAMES).astype(int)
     samples = []
     for index in sorted(set(spread.tolist())):
         sample = read_still(frames[index])
-        # Averages of pixels would miss the brightest and the most vivid colours.
+        # Averaging pixels would lose the brightest and most vivid colours.
         sample.thumbnail((PALETTE_SIDE, PALETTE_SIDE), Image.Resampling.NEAREST)
         samples.append(np.asarray(sample))
-    # Of Pillow's methods this one misses the colours least once they are dithered.
+    # Of Pillow's methods, this one is the most accurate after dithering.
     return Image.fromarray(np.concatenate(samples)).quantize(
         256, Image.Quantize.FASTOCTREE
     )

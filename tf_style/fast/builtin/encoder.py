@@ -1,4 +1,4 @@
-"""What the stylizer sees: a picture as colours and activations, a style as their code.
+"""The encoder: pictures as colours and activations, styles as their moments.
 
 Activations are those of the built-in backbone, in three layers.
 """
@@ -8,21 +8,21 @@ from keras import ops
 
 from tf_style.networks import second_moments, small_vgg
 
-# What is transported: colours, and the activations of these layers.
+# Colours and the activations of these layers are transported.
 LAYERS = ("block2_conv1", "block3_conv1", "block4_conv1")
-# Pixels a side that one position of each stands for.
+# Size in pixels of one position of each.
 STRIDES = (2, 4, 8)
 STRIDE = STRIDES[-1]
-# Root mean squares of activations over paintings: the decoder sees about unit size.
+# Root mean squares of activations over paintings, to normalise the decoder's input.
 SCALES = (1.0, 250.0, 250.0, 250.0)
-# What brings the slopes of a photo's brightness to about unit size.
+# Factor that normalises the slopes of a photo's brightness.
 EDGES = 8.0
 # Of red, green and blue, ITU-R BT.601.
 LUMINANCE = (0.299, 0.587, 0.114)
 
 
 def build(dtype="float32"):
-    """Builds the part of the built-in backbone that the stylizer sees with."""
+    """Builds the part of the built-in backbone that the stylizer uses."""
     layers = small_vgg.LAYERS[: small_vgg.LAYERS.index(LAYERS[-1]) + 1]
     network = small_vgg.load("reflect", layers=layers, dtype=dtype)
     outputs = [network.get_layer(name).output for name in LAYERS]
@@ -32,7 +32,7 @@ def build(dtype="float32"):
 
 
 def crop(picture):
-    """Cuts [1, H, W, C] to sides that are multiples of `STRIDE`, on all sides alike."""
+    """Crops [1, H, W, C] centrally to sides that are multiples of `STRIDE`."""
     height, width = ops.shape(picture)[1:3]
     top, left = height % STRIDE // 2, width % STRIDE // 2
     rows, columns = height // STRIDE * STRIDE, width // STRIDE * STRIDE
@@ -128,7 +128,7 @@ def edges(photo):
 def noise(shape, seed=0):
     """Draws the decoder's noise for pictures of `shape` [B, H, W, 3].
 
-    Equal sizes get equal noise, so that a picture can be made again.
+    Equal sizes get equal noise, so that results are reproducible.
 
     Args:
         shape: of the pictures.

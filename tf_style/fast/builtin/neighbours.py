@@ -1,8 +1,8 @@
-"""The neighbour branch: what a painting has where it looks most like the photo.
+"""The neighbour branch: finds similar spots of the painting and copies from them.
 
 Each place of the photo, 8x8 pixels, looks for the place of the painting whose 3x3 patch
-of activations is nearest by the cosine, and is given what the painting has there, in
-colours and in all layers. Chen and Schmidt (2016), "Fast patch-based style transfer of
+of activations is nearest by the cosine. It gets the painting's colours and activations
+of all layers from there. Chen and Schmidt (2016), "Fast patch-based style transfer of
 arbitrary style", https://arxiv.org/abs/1612.04337, swapped patches of one layer alone.
 
 Places of one painting or several are rows of one list; the photo's places hold numbers

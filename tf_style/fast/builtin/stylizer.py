@@ -1,9 +1,9 @@
 """The built-in stylizer: any style in one pass, without a network connection.
 
 The photo's colours, and its activations in three layers of the built-in backbone, are
-moved to the style's means and covariances in closed form (`second_moments`); each place
-finds what the painting has where it looks most like it (`neighbours`); a decoder, which
-was trained with the mixture of both, paints a picture.
+moved to the style's means and covariances in closed form (`second_moments`). Each spot
+finds the most similar spot of the painting (`neighbours`). A decoder, trained on the
+mixture of both, paints the picture.
 """
 
 import functools
@@ -18,9 +18,9 @@ from tf_style.networks.tracing import Traced
 from tf_style.system import files, hardware
 
 WEIGHTS = network.WEIGHTS
-# Pixels from which a picture is painted in tiles. One pass of so many takes 1.7 GB.
+# Number of pixels from which a picture is painted in tiles; one pass takes 1.7 GB.
 MOST_PIXELS = 1 << 22
-# Paintings of which all is held that the search needs, 10 MB each.
+# Number of paintings cached for the search, 10 MB each.
 PAINTINGS = 4
 
 
@@ -28,16 +28,16 @@ class Stylizer:
     """The built-in stylizer, ready to paint.
 
     Attributes:
-        name, source, checksum, style_size, style_side: as of other models.
+        name, source, checksum, style_size, style_side: see `hub.load_model`.
     """
 
     name = "builtin"
     source = str(WEIGHTS)
-    # Longest side at which a style is coded. Measured on pictures of 512 pixels.
+    # Longest side of an encoded style, chosen on pictures of 512 pixels.
     style_size, style_side = 460, staticmethod(max)
     # It is halved three times.
     least_style_side = 16
-    # A code is the painting in 8 bits, from which all else follows in 0.02 s.
+    # A code is the painting in 8 bits; everything else is computed from it in 0.02 s.
     code_shape, code_dtype = (None, None, 3), np.uint8
     # Four pictures of 256x256 pixels take a quarter less time than one by one; larger
     # ones take more.
@@ -50,8 +50,8 @@ class Stylizer:
         self._network = network.Network("mixed_bfloat16" if fast else "float32")
         self._large = large.Large(self._network)
         self._steady = steady.Steady(self._network)
-        # The same graphs whatever was painted before: others round otherwise, and find
-        # other places.
+        # The same graphs whatever was painted before: others round differently, and
+        # find other spots.
         self._encode = Traced(functools.partial(encoder.encode, self._network.encoder))
         self._paint = Traced(self._stylize)
         self._look_at = Traced(self._network.look)
@@ -60,7 +60,7 @@ class Stylizer:
     def encode(self, style):
         """Returns the code of a style [1, H, W, 3] in [0, 1], uint8 [H', W', 3].
 
-        What does not fill a place of 8x8 pixels is cut off, half of it on each side.
+        The sides are cropped, equally on both ends, to multiples of 8 pixels.
         """
         (picture,) = encoder.crop(np.asarray(style, np.float32))
         return np.uint8(np.rint(np.clip(picture, 0, 1) * 255))
@@ -75,13 +75,13 @@ class Stylizer:
 
         Args:
             content: photos, [B, H, W, 3] in [0, 1], of any size.
-            codes: as from `encode`.
-            weights: a share for each, all together 1.
-            strength: 0 gives back the photo, 1 the style; between them the moments to
-                reach are mixed with the photo's own, and less is copied.
-            memory: of frames of a film, whose statistics are smoothed over time, a dict
-                that is empty at first. Frames of more than `MOST_PIXELS` go without.
-            motions: of each frame the `flow.Motion` since the one before, or None.
+            codes: results of `encode`.
+            weights: share of each; they add up to 1.
+            strength: 0 returns the photo, 1 the full style; in between, statistics are
+                mixed with the photo's own, and less is copied.
+            memory: for frames of a film, a dict that is empty at first, to smooth
+                statistics over time; unused for frames of more than `MOST_PIXELS`.
+            motions: the `flow.Motion` of each frame since the one before, or None.
 
         Returns:
             float32 [B, H, W, 3] in [0, 1].
@@ -90,7 +90,7 @@ class Stylizer:
         if strength == 0:
             return content
         if memory is not None and len(content) > 1:
-            # Rounding differs with their number, and may say which place is found.
+            # Rounding depends on their number, and may decide which spot is found.
             how = (codes, weights, strength, memory)
             frames = zip(content, motions or [None] * len(content), strict=True)
             return np.concatenate([self.paint(x[None], *how, [m]) for x, m in frames])
@@ -113,7 +113,7 @@ class Stylizer:
         share = tf.constant(strength, tf.float32)
         painted = paint(padded, code, paintings, shares, share)
         painted = np.asarray(painted)[:, :height, :width]
-        # The decoder does not quite give back a photo from its own code.
+        # The decoder does not quite reproduce a photo from its own code.
         return content + (1 - (1 - strength) ** 3) * (painted - content)
 
     def _stylize(self, photo, code, paintings, shares, strength):
@@ -133,7 +133,7 @@ def load(name):
 
 
 def _pad(content):
-    """Mirrors the right and lower rim up to sides that the network can halve."""
+    """Mirrors the right and bottom border up to sides that the network can halve."""
     rims = [
         (0, max(2 * encoder.STRIDE, -(-side // encoder.STRIDE) * encoder.STRIDE) - side)
         for side in content.shape[1:3]

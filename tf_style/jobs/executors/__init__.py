@@ -1,1 +1,1 @@
-"""Who makes the pictures of a job: this process, or workers of a Ray cluster."""
+"""Executors paint the pictures of a job, in this process or on a Ray cluster."""

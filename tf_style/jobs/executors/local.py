@@ -1,4 +1,4 @@
-"""The local executor: works in this process, and reads and writes beside that."""
+"""The local executor: paints in this process, and reads and writes meanwhile."""
 
 import collections
 import functools
@@ -10,25 +10,25 @@ from tf_style.jobs.runner import Runner, settle
 
 
 def stylize(job, pairs, style_cache, count, began, show, stop):
-    """Makes pictures. While the fast path makes one, the next is read.
+    """Paints pictures. While the fast method paints one, the next is read.
 
     Args:
         job: a `config.Job`.
-        pairs: the `plan.Pair`s to make, those of one photo together.
+        pairs: the `plan.Pair`s to paint, grouped by photo.
         style_cache: its `inputs.StyleCache`.
-        count: of all pictures of the job, of which `pairs` may be a part.
-        began: when the job's time budget began, on `time.monotonic`.
-        show: is called with the source and the pixels of each photo.
-        stop: a `StopToken`; the picture that is being made is written as it is then.
+        count: number of pictures of the job, of which `pairs` may be a part.
+        began: start of the job's time budget, by `time.monotonic`.
+        show: called with the source and the pixels of each photo.
+        stop: a `StopToken`; the current picture is then written as it is.
 
     Yields:
-        What happens.
+        Events.
 
     Returns:
-        The paths of what was written, or is there already; the value of `yield from`.
+        The paths of pictures that were written or existed, the value of `yield from`.
 
     Raises:
-        ValueError, OSError: as `run.run`.
+        ValueError, OSError: see `run.run`.
     """
     pairs_of = collections.defaultdict(list)
     for pair in pairs:
@@ -46,7 +46,7 @@ def stylize(job, pairs, style_cache, count, began, show, stop):
             if not (content := (yield from attempt(source, result))):
                 continue
             show(source, content.pixels)
-            # Here and not earlier: who has one bad picture need not wait for a model.
+            # Loaded only now: with one bad picture, nobody should wait for a model.
             if not runner:
                 job, notes = settle(job)
                 yield from map(Info, notes)

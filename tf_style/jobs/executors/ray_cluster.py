@@ -1,7 +1,8 @@
-"""The Ray executor: workers on this machine or on many, each with one model at hand.
+"""The Ray executor: workers on one or more machines, each with one loaded model.
 
-Shares a job out in parts, which the workers hand to the local executor, and passes on
-what they report. Pictures do not pass through here: all machines see the same folders.
+It splits a job into parts, which workers run with the local executor, and forwards
+their
+reports. Pictures do not pass through it: all machines share the folders.
 """
 
 import concurrent.futures
@@ -20,14 +21,14 @@ from tf_style.jobs.inputs import read
 from tf_style.jobs.runner import settle
 from tf_style.system.errors import FileError, NotFound
 
-# The most pictures of a part; after the last one, its worker reports. Films, and the
-# slow path's pictures, take long enough to be a part each.
+# Largest part, after which its worker reports. Films and slow pictures take long enough
+# to be a part each.
 PART = 8
-# Seconds between looks at whether the end was asked for.
+# Seconds between checks for a stop.
 LOOK_EVERY_S = 0.3
-# Ray takes a millisecond to prepare a part, so that those of huge jobs are larger.
+# Ray takes a millisecond to prepare a part, so huge jobs have larger parts.
 MAX_PARTS = 2000
-# Settings of the user's that hold for the workers too.
+# Environment variables that workers inherit.
 ENVIRONMENT = (
     "HOME",
     "KERAS_HOME",
@@ -39,13 +40,13 @@ ENVIRONMENT = (
 
 
 def stylize(job, pairs, style_cache, show, stop):
-    """Makes pictures, as `local.stylize` does.
+    """Paints pictures, like `local.stylize`.
 
-    Joins the cluster that `RAY_ADDRESS` names, or else starts Ray on this machine.
+    Joins the cluster at `RAY_ADDRESS`, or else starts Ray on this machine.
 
     Raises:
         ImportError: Ray is not installed.
-        ValueError, OSError: as `run.run`; or the cluster cannot be reached, or does not
+        ValueError, OSError: see `run.run`; or the cluster cannot be reached, or cannot
             see the folder of the pictures.
     """
     ray = ray_runtime.load()
@@ -59,7 +60,7 @@ def stylize(job, pairs, style_cache, show, stop):
         ) as folder,
         ray_runtime.joined(ray),
         concurrent.futures.ThreadPoolExecutor(1) as pool,
-        # Workers stop when it is gone, and are waited for after that.
+        # Workers stop when the file is gone; then wait for them.
         tempfile.NamedTemporaryFile(dir=folder) as running_file,
     ):
         workers, each = ray_runtime.count_workers(ray)
@@ -68,7 +69,7 @@ def stylize(job, pairs, style_cache, show, stop):
         workers = min(workers, len(parts))
         context = _worker_context(job, pairs, style_cache, running_file.name, each)
         rows = _rows(ray, parts, context, workers, each)
-        # In a thread, so that Ctrl-C does not tear Ray's own code apart.
+        # In a thread, so that Ctrl-C does not interrupt Ray's own code.
         collected = pool.submit(_collect, rows, workers, reports)
         for report in _until_stopped(reports, stop, running_file):
             for event in report.events:
@@ -101,12 +102,12 @@ def _until_stopped(reports, stop, running_file):
 
 
 def share(pairs, workers, most):
-    """Shares pictures out in parts, ever smaller ones, so that all end at one time.
+    """Splits pictures into ever smaller parts, so that all workers end together.
 
     Args:
         pairs: the `plan.Pair`s, those of one photo together, as many of each.
-        workers: that they are for.
-        most: pictures of a part, unless there are very many in all.
+        workers: number of workers.
+        most: largest part, unless there are very many pictures.
 
     Yields:
         Lists of pairs: of several photos, or some of one photo's.
@@ -141,27 +142,27 @@ def _worker_context(job, pairs, style_cache, running_file, each):
 
 
 def _rows(ray, parts, context, workers, each):
-    """Returns what gives rows with the reports of workers, in the order they come."""
+    """Returns an iterator of rows with the reports of workers, as they come."""
     items = [
         {"part": number, "pairs": pickle.dumps(pairs)}
         for number, pairs in parts.items()
     ]
     dataset = ray.data.from_items(items, override_num_blocks=len(items))
     dataset.context.enable_progress_bars = False
-    # By default, dead workers are replaced, and their parts begun again, without end.
+    # By default, Ray replaces dead workers and restarts their parts forever.
     pool = ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1)
     return dataset.map(Worker, fn_constructor_args=(context,), compute=pool, **each)
 
 
 def _collect(rows, workers, reports):
-    """Puts reports into a queue as they come, and None after the last."""
+    """Puts reports into a queue, and None after the last."""
     stopped = set()
     try:
         for row in rows.iter_rows():
             report = pickle.loads(row["report"])
             reports.put(report)
             stopped |= {report.worker} if report.stopped else set()
-            # What is still in the line would not be begun.
+            # Parts in the queue would not be started.
             if len(stopped) == workers:
                 return
     finally:
@@ -169,7 +170,7 @@ def _collect(rows, workers, reports):
 
 
 def check(report, running_file):
-    """Raises what ends a job."""
+    """Raises an error that ends a job."""
     if report.error:
         kind, reason = report.error
         raise kind(reason)
@@ -191,5 +192,5 @@ def _check_ray(ray, collected):
 def _show(job, pairs, show):
     """Shows the photos of a part, for the contact sheet."""
     for source in dict.fromkeys(pair.content for pair in pairs):
-        with contextlib.suppress(ValueError, OSError):  # Its worker has said why.
+        with contextlib.suppress(ValueError, OSError):  # Its worker reported why.
             show(source, read(job, "content", source, job.max_side).pixels)

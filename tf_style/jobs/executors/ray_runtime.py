@@ -1,4 +1,4 @@
-"""Ray itself: imported, and joined at its address or started here for a while."""
+"""Imports Ray, and joins a cluster or starts one temporarily."""
 
 import contextlib
 import logging
@@ -12,11 +12,11 @@ import threading
 from tf_style.system import files, startup
 from tf_style.system.errors import FileError, MissingPackage
 
-# What a worker computes on, where it has no graphics card.
+# Cores of a worker without a graphics card.
 CORES = 1
-# Pictures do not pass through Ray's memory, and this is the least that it takes.
+# Ray's smallest object store; pictures do not pass through it.
 OBJECT_STORE_BYTES = 80 << 20
-# Admits to a Ray of our own, which listens on the network; Ray remembers the first.
+# Token of our own Ray, which listens on the network; Ray caches the first one.
 TOKEN = secrets.token_hex(32)
 
 
@@ -26,7 +26,7 @@ def load():
     Raises:
         ImportError: it is not installed.
     """
-    # What Ray tells of its workers' fate is printed past all loggers.
+    # Ray prints messages about workers past all loggers.
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     try:
         import ray.data
@@ -34,7 +34,7 @@ def load():
         raise MissingPackage(
             "--executor=ray needs Ray; install it with pip install 'tf_style[cluster]'"
         ) from error
-    # It tells at length of what ends in one line here.
+    # It prints at length what we report in one line.
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return ray
@@ -42,12 +42,12 @@ def load():
 
 @contextlib.contextmanager
 def joined(ray):
-    """Joins the cluster of `RAY_ADDRESS`, or starts a Ray that leaves no trace.
+    """Joins the cluster at `RAY_ADDRESS`, or starts a Ray that leaves no trace.
 
     Raises:
-        OSError: it cannot be reached, or not be started.
+        OSError: it cannot be reached or started.
     """
-    if ray.is_initialized():  # by a notebook, say, which may go on with it
+    if ray.is_initialized():  # for example by a notebook, which may continue to use it
         yield
         return
     with contextlib.ExitStack() as stack:
@@ -57,7 +57,7 @@ def joined(ray):
         if address in ("", "local"):
             settings |= {
                 "RAY_USAGE_STATS_ENABLED": "0",
-                # Without it, Ray would write one into the home folder.
+                # Otherwise Ray would write one to the home folder.
                 "RAY_AUTH_TOKEN": TOKEN,
             }
             options |= {
@@ -80,7 +80,7 @@ def joined(ray):
 
 
 def _reach(address):
-    """Raises OSError within seconds where Ray would try for many minutes."""
+    """Raises OSError within seconds, where Ray would try for minutes."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if port.isdecimal():
         there, seconds = (host.strip("[]"), int(port)), files.REACHED_WITHIN_S
@@ -91,7 +91,7 @@ def _reach(address):
 
 @contextlib.contextmanager
 def _environment(values):
-    """Sets what the user did not set, for the processes that Ray starts."""
+    """Sets defaults of environment variables for the processes that Ray starts."""
     added = {name: value for name, value in values.items() if name not in os.environ}
     os.environ.update(added)
     try:
@@ -102,8 +102,8 @@ def _environment(values):
 
 
 def folder():
-    """Gives a temporary folder for Ray's files while it runs."""
-    # Not where TMPDIR points: the paths of its sockets must be short.
+    """Provides a temporary folder for Ray's files while it runs."""
+    # Not in TMPDIR: the paths of its sockets must be short.
     place = "/tmp" if os.path.isdir("/tmp") else None
     return tempfile.TemporaryDirectory(
         prefix="ray-", dir=place, ignore_cleanup_errors=True
@@ -112,9 +112,9 @@ def folder():
 
 @contextlib.contextmanager
 def _undisturbed():
-    """Has a signal wait for Ray's start, which it would tear apart; a second does not.
+    """Delays a first signal until Ray has started, which it would disrupt.
 
-    Keeps what the program does at SIGTERM, which Ray would change.
+    It also keeps the program's SIGTERM handler, which Ray would replace.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -137,7 +137,7 @@ def _undisturbed():
 
 
 def count_workers(ray):
-    """Returns how many workers there is room for, and what each takes."""
+    """Returns the number of workers, and the resources of each."""
     there = ray.cluster_resources()
     if cards := int(there.get("GPU", 0)):
         return cards, {"num_gpus": 1}

@@ -1,6 +1,6 @@
-"""A worker of the Ray executor: hands its parts of a job to the local executor.
+"""A worker of the Ray executor: runs parts of a job with the local executor.
 
-Importing it does not load TensorFlow, which needs to know its settings before.
+Importing it does not load TensorFlow, which needs its settings first.
 """
 
 import contextlib
@@ -15,36 +15,36 @@ from tf_style.jobs.events import Failed, Info, Skipped, Started, Written
 from tf_style.jobs.job import Job
 from tf_style.system import startup
 
-# How often a part is begun whose worker dies; one picture could kill them for ever.
+# Attempts at a part whose worker dies; one picture could kill workers forever.
 MAX_TRIES = 3
-# Steps and frames are not reported: nobody could follow those of all workers.
+# Steps and frames are not reported; nobody could follow those of all workers.
 REPORTED = (Failed, Skipped, Info, Started, Written)
 
 
 class WorkerContext(NamedTuple):
-    """What a worker must know of a job."""
+    """What a worker knows about a job."""
 
-    job: Job  # whose models are settled
+    job: Job  # with chosen models
     styles: tuple[str, ...]
-    readable: frozenset[str]  # those of them that could be read
-    count: int  # of all pictures of the job
-    folder: str  # that relative paths start from
+    readable: frozenset[str]  # the readable ones
+    count: int  # number of pictures of the job
+    folder: str  # the working directory
     environment: dict[str, str]
-    # Path of a file that is there until the job is stopped; tries stand beside it.
+    # Path of a file that exists until the job is stopped; attempts are noted beside it.
     running_file: str
-    cores: int  # to compute on; 0: as TensorFlow likes
+    cores: int  # cores to compute on; 0: TensorFlow's choice
 
 
 class Report(NamedTuple):
-    """What became of a part of a job."""
+    """The result of a part of a job."""
 
     part: int
-    worker: str  # a name that no other has
+    worker: str  # a unique name
     machine: str
     events: list  # those of `tf_style.events`
     written: frozenset  # paths of what is there
-    stopped: bool  # whether that file was gone before the end
-    error: tuple[type, str] | None  # what ends the whole job
+    stopped: bool  # whether the job was stopped before its end
+    error: tuple[type, str] | None  # an error that ends the whole job
 
 
 class Worker:
@@ -56,7 +56,7 @@ class Worker:
 
     def __init__(self, context):
         os.environ.update(context.environment)
-        # Elsewhere than on the machine that sent it, the folder may not exist.
+        # On other machines, the folder may not exist.
         with contextlib.suppress(OSError):
             os.chdir(context.folder)
         self._local, inputs, self._stop_token = startup.import_quietly(_import_executor)
@@ -71,10 +71,10 @@ class Worker:
         """Paints one part.
 
         Args:
-            row: its number, and its `plan.Pair`s as pickle has them.
+            row: its number, and its pickled `plan.Pair`s.
 
         Returns:
-            A row with the `Report`, as pickle has it.
+            A row with the pickled `Report`.
         """
         events, error, stopped, written = [], None, False, frozenset()
         try:
@@ -88,7 +88,7 @@ class Worker:
         except (ValueError, OSError, ImportError) as reason:
             error = ValueError if isinstance(reason, ValueError) else OSError
             error = error, str(reason)
-        except Exception:  # Elsewhere nobody would see where it came from.
+        except Exception:  # The traceback would be lost on the other machine.
             error = RuntimeError, traceback.format_exc()
         machine = socket.gethostname()
         report = Report(
@@ -97,10 +97,10 @@ class Worker:
         return {"report": pickle.dumps(report)}
 
     def _stylize(self, pairs, report):
-        """Reports the events of the local executor; stops it when that file is gone.
+        """Reports the events of the local executor; stops it when the file is gone.
 
         Returns:
-            Whether it was stopped, and the paths of what is there.
+            Whether it was stopped, and the paths of existing results.
         """
         job, count = self._context.job, self._context.count
         stop = self._stop_token(watch=self._is_over)
@@ -119,7 +119,7 @@ class Worker:
         return not os.path.exists(self._context.running_file)
 
     def _tries(self, part):
-        """Returns how often a part was begun, by whomever, and now."""
+        """Returns the number of attempts at a part, including this one."""
         with open(f"{self._context.running_file}-{part}", "ab") as stream:
             stream.write(b"1")
             return stream.tell()
@@ -143,7 +143,7 @@ def _import_executor():
 
 
 def _keep_to(cores):
-    """Has TensorFlow compute on so many cores; it must not have computed yet."""
+    """Limits TensorFlow to a number of cores; call it before the first computation."""
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(cores)

@@ -1,21 +1,19 @@
-"""The modes: what a picture is made by, and what is written with it.
+"""The modes: how a picture is painted, and which files are written.
 
-A mode is a module in this folder, and a line in the table below. It has
+A mode is a module in this folder and a line in the table below. It has
 
 * HELP: a few words, for `--help`;
-* MAX_SIDE: the longest side to work at unless told otherwise, in pixels; 0 keeps the
-  photo's own;
-* HAS_STEPS: whether there are steps to watch, to film and to budget;
-* HAS_CHECKPOINTS: whether a run that was killed goes on where it was;
-* IS_QUICK: whether reading and writing should go on beside it, and several pictures of
-  one size are made at once;
+* MAX_SIDE: the default longest side in pixels; 0 keeps the photo's size;
+* HAS_STEPS: whether it has steps to watch, film and budget;
+* HAS_CHECKPOINTS: whether a killed run can continue;
+* IS_QUICK: whether to read and write meanwhile, and to paint in batches;
 * MAKES_FILMS: whether it takes films;
-* METHODS: names of the methods that it uses, in their order, a slow one last;
-* parts(output): what is written beside a picture;
-* picture_path(output): where the picture itself is;
+* METHODS: names of its methods, in order, with a slow one last;
+* parts(output): the other files of a picture;
+* picture_path(output): the path of the picture itself;
 * stylize(task, snapshots): yields the steps, returns a `tasks.Stylized`;
-* stylize_film(task, shots, state): where it takes films, yields the steps of the frames
-  to come, given what the last left, and each `video.stylize.Stylized`;
+* stylize_film(task, shots, state): if it takes films, yields the steps of further
+  frames, given the last state, and each `video.stylize.Stylized`;
 * draw(task, stylized, paths): writes all files.
 
 Importing one imports nothing heavy.
@@ -35,16 +33,17 @@ def of(job):
 
 
 def methods(mode, init):
-    """Returns names of the methods of a mode; the first picture may be the fast one."""
+    """Returns the methods of a mode, with hub if `init` needs it."""
     names = MODES[mode].METHODS
     return ("hub", *names) if init == "hub" and "hub" not in names else names
 
 
 def sharing(methods, setting):
-    """Returns which of several methods a setting is of that is given once for all.
+    """Returns the methods that a setting applies to when it is given once.
 
-    It is of those that have it, but where their defaults differ, of the last alone: 150
-    steps of one are not 150 of another.
+    It applies to all that have it; if their defaults differ, only to the last: 150
+    steps
+    of one method are not 150 steps of another.
     """
     defaults = {}
     for method in methods:
