@@ -35,9 +35,9 @@ def main():
 
         return server.serve(arguments.port, not arguments.no_browser)
     except ModuleNotFoundError as error:
-        if error.name != "gradio":
+        if error.name not in ("fastapi", "uvicorn"):
             raise
-        reason = "the page needs Gradio: pip install 'tf_style[app]'"
+        reason = "the page needs FastAPI: pip install 'tf_style[app]'"
     except OSError as error:
         reason = " ".join(str(error).split())
     except KeyboardInterrupt:  # before the server could say so itself

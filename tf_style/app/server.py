@@ -4,7 +4,6 @@ import contextlib
 import ctypes
 import functools
 import os
-import re
 import shutil
 import signal
 import socket
@@ -14,24 +13,18 @@ import time
 import webbrowser
 from pathlib import Path
 
+import uvicorn
 from PIL import Image
 
-from tf_style.app import folder, security, sessions, warmup
-from tf_style.app.request import MAX_STYLES
+from tf_style.app import folder, routes, security, sessions, warmup
 
 HERE = Path(__file__).parent
 HOST = "127.0.0.1"
 PORTS = range(7860, 7960)
-# Of an uploaded file, and of the picture in it: what phones' cameras need.
-MAX_BYTES = 32 << 20
+# Of a picture: what phones' cameras need.
 MAX_PIXELS = 64_000_000
 # Seconds between two searches for files that are no longer needed.
 SWEEP_EVERY = 10.0
-# Fonts of the user's machine; Gradio's would come from another host.
-FONTS = {
-    "font": ["system-ui", "-apple-system", "Segoe UI", "sans-serif"],
-    "font_mono": ["ui-monospace", "Consolas", "monospace"],
-}
 
 
 def serve(port=None, browser=True):
@@ -45,7 +38,7 @@ def serve(port=None, browser=True):
         Never; the process ends with status 130.
 
     Raises:
-        ModuleNotFoundError: Gradio is not installed.
+        ModuleNotFoundError: FastAPI or uvicorn is not installed.
         OSError: the port is taken, or temporary files cannot be written.
     """
     _spare_memory()
@@ -57,8 +50,7 @@ def serve(port=None, browser=True):
     folder.remove_leftovers()
     root = folder.create()
     try:
-        with _without_network_settings():
-            opened, start_loading = _launch(root, listening)
+        opened, start_loading = _launch(root, listening)
         start_loading()
         url = f"http://{HOST}:{listening.getsockname()[1]}/"
         print(f"tf_style: the page is at {url}; Ctrl-C ends it", flush=True)
@@ -101,51 +93,30 @@ def _launch(root, listening):
     Returns:
         Its `sessions.Sessions`, and a function that starts loading the models.
     """
-    _prepare_environment(root)
-    # Gradio reads the environment when it is imported, which takes a second.
-    import gradio as gr
-    import uvicorn
-    from fastapi import FastAPI
+    temporary = root / "tmp"
+    temporary.mkdir()
+    tempfile.tempdir = os.environ["TMPDIR"] = str(temporary)
+    opened, ready = sessions.Sessions(root), warmup.Warmup()
+    app = security.Middleware(routes.build(opened, ready), listening.getsockname()[1])
+    start(app, listening)
+    examples = (str(HERE / "static" / f"{name}.webp") for name in ("harbor", "swirls"))
+    arguments = *examples, root / "warm-up"
+    return opened, functools.partial(ready.start, *arguments)
 
-    from tf_style.app import choices, handlers, page
 
+def start(app, listening):
+    """Has an ASGI application served by a thread, at a socket."""
     # Larger pictures are refused before they are decoded.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-    examples = root / "examples"
-    shutil.copytree(HERE / "pictures", examples)
-    photos = [str(examples / name) for name in choices.PHOTOS]
-    paintings = [str(examples / name) for name in choices.PAINTINGS]
-    opened = sessions.Sessions(root, photos + paintings)
-    ready = warmup.Warmup()
-    blocks = page.build(handlers.Handlers(opened, ready, photos, paintings))
-    blocks.queue(max_size=page.MAX_QUEUED, api_open=False)
-    app = gr.mount_gradio_app(
-        FastAPI(openapi_url=None),
-        blocks,
-        path="",
-        server_name=HOST,
-        ssr_mode=False,
-        mcp_server=False,
-        enable_monitoring=False,
-        pwa=False,
-        footer_links=[],
-        max_file_size=MAX_BYTES,
-        theme=gr.themes.Default(**FONTS),
-        css_paths=HERE / "page.css",
-    )
-    # Before that, Gradio would serve any file.
-    blocks.has_launched = True
-    port = listening.getsockname()[1]
-    max_upload = MAX_STYLES * MAX_BYTES + (1 << 20)  # with the parts' headers
     server = uvicorn.Server(
         uvicorn.Config(
-            security.Middleware(app, port, opened, max_upload),
+            app,
             log_level="critical",
             access_log=False,
             proxy_headers=False,
             server_header=False,
             ws="none",
-            lifespan="on",
+            lifespan="off",
         )
     )
     thread = threading.Thread(
@@ -154,44 +125,8 @@ def _launch(root, listening):
     thread.start()
     while not server.started:
         if not thread.is_alive():
-            raise OSError("the page's server does not start")
+            raise OSError("the server does not start")
         time.sleep(0.01)
-    arguments = photos[0], paintings[0], root / "warm-up"
-    return opened, functools.partial(ready.start, *arguments)
-
-
-def _prepare_environment(root):
-    """Keeps all temporary files in one folder, and Gradio from reporting."""
-    temporary = root / "tmp"
-    temporary.mkdir()
-    tempfile.tempdir = str(temporary)
-    os.environ |= {
-        "TMPDIR": str(temporary),
-        # The only folder that Gradio serves files from.
-        "GRADIO_TEMP_DIR": str(root),
-        "GRADIO_EXAMPLES_CACHE": str(root / "cache"),
-        "GRADIO_ANALYTICS_ENABLED": "False",
-        "GRADIO_RUN_HISTORY": "False",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-    }
-
-
-@contextlib.contextmanager
-def _without_network_settings():
-    """Hides the environment's proxies and certificates while Gradio starts.
-
-    Its HTTP client, which the page does not use, fails to start with some that are
-    wrong. Downloads of models go by these settings later.
-    """
-    hidden = {
-        name: os.environ.pop(name)
-        for name in list(os.environ)
-        if re.fullmatch("(all|https?)_proxy|ssl_cert_(file|dir)", name.lower())
-    }
-    try:
-        yield
-    finally:
-        os.environ |= hidden
 
 
 def _spare_memory():
