@@ -144,7 +144,7 @@ def seen(stub_model, monkeypatch):
 @pytest.fixture(scope="session")
 def app(tmp_path_factory):
     """The running program: its `url`, its `port`, and its `folder` of files."""
-    pytest.importorskip("gradio", reason="no Gradio: pip install '.[app]'")
+    pytest.importorskip("fastapi", reason="no FastAPI: pip install '.[app]'")
     folder = tmp_path_factory.mktemp("app")
     nowhere = "http://127.0.0.1:9"
     environment = os.environ | {

@@ -18,6 +18,16 @@ class Refused(Exception):
         self.status, self.code = status, code
 
 
+def answer(status, code, message, headers=None):
+    """Returns a response that says what is wrong."""
+    headers = dict(headers or {})
+    if status == 503:
+        headers["Retry-After"] = str(RETRY_AFTER)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
+
+
 def install(app, describe):
     """Has an application answer every error as `{"error": {"code", "message"}}`.
 
@@ -25,10 +35,6 @@ def install(app, describe):
         app: a FastAPI application.
         describe: returns an error as one line.
     """
-
-    def answer(status, code, message, headers=None):
-        body = {"error": {"code": code, "message": message}}
-        return JSONResponse(body, status, headers)
 
     @app.exception_handler(Refused)
     async def refused(_, error):
@@ -47,7 +53,11 @@ def install(app, describe):
 
     @app.exception_handler(Busy)
     async def busy(_, error):
-        return answer(503, "busy", str(error), {"Retry-After": str(RETRY_AFTER)})
+        return answer(503, "busy", str(error))
+
+    @app.exception_handler(OSError)
+    async def broken(_, error):  # The disk is full, or a model cannot be had.
+        return answer(503, "failed", describe(error))
 
     @app.exception_handler(ValueError)
     async def bad(_, error):

@@ -29,26 +29,30 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: Literal["hub", "neighbors", "gatys"] = Field(
-        "hub",
+        default="hub",
         description="hub takes one pass; neighbors seconds; gatys minutes.",
     )
     strength: float = Field(
-        1.0, ge=0, le=1, allow_inf_nan=False, description="From 0, the photo, to 1."
+        default=1.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="From 0, the photo, to 1.",
     )
     stroke: float = Field(
-        1.0,
+        default=1.0,
         ge=0.25,
         le=4,
         allow_inf_nan=False,
         description="Factor on the size of the strokes.",
     )
     colors: Literal["none", "luminance", "covariance", "histogram"] = Field(
-        "none",
+        default="none",
         description="What is kept of the photo's colours: nothing; hue and saturation "
         "of every place; mean and spread; or the distribution.",
     )
     side: int = Field(
-        0,
+        default=0,
         ge=0,
         le=MAX_SIDE["hub"],
         description="Longest side of the picture in pixels, at most; 0 keeps the "
@@ -56,7 +60,7 @@ class Settings(BaseModel):
         "steps.",
     )
     steps: int = Field(
-        0,
+        default=0,
         ge=0,
         le=MAX_STEPS,
         description="Of neighbors and gatys; 0: as many as suit it.",

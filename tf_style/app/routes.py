@@ -21,7 +21,7 @@ from tf_style.app.errors import Refused
 from tf_style.app.request import MAX_SIDE, MAX_STYLES, STEPS, Settings, check_weights
 from tf_style.app.sessions import Picture, Session
 
-HERE = Path(__file__).parent
+STATIC = Path(__file__).parent / "static"
 # Of an uploaded file: what phones' cameras need.
 MAX_BYTES = 64 << 20
 # Of any other request.
@@ -59,7 +59,7 @@ def build(sessions, warmup):
     """
     app = FastAPI(openapi_url=None)
     errors.install(app, sessions.describe)
-    static = {path.name: path for path in (HERE / "static").iterdir()}
+    static = {path.name: path for path in STATIC.iterdir()}
     examples = {
         name: Picture(path := static[f"{name}.webp"], path, (0, 0))
         for name in (*PHOTOS, *PAINTINGS)

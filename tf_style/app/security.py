@@ -109,6 +109,13 @@ def is_allowed(scope, port):
     )
 
 
+def is_local(scope):
+    """Tells whether a request is for this machine by its own name, at any port."""
+    hosts = _values(scope, b"host")
+    form = rb"(127\.0\.0\.1|localhost)(:\d{1,5})?"
+    return len(hosts) == 1 and re.fullmatch(form, hosts[0]) is not None
+
+
 def is_same_origin(scope):
     """Tells whether no other site has a browser send a request."""
     hosts, origins, sites = (

@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import functools
 import os
 import shutil
 import signal
@@ -10,17 +9,17 @@ import socket
 import tempfile
 import threading
 import time
+import warnings
 import webbrowser
-from pathlib import Path
 
 import uvicorn
 from PIL import Image
 
-from tf_style.app import folder, routes, security, sessions, warmup
+from tf_style.app import api, folder, routes, security, sessions, warmup
 
-HERE = Path(__file__).parent
 HOST = "127.0.0.1"
 PORTS = range(7860, 7960)
+API_PORTS = range(8000, 8100)
 # Of a picture: what phones' cameras need.
 MAX_PIXELS = 64_000_000
 # Seconds between two searches for files that are no longer needed.
@@ -41,21 +40,80 @@ def serve(port=None, browser=True):
         ModuleNotFoundError: FastAPI or uvicorn is not installed.
         OSError: the port is taken, or temporary files cannot be written.
     """
+    listening = _listen(HOST, [port] if port else PORTS)
+    port = listening.getsockname()[1]
+    url = f"http://{HOST}:{port}/"
+
+    def build(opened, ready):
+        return security.Middleware(routes.build(opened, ready), port)
+
+    def announce():
+        print(f"tf_style: the page is at {url}; Ctrl-C ends it", flush=True)
+        if browser:
+            webbrowser.open(url)
+
+    _run(build, listening, announce)
+
+
+def serve_api(port=None, host=HOST, token=""):
+    """Serves the endpoint for other programs until Ctrl-C; else as `serve`.
+
+    Args:
+        port: None: the first free one from 8000.
+        host: address to listen at.
+        token: that requests must send; empty: none, which only this machine's may.
+
+    Raises:
+        ValueError: others could ask without a token.
+    """
+    if host not in (HOST, "localhost") and not token:
+        raise ValueError(
+            f"host is {host}, where others can ask; set TF_STYLE_TOKEN to what they "
+            "must send"
+        )
+    listening = _listen(host, [port] if port else API_PORTS)
+    url = f"http://{host}:{listening.getsockname()[1]}"
+
+    def build(opened, ready):
+        ready.hurry()
+        return api.build(opened, ready, token)
+
+    def announce():
+        print(
+            f"tf_style: POST pictures to {url}/stylize, as {url}/openapi.json says; "
+            "Ctrl-C ends it",
+            flush=True,
+        )
+
+    _run(build, listening, announce)
+
+
+def _run(build, listening, announce):
+    """Serves an application until Ctrl-C, with a folder of its own.
+
+    Args:
+        build: makes it, of a `sessions.Sessions` and a `warmup.Warmup`.
+        listening: the socket.
+        announce: called when it is there.
+    """
     _spare_memory()
     ended = threading.Event()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda *_: ended.set())
-    listening = _listen(port)
     folder.remove_leftovers()
     root = folder.create()
     try:
-        opened, start_loading = _launch(root, listening)
-        start_loading()
-        url = f"http://{HOST}:{listening.getsockname()[1]}/"
-        print(f"tf_style: the page is at {url}; Ctrl-C ends it", flush=True)
-        if browser:
-            webbrowser.open(url)
+        temporary = root / "tmp"
+        temporary.mkdir()
+        tempfile.tempdir = os.environ["TMPDIR"] = str(temporary)
+        opened, ready = sessions.Sessions(root), warmup.Warmup()
+        _start(build(opened, ready), listening)
+        examples = (
+            str(routes.STATIC / f"{name}.webp") for name in ("harbor", "swirls")
+        )
+        ready.start(*examples, root / "warm-up")
+        announce()
         while not ended.wait(SWEEP_EVERY):
             opened.sweep()
         opened.close_all()
@@ -65,49 +123,35 @@ def serve(port=None, browser=True):
     os._exit(130)
 
 
-def _listen(port):
-    """Returns a socket that listens at a port of this machine.
+def _listen(host, ports):
+    """Returns a socket that listens at one of several ports.
 
     Raises:
         OSError: none is free; one line.
     """
-    for number in [port] if port else PORTS:
+    for number in ports:
         listening = socket.socket()
         # On Windows it would take a port that another program listens at.
         if os.name == "posix":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((HOST, number))
+            listening.bind((host, number))
             listening.listen()  # else another program could bind it too
             return listening
         except OSError as error:
             listening.close()
             reason = error.strerror
-    ports = f"port {port}" if port else f"any port from {PORTS[0]} to {PORTS[-1]}"
-    raise OSError(f"cannot serve at {ports}: {reason}; choose another by --port")
+    where = f"port {ports[0]}"
+    if len(ports) > 1:
+        where = f"any port from {ports[0]} to {ports[-1]}"
+    raise OSError(f"cannot serve at {where}: {reason}; choose another by --port")
 
 
-def _launch(root, listening):
-    """Starts the page.
-
-    Returns:
-        Its `sessions.Sessions`, and a function that starts loading the models.
-    """
-    temporary = root / "tmp"
-    temporary.mkdir()
-    tempfile.tempdir = os.environ["TMPDIR"] = str(temporary)
-    opened, ready = sessions.Sessions(root), warmup.Warmup()
-    app = security.Middleware(routes.build(opened, ready), listening.getsockname()[1])
-    start(app, listening)
-    examples = (str(HERE / "static" / f"{name}.webp") for name in ("harbor", "swirls"))
-    arguments = *examples, root / "warm-up"
-    return opened, functools.partial(ready.start, *arguments)
-
-
-def start(app, listening):
+def _start(app, listening):
     """Has an ASGI application served by a thread, at a socket."""
     # Larger pictures are refused before they are decoded.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow's own word
     server = uvicorn.Server(
         uvicorn.Config(
             app,

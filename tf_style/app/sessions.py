@@ -252,9 +252,9 @@ def import_picture(source, folder, name, kind):
         size = picture.pixels.shape[2:0:-1]
     else:
         # What is too large is refused by its header, before it is decoded.
-        size = _size(path)
         side = MAX_STYLE_SIDE if kind == "style" else MAX_SIDE["hub"]
         picture = images.load_picture(path, side)
+        size = _size(path) or picture.pixels.shape[2:0:-1]
         if kind == "style" and (max(size) > side or reader.is_film(path)):
             path.unlink()
             path = path.with_suffix(".png")
@@ -268,18 +268,10 @@ def import_picture(source, folder, name, kind):
 
 
 def _size(path):
-    """Returns width and height in pixels, as the picture is seen.
-
-    Raises:
-        ValueError: it is no picture; one line.
-    """
-    with decode.explained(path.name):
-        try:
-            with Image.open(path, formats=decode.FORMATS) as image:
-                turned = image.getexif().get(0x0112, 1) >= 5
-                return image.size[::-1] if turned else image.size
-        except Exception:
-            if decode.refuse(path):
-                raise
-    height, width = images.load_picture(path).pixels.shape[1:3]  # HEIC
-    return width, height
+    """Returns width and height in pixels, as the picture is seen; None: unknown."""
+    try:
+        with Image.open(path, formats=decode.FORMATS) as image:
+            turned = image.getexif().get(0x0112, 1) >= 5
+            return image.size[::-1] if turned else image.size
+    except Exception:  # HEIC, or a header that only the decoder forgives.
+        return None

@@ -48,6 +48,7 @@ class Order(NamedTuple):
     weights: tuple[float, ...] = ()
     mask: Picture | None = None
     film: bool = False  # all frames of the photo, which is one
+    format: str = ""  # of the picture; empty: PNG
 
     def to_job(self, folder, **changes):
         """Returns the `Job`; `changes` are of the `Settings`."""
@@ -58,6 +59,7 @@ class Order(NamedTuple):
             folder,
             self.weights,
             self.mask and self.mask.path,
+            format=self.format,
         )
 
 
