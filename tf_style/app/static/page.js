@@ -4,6 +4,7 @@
 const $ = (id) => document.getElementById(id);
 const METHODS = ["hub", "neighbors", "gatys"];
 const MAX_STYLES = 4;
+const ENDS = ["done", "stopped", "failed"];
 const LANGUAGES = ["en", "fr"];
 
 let words = {};
@@ -56,7 +57,7 @@ function status(text) {
 function render() {
   const before = $("before").getAttribute("aria-pressed") === "true";
   const url = shown?.picture ? `/results/${shown.key}/${shown.picture}` : null;
-  const running = shown && !["done", "stopped", "failed"].includes(shown.status);
+  const running = shown && !ENDS.includes(shown.status);
   const isFilm = Boolean(url && /\.mp4$/.test(url));
   const picture = url ?? (shown ? photo.url : "/static/harbor_swirls.webp");
   if (isFilm && $("film").getAttribute("src") !== url) $("film").src = url;
@@ -107,7 +108,6 @@ function render() {
 function describe() {
   if (photo.reading) return say("uploading", { name: photo.reading });
   if (photo.trouble) return photo.trouble;
-  if ($("mark").getAttribute("aria-pressed") === "true" && !strokes.length) return say("marking");
   if (!shown) return say("example");
   const left = shown.left == null ? "" : say("left", { time: inWords(shown.left) });
   switch (shown.status) {
@@ -241,7 +241,7 @@ async function watch(state) {
     shown = !state.picture && first?.picture && first.wanted.photo === state.wanted.photo
       ? { ...state, key: first.key, picture: first.picture, size: first.size } : state;
     render();
-    if (["done", "stopped", "failed"].includes(state.status)) break;
+    if (ENDS.includes(state.status)) break;
     state = await ask(`/results/${state.key}?after=${state.version}`);
   }
   shown = state;
@@ -250,7 +250,7 @@ async function watch(state) {
 }
 
 function stop() {
-  const running = [...results.values()].find((r) => !["done", "stopped", "failed"].includes(r.status));
+  const running = [...results.values()].find((r) => !ENDS.includes(r.status));
   if (running) return ask(`/results/${running.key}/stop`, { method: "POST" });
 }
 
@@ -553,7 +553,7 @@ async function begin() {
   const last = [...results.values()].at(-1);
   if (last) {
     recall(last);
-    if (!["done", "stopped", "failed"].includes(last.status)) {
+    if (!ENDS.includes(last.status)) {
       busy = true;
       painting = watch(last).finally(() => {
         busy = false;
