@@ -386,8 +386,16 @@ def test_all_can_be_done_by_keyboard(page):
     assert {"before", "download", "forget", "photo-file", "style-file", "mix"} < reached
 
 
-@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
-@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize(
+    "viewport, colours",
+    [
+        (DESK, "light"),
+        (PHONE, "dark"),
+        pytest.param(DESK, "dark", marks=pytest.mark.slow),
+        pytest.param(PHONE, "light", marks=pytest.mark.slow),
+    ],
+    ids=["desk", "phone", "desk in the dark", "phone in the light"],
+)
 def test_no_serious_rule_of_axe_fails(open_page, viewport, colours):
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="pip install '.[browser]'"
