@@ -305,16 +305,33 @@ def test_stop_keeps_the_best_and_continue_goes_on(page, tmp_path):
     assert page.locator("#strip li").count() == 1
 
 
-def test_reload_and_second_tab_find_the_results(page, open_page):
+def test_reload_and_second_tab_find_all_there_was(page, open_page, photo):
+    _give(page, "main", "drop", photo)
+    _painted(page, 150, 100)
     _improve(page, "gatys", 1000)
     _says(page, re.compile("Step [1-9]"))
     page.reload()
     _says(page, re.compile("Step [1-9]"))
+    assert page.locator("#photos [title='photo.png'][aria-pressed=true]").count() == 1
     other = open_page(page.context)
     _says(other, re.compile("Step [1-9]"))
     other.locator("#stop").click()
     for tab in (page, other):
         _says(tab, "Stopped. This is the best")
+
+
+def test_one_can_look_at_another_result_meanwhile(page):
+    _details(page, side=128, steps=1000)
+    page.locator("#paintings [data-key=mosaic]").click()
+    _says(page, "painted in")
+    page.locator("[data-method=gatys]").click()
+    _says(page, re.compile("Step [1-9]"))
+    page.locator("#strip button").click()
+    _says(page, "painted in")
+    quick = page.locator("#picture").get_attribute("src")
+    page.locator("#stop").click()
+    wait_until(lambda: page.locator("#strip li").count() == 2)
+    assert page.locator("#picture").get_attribute("src") == quick
 
 
 def test_lost_connection_is_said_and_mended(page):

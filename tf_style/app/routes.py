@@ -133,6 +133,11 @@ def build(sessions, warmup):
             "max_side": MAX_SIDE,
             "photos": PHOTOS,
             "paintings": PAINTINGS,
+            "pictures": [
+                _describe(key, picture)
+                for key, picture in list(session.pictures.items())
+                if picture.kind != "mask"
+            ],
             "results": [task.state for task in session.tasks.values()],
         }
 
@@ -153,8 +158,7 @@ def build(sessions, warmup):
             key = await run_in_threadpool(session.add_picture, path, name, kind)
         finally:
             path.unlink(missing_ok=True)
-        picture = session.pictures[key]
-        return {"key": key, "size": picture.size, "film": picture.film is not None}
+        return _describe(key, session.pictures[key])
 
     @app.get("/pictures/{key}")
     def picture(key: str, session: Own):
@@ -230,6 +234,16 @@ def build(sessions, warmup):
         return {}
 
     return app
+
+
+def _describe(key, picture):
+    return {
+        "key": key,
+        "kind": picture.kind,
+        "name": picture.path.name,
+        "size": picture.size,
+        "film": picture.film is not None,
+    }
 
 
 async def _read(request, model):

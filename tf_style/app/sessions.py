@@ -43,6 +43,7 @@ class Picture(NamedTuple):
     path: Path
     shown: Path  # as browsers can show it
     size: tuple[int, int]  # width and height in pixels
+    kind: str = "photo"  # or "style" or "mask"
     film: Path | None = None  # where `path` is the first frame of one
 
 
@@ -264,7 +265,7 @@ def import_picture(source, folder, name, kind):
     if max(pixels.shape[1:3]) > SHOWN_SIDE:
         pixels = images.fit_longest(pixels, SHOWN_SIDE)
     images.save_image(shown, pixels)
-    return Picture(path, shown, tuple(size), film)
+    return Picture(path, shown, tuple(size), kind, film)
 
 
 def _size(path):

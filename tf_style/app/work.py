@@ -15,6 +15,7 @@ from PIL import Image
 
 from tf_style import images, methods
 from tf_style.app import bundle
+from tf_style.app.folder import remove
 from tf_style.app.request import Settings
 from tf_style.app.sessions import Picture
 from tf_style.app.waiting_queue import Busy, WaitingQueue
@@ -92,8 +93,9 @@ def _measure(jobs):
                 if isinstance(event, Step):
                     times, size = [*times, time.monotonic()], event.size
             step = min(after - then for then, after in itertools.pairwise(times))
-            # Half of the steps are made at half the size, and cost a quarter.
-            _take_note(job.mode, size, 0.625 * step)
+            # Half of the steps are made at half the size, and cost a quarter; but
+            # graphs are traced for sizes that are new.
+            _take_note(job.mode, size, step)
 
 
 def _take_note(method, size, seconds):
@@ -127,6 +129,8 @@ def run_task(task, wait_for_models, describe):
     finally:
         if task.running:
             task.update(status="stopped")
+        if task.abandoned and task.folder.exists():  # written after all was removed
+            remove(task.folder.parent, task.folder)
 
 
 @contextlib.contextmanager
@@ -150,8 +154,9 @@ def _paint_first(task, last):
     if order.film:
         return _paint_film(task)
     side = order.settings.max_side()
-    if last and min(side, max(order.photo.size)) > 1.5 * FIRST_SIDE:
-        scale = max(0.25, order.settings.stroke * FIRST_SIDE / side)
+    longest = min(side, max(order.photo.size))
+    if last and longest > 1.5 * FIRST_SIDE:
+        scale = max(0.25, order.settings.stroke * FIRST_SIDE / longest)
         job = order.to_job(folder / "first", side=FIRST_SIDE, stroke=scale)
         _show(task, _paint_quickly(job)[0])
     job = order.to_job(folder, method="hub", side=side)
@@ -186,9 +191,8 @@ def _paint_with_steps(task):
             if isinstance(event, run.Failed):
                 raise ValueError(event.reason)
             if isinstance(event, run.Written) and event.seconds is not None:
-                if not task.stop.requested and time_left.steps:
-                    each = time_left.seconds / time_left.steps
-                    _take_note(job.mode, size, each)
+                if not (task.stop.requested or spent):
+                    _take_note(job.mode, size, event.seconds / steps)
                 task.update(points=_thinned(points))
                 _finish(task, event.path, spent + event.seconds)
             if not isinstance(event, Step):
@@ -245,8 +249,10 @@ def _show(task, path):
     name = f"{task.state['version']}{path.suffix}"
     with Image.open(path) as image:
         width, height = image.size
-    old = [*task.files][:-2]  # A browser may still ask for the last ones.
-    task.files = {k: v for k, v in task.files.items() if k not in old} | {name: path}
+    for old in [*task.files][:-2]:  # A browser may still ask for the last ones.
+        if (path_then := task.files.pop(old)).parent == task.folder:  # a preview
+            path_then.unlink(missing_ok=True)
+    task.files = task.files | {name: path}
     task.update(picture=name, size=[width, height])
     return height, width
 

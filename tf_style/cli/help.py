@@ -11,7 +11,8 @@ USAGE = f"""Repaints photos in the style of paintings.
     tf-style --content=photos/ --style=a.jpg,b.jpg --output=painted/
 
 tf-style is short for python -m tf_style. tf-style export writes the built-in stylizer
-for other programs; see tf-style export --help."""
+for other programs, tf-style serve paints for them over HTTP; see tf-style export --help
+and tf-style serve --help."""
 
 
 # How `--help` shows them.

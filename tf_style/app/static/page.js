@@ -17,6 +17,7 @@ let mask = null, strokes = [];
 let shown = null; // the state of the result that is shown; null: the example
 let results = new Map();
 let painting = Promise.resolve(), again = false, busy = false;
+let follow = true; // shows what is being painted, unless one goes back meanwhile
 
 // ---- words ----
 
@@ -58,6 +59,7 @@ function render() {
   const before = $("before").getAttribute("aria-pressed") === "true";
   const url = shown?.picture ? `/results/${shown.key}/${shown.picture}` : null;
   const running = shown && !ENDS.includes(shown.status);
+  const working = findRunning();
   const isFilm = Boolean(url && /\.mp4$/.test(url));
   const picture = url ?? (shown ? photo.url : "/static/harbor_swirls.webp");
   if (isFilm && $("film").getAttribute("src") !== url) $("film").src = url;
@@ -80,8 +82,8 @@ function render() {
   $("download").href = finished ? `${url}?save=true` : url ?? picture;
   $("download").download = before ? "" : name ?? "";
   show($("download"), Boolean(url || !shown));
-  show($("stop"), running && (shown.wanted.settings.method !== "hub" || shown.film));
-  show($("continue"), Boolean(shown?.status === "stopped" && shown.resumable));
+  show($("stop"), Boolean(working && (working.wanted.settings.method !== "hub" || working.film)));
+  show($("continue"), Boolean(!working && shown?.status === "stopped" && shown.resumable));
   show($("progress"), running && shown.progress != null);
   if (shown?.progress != null) $("progress").value = shown.progress;
   $("progress").setAttribute("aria-label", say("result"));
@@ -98,7 +100,8 @@ function render() {
     button.setAttribute("aria-pressed", String(chosen.some((c) => c.key === button.dataset.key)));
   for (const button of document.querySelectorAll("#strip [data-key]")) button.setAttribute("aria-pressed", String(button.dataset.key === shown?.key));
   show($("paint-film"), Boolean(photo.film));
-  show($("bundle"), Boolean(finished));
+  show($("unmark"), Boolean(mask) || !$("mask").hidden);
+  show($("bundle"), Boolean(finished && shown.name));
   if (finished) $("bundle").href = `/results/${shown.key}/bundle.zip?save=true`;
   $("facts").textContent = shown?.models ? Object.values(shown.models).join(", ") : "";
   $("models").replaceChildren(...server.models.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
@@ -199,10 +202,10 @@ function paint(method = "hub", extra = {}) {
   photo.trouble = null;
   if (busy) {
     again = [method, extra];
-    if (shown && shown.status !== "done") stop();
+    stop();
     return painting;
   }
-  busy = true;
+  busy = follow = true;
   painting = make(method, extra).finally(() => {
     busy = false;
     render();
@@ -238,24 +241,27 @@ async function watch(state) {
   for (;;) {
     results.set(state.key, state);
     // The old picture stays until there is a new one.
-    shown = !state.picture && first?.picture && first.wanted.photo === state.wanted.photo
+    if (follow) shown = !state.picture && first?.picture && first.wanted.photo === state.wanted.photo
       ? { ...state, key: first.key, picture: first.picture, size: first.size } : state;
     render();
     if (ENDS.includes(state.status)) break;
     state = await ask(`/results/${state.key}?after=${state.version}`);
   }
-  shown = state;
+  if (follow) shown = state;
   drawStrip();
-  return state;
+}
+
+function findRunning() {
+  return [...results.values()].find((r) => !ENDS.includes(r.status));
 }
 
 function stop() {
-  const running = [...results.values()].find((r) => !ENDS.includes(r.status));
+  const running = findRunning();
   if (running) return ask(`/results/${running.key}/stop`, { method: "POST" });
 }
 
 async function goOn() {
-  busy = true;
+  busy = follow = true;
   try {
     await watch(await ask(`/results/${shown.key}/continue`, { method: "POST" }));
   } catch (error) {
@@ -266,10 +272,8 @@ async function goOn() {
 }
 
 async function refresh() {
-  const before = server.results?.length;
   server = await ask("/state");
   render();
-  return before;
 }
 
 async function upload(file, kind) {
@@ -404,6 +408,7 @@ function drawStrip() {
 function recall(state) {
   const { photo: of, styles, weights, settings: how } = state.wanted;
   shown = state;
+  follow = !ENDS.includes(state.status);
   photo = photos.find((p) => p.key === of) ?? { key: of, size: state.size, url: `/pictures/${of}`, name: of };
   photo.trouble = null;
   chosen = styles.map((key, i) => ({ key, weight: weights[i] ?? 1 }));
@@ -413,6 +418,7 @@ function recall(state) {
   $("side").value = how.side || "";
   $("steps").value = how.steps || "";
   forgetMask();
+  mask = state.wanted.mask;
   drawWeights();
   render();
 }
@@ -548,6 +554,7 @@ async function begin() {
   const sizes = { harbor: [512, 384], still_life: [512, 512] };
   for (const key of server.photos) offer("photos", { key, size: sizes[key], url: `/static/${key}.webp` });
   for (const key of server.paintings) offer("paintings", { key, url: `/static/${key}.webp` });
+  for (const found of server.pictures) offer(found.kind === "style" ? "paintings" : "photos", { ...found, url: `/pictures/${found.key}` });
   photo = photos[0];
   for (const state of server.results) results.set(state.key, state);
   const last = [...results.values()].at(-1);
