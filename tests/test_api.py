@@ -156,7 +156,7 @@ def test_too_much_is_refused(port):
 
 
 def test_who_comes_when_all_are_busy_is_told_when_to_come_again(port):
-    body, kind = multipart([*PAIR, ("method", "gatys"), ("steps", 200)])
+    body, kind = multipart([*PAIR, ("method", "gatys"), ("steps", 40)])
     answers = []
 
     def ask():

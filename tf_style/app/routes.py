@@ -4,6 +4,7 @@ Requests name pictures and results by keys; a path or a URL has no meaning in an
 """
 
 import asyncio
+import re
 import secrets
 import threading
 import time
@@ -118,11 +119,11 @@ def build(sessions, warmup):
         ready, notes, rates = warmup.notes.done(), [], {}
         if ready:
             error = warmup.notes.exception()
-            # The rest names flags of the command line.
+            # The rest tells of the network, and names flags of the command line.
             notes = (
                 [sessions.describe(error)]
                 if error
-                else [note.partition("; --")[0] for note in warmup.notes.result()]
+                else [re.split(r" \(|; --", n)[0] for n in warmup.notes.result()]
             )
             rates = warmup.work.result().RATES if not error else {}
         return {

@@ -31,8 +31,10 @@ PREVIEW_EVERY = 1.0
 PREVIEW_SIDE = 1024
 # Of a larger photo the fast picture is first shown at this side.
 FIRST_SIDE = 640
-# Steps that tell how long more will take; the first two compile.
+# Steps that tell how long more will take, and the factor for what comes beside steps:
+# graphs of new sizes, and the search for neighbours.
 TRIAL_STEPS = 5
+OVERHEAD = {"neighbors": 3.0, "gatys": 1.25}
 # Losses that are kept to be drawn.
 MAX_POINTS = 200
 
@@ -93,13 +95,15 @@ def _measure(jobs):
                 if isinstance(event, Step):
                     times, size = [*times, time.monotonic()], event.size
             step = min(after - then for then, after in itertools.pairwise(times))
-            # Half of the steps are made at half the size, and cost a quarter; but
-            # graphs are traced for sizes that are new.
-            _take_note(job.mode, size, step)
+            _take_note(job.mode, size, OVERHEAD[job.mode] * step)
 
 
 def _take_note(method, size, seconds):
-    RATES[method] = seconds / (size[0] * size[1] / 1e6)
+    rate = seconds / (size[0] * size[1] / 1e6)
+    if old := RATES.get(method):
+        # Some wait for a graph to be traced, or for other programs.
+        rate = (old + min(rate, 3 * old)) / 2
+    RATES[method] = rate
 
 
 def run_task(task, wait_for_models, describe):

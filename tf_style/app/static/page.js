@@ -156,9 +156,10 @@ function drawLosses(points) {
   const colours = { style: "#e8710a", content: "#3b82d6" };
   $("chart").replaceChildren(...names.flatMap((name, i) => {
     const colour = colours[name] ?? "#888";
-    const label = make("text", { x: 4 + 90 * i, y: 12, "font-size": 11, fill: "currentColor" }, `— ${name}`);
+    const dash = make("rect", { x: 4 + 90 * i, y: 7, width: 12, height: 3, fill: colour });
+    const label = make("text", { x: 20 + 90 * i, y: 12, "font-size": 11, fill: "currentColor" }, name);
     // Losses of different sizes do not compare.
-    return [label, ...[...new Set(points.map((p) => p.side))].map((side) =>
+    return [dash, label, ...[...new Set(points.map((p) => p.side))].map((side) =>
       make("polyline", { fill: "none", stroke: colour, "stroke-width": 2,
         points: points.filter((p) => p.side === side).map((p) => `${x(p.step)},${y(p.losses[name])}`).join(" ") }))];
   }));
