@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import logging
 import os
 import shutil
 import signal
@@ -152,6 +153,8 @@ def _start(app, listening):
     # Larger pictures are refused before they are decoded.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow's own word
+    # What is wrong with a form is said to who sent it.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
