@@ -23,8 +23,8 @@ from tf_style.jobs import manifest, run, runner
 from tf_style.jobs.progress import TimeLeft
 from tf_style.optimization.engine import Step
 
-# Pictures that may wait for the one that is being made: of the methods with steps, and
-# of the fast one.
+# Pictures that may wait for the one that is being made: of what takes long, which are
+# the methods with steps and films, and of the fast one.
 _QUEUES = {True: WaitingQueue(4), False: WaitingQueue(8)}
 # Seconds from one preview to the next, and its longest side in pixels.
 PREVIEW_EVERY = 1.0
@@ -119,7 +119,7 @@ def run_task(task, wait_for_models, describe):
         wait_for_models()
         has_steps = task.order.settings.method != "hub"
         if not (has_steps and task.files):  # else it goes on
-            with _turn(task, False) as comes:
+            with _turn(task, task.order.film) as comes:
                 if comes:
                     _paint_first(task, last=not has_steps)
         if has_steps:
@@ -138,9 +138,9 @@ def run_task(task, wait_for_models, describe):
 
 
 @contextlib.contextmanager
-def _turn(task, has_steps):
+def _turn(task, long):
     """Waits for the turn of a task; gives whether it still wants it."""
-    with _QUEUES[has_steps].enter(task) as count_ahead:
+    with _QUEUES[long].enter(task) as count_ahead:
         shown = None
         while (ahead := count_ahead()) and not task.stop.requested:
             if ahead != shown:
