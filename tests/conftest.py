@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import vgg19_weights
-from page_client import PATIENCE, PROGRAM, free_port
+from page_client import PATIENCE, PROGRAM, free_port, offline
 
 # Nothing above imports TensorFlow, which reads these when it is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -144,26 +144,14 @@ def seen(stub_model, monkeypatch):
 @pytest.fixture(scope="session")
 def app(tmp_path_factory):
     """The running program: its `url`, its `port`, and its `folder` of files."""
-    pytest.importorskip("gradio", reason="no Gradio: pip install '.[app]'")
+    pytest.importorskip("fastapi", reason="no FastAPI: pip install '.[app]'")
     folder = tmp_path_factory.mktemp("app")
-    nowhere = "http://127.0.0.1:9"
-    environment = os.environ | {
-        "TMPDIR": str(folder),
-        "TF_STYLE_CACHE": str(folder / "cache"),
-        "TFHUB_CACHE_DIR": str(folder / "cache"),
-        "KERAS_HOME": str(folder / "keras"),
-        # As on a machine without a network.
-        "http_proxy": nowhere,
-        "https_proxy": nowhere,
-        "no_proxy": "127.0.0.1",
-        "NO_PROXY": "127.0.0.1",
-    }
     port = free_port()
     with open(folder / "errors", "w") as errors:
         process = subprocess.Popen(
             [*PROGRAM, f"--port={port}"],
             cwd=folder,
-            env=environment,
+            env=offline(folder),
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

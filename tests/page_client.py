@@ -7,11 +7,12 @@ import os
 import socket
 import sys
 import time
+import urllib.parse
 
 from PIL import Image
 
 PROGRAM = (sys.executable, "-m", "tf_style.app", "--no_browser")
-
+ENDS = ("done", "stopped", "failed")
 
 # Milliseconds that anything may take on a machine that others use too.
 PATIENCE = 60_000
@@ -31,18 +32,44 @@ def free_port():
         return found.getsockname()[1]
 
 
+def offline(folder):
+    """Returns the environment of a program without a network, or caches of ours."""
+    nowhere = "http://127.0.0.1:9"
+    return os.environ | {
+        "TMPDIR": str(folder),
+        "TF_STYLE_CACHE": str(folder / "cache"),
+        "TFHUB_CACHE_DIR": str(folder / "cache"),
+        "KERAS_HOME": str(folder / "keras"),
+        "http_proxy": nowhere,
+        "https_proxy": nowhere,
+        "no_proxy": "127.0.0.1",
+        "NO_PROXY": "127.0.0.1",
+    }
+
+
 def png(width=60, height=50):
     stream = io.BytesIO()
     Image.new("1", (width, height)).save(stream, "PNG", compress_level=1)
     return stream.getvalue()
 
 
+def multipart(fields):
+    """Returns the body of a form, and its type; values are text, or files' bytes."""
+    body = b""
+    for name, value in fields:
+        head = f'Content-Disposition: form-data; name="{name}"'
+        if isinstance(value, bytes):
+            head += f'; filename="{name}.png"'
+        data = value if isinstance(value, bytes) else str(value).encode()
+        body += b"--x\r\n%s\r\n\r\n%s\r\n" % (head.encode(), data)
+    return body + b"--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}
+
+
 class Browser:
     """Sends to the page at `app` whatever it likes, with a cookie or without."""
 
     def __init__(self, app, cookie=True):
-        self.port, self.hash = app.port, "h" + os.urandom(5).hex()
-        self.headers = {}
+        self.port, self.headers = app.port, {}
         if cookie:
             status, _said, headers = self.ask("GET", "/")
             assert (status, "SameSite=Strict" in headers["set-cookie"]) == (200, True)
@@ -54,35 +81,29 @@ class Browser:
         try:
             connection.request(method, path, body, self.headers | (headers or {}))
             answer = connection.getresponse()
-            try:
-                said = answer.read()
-            except http.client.IncompleteRead as error:  # Gradio ends some so
-                said = error.partial
-            return answer.status, said, answer.headers
+            return answer.status, answer.read(), answer.headers
         finally:
             connection.close()
 
-    def config(self):
-        return json.loads(self.ask("GET", "/config")[1])
+    def state(self):
+        return json.loads(self.ask("GET", "/state")[1])
 
-    def event(self, function, data, wait=True, **more):
-        """Returns all that is answered to a click, as bytes."""
-        event = {"fn_index": function["id"], "session_hash": self.hash, "data": data}
-        event["event_data"] = {"index": 0, "value": 0}
-        body = json.dumps(event | more)
-        if not function["queue"]:
-            return self.ask("POST", "/gradio_api/run/predict", body)[1]
-        status, said, _ = self.ask("POST", "/gradio_api/queue/join", body)
-        if status != 200 or not wait:
-            return said
-        path = f"/gradio_api/queue/data?session_hash={self.hash}"
-        return said + self.ask("GET", path)[1]
+    def upload(self, data, name="a.png", kind="photo"):
+        """Returns status and answer."""
+        path = f"/pictures?kind={kind}&name={urllib.parse.quote(name)}"
+        status, said, _ = self.ask("POST", path, data)
+        return status, json.loads(said)
 
-    def upload(self, name, data, headers=None, chunked=False):
-        """Returns status and the paths that Gradio answers."""
-        part = f'Content-Disposition: form-data; name="files"; filename="{name}"'
-        body = b"--x\r\n%s\r\n\r\n%s\r\n--x--\r\n" % (part.encode(), data)
-        kind = {"Content-Type": "multipart/form-data; boundary=x"} | (headers or {})
-        body = iter([body]) if chunked else body
-        status, said, _ = self.ask("POST", "/gradio_api/upload", body, kind)
-        return status, json.loads(said) if status == 200 else []
+    def order(self, **wanted):
+        """Asks for a picture; returns status and answer."""
+        wanted = {"photo": "harbor", "styles": ["swirls"]} | wanted
+        status, said, _ = self.ask("POST", "/results", json.dumps(wanted))
+        return status, json.loads(said)
+
+    def paint(self, **wanted):
+        """Returns how a picture ended."""
+        state = self.order(**wanted)[1]
+        while state["status"] not in ENDS:
+            path = f"/results/{state['key']}?after={state['version']}"
+            state = json.loads(self.ask("GET", path)[1])
+        return state

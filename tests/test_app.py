@@ -1,4 +1,4 @@
-"""The page in a real headless Chromium."""
+"""The page in a real headless Chromium, on a desk and on a phone."""
 
 import io
 import json
@@ -9,14 +9,27 @@ from urllib.parse import urlparse
 
 import numpy as np
 import pytest
-from page_client import PATIENCE, png, wait_until
+from page_client import PATIENCE, wait_until
 from PIL import Image
 
 from tf_style import images
-from tf_style.app.request import MAX_SIDE, MAX_STYLES
-from tf_style.methods import METHODS
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+# What a drop or a paste of files is, as far as scripts can make one.
+GIVE = """([where, kind, files]) => {
+    const data = new DataTransfer();
+    for (const [name, type, base64] of files) {
+        const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+        data.items.add(new File([bytes], name, { type }));
+    }
+    const settings = { bubbles: true, cancelable: true };
+    const event = kind === "paste"
+        ? new ClipboardEvent(kind, { ...settings, clipboardData: data })
+        : new DragEvent(kind, { ...settings, dataTransfer: data });
+    return document.querySelector(where).dispatchEvent(event);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -36,44 +49,35 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def browsers(chromium):
-    """Three separate browsers; each loads Gradio's scripts only once."""
-    size = {"width": 1280, "height": 900}
-    contexts = [chromium.new_context(viewport=size) for _ in range(3)]
-    for context in contexts:
-        context.set_default_timeout(PATIENCE)
-    yield contexts
-    for context in contexts:
-        context.close()
-
-
 @pytest.fixture
-def open_page(browsers, app):
-    """A function that opens the page in a new tab; nothing may come from elsewhere.
+def open_page(chromium, app):
+    """A function that opens the page; nothing may come from elsewhere."""
+    requested, complaints, contexts = set(), [], []
 
-    Chromium opens 6 connections to a host at a time, of which a tab that paints holds
-    2. So more than two that paint shall be each `of` another browser.
-    """
-    requested, complaints, pages = set(), [], []
-
-    def open_page(of=0):
-        page = browsers[of].new_page()
-        pages.append(page)
+    def open_page(context=None, locale="en-US", viewport=DESK, **settings):
+        if context is None:
+            context = chromium.new_context(
+                locale=locale, viewport=viewport, reduced_motion="reduce", **settings
+            )
+            context.set_default_timeout(PATIENCE)
+            contexts.append(context)
+        page = context.new_page()
         page.on("request", lambda request: requested.add(request.url))
         page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
         page.goto(app.url)
-        page.get_by_text("Optimising with the built-in backbone").wait_for()
+        page.locator("body[data-ready]").wait_for()
         return page
 
     yield open_page
-    for page in pages:
-        page.close()
+    for context in contexts:
+        context.close()
     places = {urlparse(url)[:2] for url in requested if not url.startswith("data:")}
     assert {host for scheme, host in places if scheme != "blob"} == {
         f"127.0.0.1:{app.port}"
     }
-    assert not [text for text in complaints if "Content Security Policy" in text]
+    bad = [t for t in complaints if "Content Security" in t or t.startswith("error")]
+    assert not bad
 
 
 @pytest.fixture
@@ -98,259 +102,372 @@ def painting(tmp_path):
     return path
 
 
-def _upload(page, where, path):
-    with page.expect_response(lambda answer: "/upload?" in answer.url):
-        page.locator(f"{where} input[type=file]").first.set_input_files(path)
+def _says(page, text):
+    page.locator("#status", has_text=text).wait_for()
 
 
-def _choose(page, photo, painting):
-    """Uploads a photo and a style in place of what is there."""
-    _upload(page, "#photo", photo)
-    _shows(page, "#photo img", photo.name)
-    page.locator("#styles").get_by_label("Clear").click()
-    _upload(page, "#styles", painting)
-    _shows(page, "#styles img", painting.name)
+def _painted(page, width, height):
+    _says(page, f"{width} \N{MULTIPLICATION SIGN} {height} pixels, painted in")
 
 
-def _shows(page, where, name):
-    """Waits until the server has taken over an upload that is to be seen somewhere."""
-    page.locator(f"{where}[src*='upload-'][src$='{name}']").wait_for()
+def _give(page, where, kind, *paths):
+    """Drops or pastes files; returns whether the browser would do what it wants."""
+    import base64
+
+    files = [(p.name, "", base64.b64encode(p.read_bytes()).decode()) for p in paths]
+    return page.evaluate(GIVE, [where, kind, files])
 
 
-def _set(page, **numbers):
-    if not page.locator("#side").is_visible():
-        page.get_by_role("button", name="Settings").click()
-    for name, number in numbers.items():
-        # A field that has just appeared may take its old value once more.
-        field, slider = (
-            page.locator(f"#{name} input[type={kind}]") for kind in ("number", "range")
-        )
-        wait_until(lambda: _fill(field, number) or slider.input_value() == str(number))
+def _shown(page):
+    """Waits for the picture of a result; returns its address."""
+    picture = page.locator("#picture[src*='/results/']")
+    picture.wait_for()
+    return picture.get_attribute("src")
 
 
-def _fill(field, number):
-    field.fill(str(number))
-    field.blur()
-
-
-def _says(page, kind, text):
-    page.locator(f"#{kind}-status").get_by_text(text).wait_for()
-
-
-def _paint_slowly(page, steps, side=128):
-    _set(page, side=side, steps=steps)
-    page.get_by_label("Slow: optimise the picture").check()
-    page.locator("#one-paint").click()
-
-
-def _paint_for_long(page):
-    _paint_slowly(page, 1000, 256)
-
-
-def _take(page, button, tmp_path):
+def _take(page, tmp_path, link="#download"):
     """Downloads; returns the path."""
     with page.expect_download() as download:
-        page.locator(button).click()
-    path = tmp_path / download.value.suggested_filename
+        page.locator(link).click()
+    path = tmp_path / f"taken_{download.value.suggested_filename}"
     download.value.save_as(path)
     return path
 
 
-def _unpack(path):
-    """Returns the names in a ZIP, its manifest, and the size of its picture."""
-    with zipfile.ZipFile(path) as archive:
-        account = json.loads(archive.read(f"{path.stem}.png.json"))
-        picture = Image.open(io.BytesIO(archive.read(f"{path.stem}.png")))
-        return sorted(archive.namelist()), account, picture.size
+def _details(page, **numbers):
+    page.locator("summary").click()
+    for name, number in numbers.items():
+        page.locator(f"#{name}").fill(str(number))
+    page.locator("summary").click()
 
 
-def test_fast_path_from_upload_to_download(page, photo, painting, tmp_path):
-    _choose(page, photo, painting)
-    page.locator("#one-paint").click()
-    _says(page, "one", "Done in")
-    picture = images.load_picture(_take(page, "#one-picture", tmp_path))
-    assert picture.pixels.shape == (1, 100, 150, 3)
-    assert picture.alpha is not None
-    names, account, size = _unpack(_take(page, "#one-bundle", tmp_path))
-    assert names == [
-        "content.png",
-        "photo_painting.png",
-        "photo_painting.png.json",
-        "style.jpg",
-    ]
-    assert (account["settings"]["mode"], size) == ("hub", (150, 100))
+def _state(page):
+    """Returns the newest result as the server knows it."""
+    return page.evaluate("fetch('/state').then((a) => a.json())")["results"][-1]
+
+
+def _improve(page, method="neighbors", steps=3, side=128):
+    _details(page, steps=steps, side=side)
+    page.locator(f"[data-method={method}]").click()
+
+
+def test_opens_on_a_finished_example(page, tmp_path):
+    picture = page.locator("#picture")
+    assert picture.evaluate("image => image.naturalWidth") == 512
+    _says(page, "An example")
+    with Image.open(_take(page, tmp_path)) as image:
+        assert image.size == (512, 384)
+    page.locator("#before").click()
+    assert page.locator("#original").is_visible() and not picture.is_visible()
+    page.locator("#before").click()
+    assert picture.is_visible()
+
+
+def test_dropped_photo_is_painted_and_what_one_sees_is_what_one_gets(
+    page, photo, tmp_path
+):
+    url = page.url
+    assert not _give(page, "header", "drop", photo)  # else it would be navigated to
+    _painted(page, 150, 100)
+    shown = page.request.get(urlparse(page.url)._replace(path=_shown(page)).geturl())
+    path = _take(page, tmp_path)
+    assert path.name == "taken_photo_swirls.png"
+    assert path.read_bytes() == shown.body()
+    picture = images.load_picture(path)
+    assert picture.pixels.shape == (1, 100, 150, 3) and picture.alpha is not None
+    _details(page)
+    page.locator("summary").click()
+    with zipfile.ZipFile(_take(page, tmp_path, "#bundle")) as archive:
+        names = sorted(archive.namelist())
+        account = json.loads(archive.read("photo_swirls.png.json"))
+    expected = ["photo_swirls.png", "photo_swirls.png.json", "style.webp"]
+    assert names == ["content.png", *expected]
     assert [*account["files"].values()] == [picture.sha256]
-    assert account["models"]["hub"]["name"] == "builtin"
-    before, after = page.locator("#slider img").all()
-    assert before.get_attribute("src").endswith("before.jpg")
-    assert after.get_attribute("src").endswith("photo_painting.png")
+    assert page.url == url
 
 
-def test_slow_path_shows_the_fast_picture_and_the_losses(page, photo, painting):
-    _choose(page, photo, painting)
-    _paint_slowly(page, 3)
-    page.locator("#slider img[src*='/fast/']").wait_for()
-    _says(page, "one", "Done in")
-    page.locator("#slider img[src*='/slow/']").wait_for()
-    assert page.locator("#one-chart polyline").count() == 2
-    page.locator("#one-paint:enabled").wait_for()
+def test_pasted_photo_is_painted_and_a_dropped_painting_replaces_ours(
+    page, photo, painting
+):
+    assert _give(page, "body", "paste", photo)
+    _painted(page, 150, 100)
+    before = _shown(page)
+    assert not _give(page, "#paintings h3", "drop", painting)
+    wait_until(lambda: _shown(page) != before)
+    pressed = page.locator("#paintings [aria-pressed=true]")
+    assert pressed.count() == 1 and pressed.get_attribute("title") == "painting.jpg"
 
 
-def test_neighbors_shows_its_steps_and_its_loss(page):
-    _set(page, side=128, neighbors_steps=3)
-    page.get_by_label("Painted: nearest neighbours").check()
-    page.locator("#one-paint").click()
-    _says(page, "one", "Done in")
-    page.locator("#slider img[src*='/slow/']").wait_for()
-    assert page.locator("#one-chart polyline").count() == 1
+def test_paintings_are_mixed_by_weight(page, app):
+    _details(page, side=128)
+    page.locator("#mix").check()
+    page.locator("#paintings [data-key=mosaic]").click()
+    _says(page, "painted in")
+    slider = page.locator("#weights input").nth(1)
+    slider.fill("0.25")
+    slider.dispatch_event("change")
+    wait_until(lambda: page.locator("#strip li").count() == 2)
+    wanted = _state(page)["wanted"]
+    assert (wanted["styles"], wanted["weights"]) == (["swirls", "mosaic"], [1, 0.25])
 
 
-def test_stop_keeps_the_best_picture(page, tmp_path):
-    _paint_slowly(page, 1000)
-    _says(page, "one", re.compile("Step [1-9]"))
-    page.locator("#one-stop").click()
-    _says(page, "one", "Stopped at step")
-    _names, account, size = _unpack(_take(page, "#one-bundle", tmp_path))
-    assert (account["interrupted"], account["settings"]["mode"]) == (True, "gatys")
-    assert 0 < account["steps"] < 1000 and size == (128, 96)
-    page.locator("#one-stop").wait_for(state="hidden")
+def test_choices_of_words_are_painted_at_once_and_gone_back_to(page):
+    _details(page, side=128)
+    page.get_by_label("Light").check()
+    _says(page, "painted in")
+    page.get_by_label("Broad").check()
+    wait_until(lambda: page.locator("#strip li").count() == 2)
+    page.get_by_label("The photo's").check()
+    wait_until(lambda: page.locator("#strip li").count() == 3)
+    page.locator("#strip button").nth(2).click()  # the first one
+    assert page.get_by_label("Light").is_checked()
+    assert page.get_by_label("Medium").nth(1).is_checked()
+    assert page.get_by_label("The painting's").is_checked()
 
 
-def test_side_by_side(page, tmp_path):
-    _set(page, side=128, steps=3)
-    page.get_by_role("tab", name="Side by side").click()
-    page.locator("#pair-paint").click()
-    _says(page, "pair", "Done in")
-    for method in METHODS:
-        page.locator(f"img[src$='harbor_swirls_{method}.png']").wait_for()
-    # Seconds, two losses and three distances of each.
-    assert page.locator("#pair-chart td").count() == 6 * len(METHODS)
-    page.get_by_text("judges itself").wait_for()
-    names, account, _ = _unpack(_take(page, "#pair-bundle", tmp_path))
-    assert {f"harbor_swirls_{method}.png" for method in METHODS} < {*names}
-    assert account["results"].keys() == METHODS.keys()
+def test_several_photos_are_painted_into_one_zip(page, photo, painting, tmp_path):
+    page.locator("#photo-file").set_input_files([photo, painting])
+    wait_until(lambda: page.locator("#strip li").count() == 2)
+    _painted(page, 90, 120)
+    with zipfile.ZipFile(_take(page, tmp_path, "#all")) as archive:
+        names = archive.namelist()
+        sizes = [Image.open(io.BytesIO(archive.read(name))).size for name in names]
+    assert names == ["01_photo_swirls.png", "02_painting_swirls.png"]
+    assert sizes == [(150, 100), (90, 120)]
 
 
-def test_ours_are_picked_by_a_click(page):
-    page.locator("#photos button").nth(1).click()
-    page.locator("#photo img[src$='still_life.webp']").wait_for()
-    page.locator("#paintings button").nth(1).click()
-    page.locator("#styles img[src$='mosaic.webp']").wait_for()
-    page.locator("#paintings button").nth(0).click()
-    page.locator("#styles img[src$='swirls.webp']").wait_for(state="detached")
+@pytest.mark.slow
+def test_film_is_painted_whole_if_it_is_asked_for(page, tmp_path):
+    path = tmp_path / "moving.gif"
+    frames = [Image.new("RGB", (64, 48), (40 * i, 90, 200)) for i in range(3)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    _give(page, "main", "drop", path)
+    _painted(page, 64, 48)
+    assert Image.open(_take(page, tmp_path)).format == "PNG"
+    page.locator("#paint-film").click()
+    page.locator("#picture[src$='.gif']").wait_for()
+    _says(page, "painted in")
+    with Image.open(_take(page, tmp_path)) as image:
+        assert image.n_frames == 3
+
+
+def test_brush_marks_where_to_paint(page, tmp_path):
+    page.locator("#mark").click()
+    page.get_by_text("Brush over what is to be painted").wait_for()
+    box = page.locator("#mask").bounding_box()
+    x, y = box["x"] + box["width"] * 0.75, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y + 30, steps=3)
+    page.mouse.up()
+    _says(page, "painted in")
+    after = np.asarray(Image.open(_take(page, tmp_path)).convert("RGB"), float)
+    before = np.asarray(
+        Image.open(
+            io.BytesIO(page.request.get(f"{page.url}static/harbor.webp").body())
+        ).convert("RGB"),
+        float,
+    )
+    difference = np.abs(after - before).mean(-1)
+    assert difference[:, :200].mean() < 2 < 20 < difference[180:220, 370:400].mean()
+    page.locator("#unmark").click()
+    wait_until(lambda: page.locator("#strip li").count() == 2)
+
+
+def test_painted_grows_from_the_quick_picture(page, photo):
+    _give(page, "main", "drop", photo)
+    _says(page, "painted in")
+    _improve(page)
+    _says(page, re.compile("Step|painted in"))
+    wait_until(lambda: page.locator("#strip li").count() == 2)
+    _painted(page, 128, 85)
+    page.locator("summary").click()
+    assert page.locator("#chart polyline").count() == 1
+    assert "builtin" in page.locator("#facts").inner_text()
+    # What is chosen next is painted quickly again.
+    page.locator("#paintings [data-key=mosaic]").click()
+    page.locator("[data-method=hub][aria-pressed=true]").wait_for()
+
+
+def test_stop_keeps_the_best_and_continue_goes_on(page, tmp_path):
+    _improve(page, "gatys", 1000)
+    _says(page, re.compile("Step [1-9]"))
+    assert 0 < page.locator("#progress").evaluate("bar => bar.value") < 1
+    page.locator("#stop").click()
+    _says(page, "Stopped. This is the best")
+    assert Image.open(_take(page, tmp_path)).size == (128, 96)
+    last = _state(page)["step"]
+    page.locator("#continue").click()
+    _says(page, re.compile("Step [1-9]"))
+    assert _state(page)["step"] >= last
+    page.locator("#stop").click()
+    _says(page, "Stopped. This is the best")
+    assert page.locator("#strip li").count() == 1
+
+
+def test_reload_and_second_tab_find_all_there_was(page, open_page, photo):
+    _give(page, "main", "drop", photo)
+    _painted(page, 150, 100)
+    _improve(page, "gatys", 1000)
+    _says(page, re.compile("Step [1-9]"))
+    page.reload()
+    _says(page, re.compile("Step [1-9]"))
+    assert page.locator("#photos [title='photo.png'][aria-pressed=true]").count() == 1
+    other = open_page(page.context)
+    _says(other, re.compile("Step [1-9]"))
+    other.locator("#stop").click()
+    for tab in (page, other):
+        _says(tab, "Stopped. This is the best")
+
+
+def test_one_can_look_at_another_result_meanwhile(page):
+    _details(page, side=128, steps=1000)
+    page.locator("#paintings [data-key=mosaic]").click()
+    _says(page, "painted in")
+    page.locator("[data-method=gatys]").click()
+    _says(page, re.compile("Step [1-9]"))
+    page.locator("#strip button").click()
+    _says(page, "painted in")
+    quick = page.locator("#picture").get_attribute("src")
+    page.locator("#stop").click()
+    wait_until(lambda: page.locator("#strip li").count() == 2)
+    assert page.locator("#picture").get_attribute("src") == quick
+
+
+def test_lost_connection_is_said_and_mended(page):
+    _improve(page, "gatys", 1000)
+    _says(page, re.compile("Step [1-9]"))
+    page.context.set_offline(True)
+    page.locator("#lost", has_text="The connection to tf_style is lost").wait_for()
+    page.context.set_offline(False)
+    page.locator("#lost").wait_for(state="hidden")
+    page.locator("#stop").click()
+    _says(page, "Stopped. This is the best")
+
+
+def test_server_that_was_started_anew_is_said(page):
+    page.context.clear_cookies()
+    page.locator("#paintings [data-key=mosaic]").click()
+    page.locator("#lost", has_text="Reload the page").wait_for()
+
+
+def test_one_slow_picture_at_a_time(open_page):
+    first, second, third = open_page(), open_page(), open_page()
+    _improve(first, "gatys", 1000)
+    _says(first, "Step")
+    _improve(second, "gatys", 1000)
+    _says(second, "Waiting for 1 other")
+    third.locator("#paintings [data-key=mosaic]").click()
+    _says(third, "painted in")
+    first.locator("#stop").click()
+    _says(first, "Stopped. This is the best")
+    _says(second, "Step")
+    second.locator("#stop").click()
+    _says(second, "Stopped. This is the best")
+    first.locator("#forget").click()
+    _says(first, "An example")
+
+
+def test_bad_files_are_refused_and_all_stays_as_it_was(page, tmp_path):
+    path = tmp_path / "text.png"
+    path.write_bytes(b"no picture at all")
+    _give(page, "main", "drop", path)
+    _says(page, "text.png is not a picture that can be read")
+    assert page.locator("#photos [data-key=harbor][aria-pressed=true]").count() == 1
+    _give(page, "#paintings", "drop", path)
+    assert page.locator("#paintings [data-key=swirls][aria-pressed=true]").count() == 1
+    assert str(tmp_path) not in page.content()
+
+
+def test_size_is_bounded_and_said(page, tmp_path):
+    path = tmp_path / "large.png"
+    Image.new("RGB", (2100, 60), "teal").save(path)
+    _give(page, "main", "drop", path)
+    _painted(page, 2048, 59)
+    _says(page, "this method paints at most 2048 a side")
+
+
+def test_all_can_be_done_by_keyboard(page):
+    page.locator("#paintings [data-key=mosaic]").focus()
+    page.keyboard.press("Enter")
+    _says(page, "painted in")
+    assert page.evaluate("document.activeElement.dataset.key") == "mosaic"
+    page.locator("#before").focus()
+    page.keyboard.press("Space")
+    assert page.locator("#original").is_visible()
+    reached = set()
+    page.locator("#language").focus()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id || ''"))
+    assert {"before", "download", "forget", "photo-file", "style-file", "mix"} < reached
 
 
 @pytest.mark.parametrize(
-    "make, line",
+    "viewport, colours",
     [
-        (lambda: b"no picture at all", "is not a picture that can be read"),
-        (lambda: png()[:-30], "cannot be decoded"),
-        (lambda: b"", "is empty"),
-        (lambda: png(8_001, 8_000), "has more than 64 million pixels"),
-        (lambda: bytes(33 << 20), "exceed the maximum allowed size of 32"),
+        (DESK, "light"),
+        (PHONE, "dark"),
+        pytest.param(DESK, "dark", marks=pytest.mark.slow),
+        pytest.param(PHONE, "light", marks=pytest.mark.slow),
     ],
-    ids=["text", "cut off", "empty", "pixels", "bytes"],
+    ids=["desk", "phone", "desk in the dark", "phone in the light"],
 )
-def test_bad_upload_is_refused(page, tmp_path, make, line):
-    path = tmp_path / "photo.png"
-    path.write_bytes(make())
-    page.locator("#photo input[type=file]").first.set_input_files(path)
-    page.get_by_test_id("toast-body").get_by_text(line).wait_for()
-    assert str(tmp_path) not in page.content()
-    if len(path.read_bytes()) < 32 << 20:  # else Gradio's script takes it away
-        page.locator("#photo img[src$='harbor.webp']").wait_for()
+def test_no_serious_rule_of_axe_fails(open_page, viewport, colours):
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="pip install '.[browser]'"
+    ).Axe()
+    page = open_page(viewport=viewport, color_scheme=colours)
+
+    def check(state):
+        found = axe.run(page).response["violations"]
+        serious = [
+            (rule["id"], [node["html"] for node in rule["nodes"]])
+            for rule in found
+            if rule["impact"] in ("serious", "critical")
+        ]
+        assert not serious, state
+
+    check("example")
+    page.locator("#mix").check()
+    page.locator("#paintings [data-key=mosaic]").click()
+    _says(page, "painted in")
+    page.locator("#mark").click()
+    page.locator("summary").click()
+    check("mixed, with the brush and details")
+    page.locator("#steps").fill("1000")
+    page.locator("#side").fill("128")
+    page.locator("[data-method=neighbors]").click()
+    _says(page, "Step")
+    check("painting")
+    page.locator("#stop").click()
+    _says(page, "Stopped.")
+    page.evaluate("document.querySelector('#lost').hidden = false")
+    check("stopped")
 
 
-def test_bad_style_is_refused_and_the_others_stay(page, tmp_path):
-    (tmp_path / "bad.png").write_bytes(png()[:-30])
-    _upload(page, "#styles", tmp_path / "bad.png")
-    page.get_by_test_id("toast-body").get_by_text(
-        "bad.png cannot be decoded"
-    ).wait_for()
-    page.locator("#styles img[src$='bad.png']").wait_for(state="detached")
-    assert page.locator("#styles img[src$='swirls.webp']").count() == 1
+def test_phone_has_large_targets_and_a_bar_that_stays(open_page):
+    page = open_page(viewport=PHONE, has_touch=True, is_mobile=True)
+    page.locator("#paintings [data-key=mosaic]").click()
+    _says(page, "painted in")
+    small = page.evaluate("""[...document.querySelectorAll(
+        "button, a, select, summary, label.button, label.check, .cards label")]
+        .map((node) => [node.id || node.outerHTML, node.getBoundingClientRect()])
+        .filter(([, box]) => box.width && (box.width < 44 || box.height < 44))
+        .map(([name]) => name)""")
+    assert small == []
+    page.evaluate("scrollTo(0, 1e6)")
+    for name in ("#before", "#download"):
+        box = page.locator(name).bounding_box()
+        assert 0 < box["y"] < PHONE["height"] - box["height"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
-def test_no_more_styles_than_can_be_mixed_are_kept(page, painting, tmp_path):
-    paths = [tmp_path / f"style{number}.jpg" for number in range(5)]
-    for path in paths:
-        shutil.copy(painting, path)
-    page.locator("#styles").get_by_label("Clear").click()
-    _upload(page, "#styles", paths)
-    page.get_by_test_id("toast-body").get_by_text(
-        "At most 4 styles can be mixed; the first 4 of 5 are kept"
-    ).wait_for()
-    page.locator("#styles img").nth(4).wait_for(state="detached")
-    assert page.locator("#styles img").count() == MAX_STYLES
-
-
-def test_photo_without_an_ending_is_painted(page, photo, tmp_path):
-    path = photo.rename(tmp_path / "photo")
-    data = {"name": path.name, "mimeType": "image/png", "buffer": path.read_bytes()}
-    _upload(page, "#photo", data)
-    _shows(page, "#photo img", "photo.png")
-    page.locator("#one-paint").click()
-    _says(page, "one", "Done in")
-    names, *_ = _unpack(_take(page, "#one-bundle", tmp_path))
-    assert {"content.png", "style.webp"} < {*names}
-
-
-def test_settings_out_of_bounds_are_refused(page):
-    _set(page, side=MAX_SIDE["gatys"] + 32)
-    page.get_by_label("Slow: optimise the picture").check()
-    page.locator("#one-paint").click()
-    _says(page, "one", "side is 1056; it must be from 128 to 1024")
-    page.locator("#photo").get_by_label("Remove Image").click()
-    page.locator("#one-paint").click()
-    _says(page, "one", "Choose a photo first")
-    for number in range(1, 5):
-        page.locator("#paintings button").nth(number).click()
-        if number < MAX_STYLES:
-            page.locator("#styles img").nth(number).wait_for()
-    page.get_by_text("At most 4 styles can be mixed").first.wait_for()
-    assert page.locator("#styles img").count() == MAX_STYLES
-
-
-def test_one_slow_picture_at_a_time(open_page, app):
-    first, second = open_page(), open_page()
-    _paint_for_long(first)
-    _says(first, "one", "Step")
-    _paint_for_long(second)
-    _says(second, "one", "Waiting for 1 other picture")
-    third = open_page()
-    third.locator("#one-paint").click()
-    _says(third, "one", "Done in")
-    # An abandoned one ends, and leaves nothing.
-    pages = len([*app.folder.glob("page-*")])
-    first.close()
-    _says(second, "one", "Step")
-    wait_until(lambda: len([*app.folder.glob("page-*")]) < pages)
-    second.close()
-    third.close()
-    wait_until(lambda: not [*app.folder.glob("page-*")])
-
-
-def test_who_waits_can_stop(open_page):
-    first, second = open_page(), open_page()
-    _paint_for_long(first)
-    _says(first, "one", "Step")
-    _paint_for_long(second)
-    _says(second, "one", "Waiting for 1 other picture")
-    second.locator("#one-stop").click()
-    _says(second, "one", "Stopped before its turn")
-    assert second.locator("#one-picture").is_enabled()
-
-
-def test_no_more_than_a_few_wait(open_page):
-    pages = [open_page(of=number) for number in range(3)]
-    for number, page in enumerate(pages):
-        _paint_for_long(page)
-        _says(
-            page, "one", re.compile(f"Waiting for {2 * number}" if number else "Step")
-        )
-        page.get_by_role("tab", name="Side by side").click()
-        page.locator("#pair-paint").click()
-        if page is not pages[-1]:
-            _says(page, "pair", f"Waiting for {2 * number + 1}")
-    _says(page, "pair", "4 pictures are waiting already, and no more may")
-    page.locator("#pair-hub img").wait_for()
+def test_page_speaks_french(open_page):
+    page = open_page(locale="fr-CA")
+    _says(page, "Un exemple")
+    assert page.evaluate("document.documentElement.lang") == "fr"
+    page.locator("#language").select_option("en")
+    _says(page, "An example")
+    page.reload()
+    _says(page, "An example")

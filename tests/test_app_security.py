@@ -1,11 +1,6 @@
 """What the page refuses: foreign requests, files of others, and too much."""
 
-import http.server
 import json
-import os
-import re
-import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +8,6 @@ from page_client import Browser, png
 
 from tf_style import images
 from tf_style.app import security
-from tf_style.app.request import StylizeRequest
 
 FOREIGN = (
     {"Host": "127.0.0.1"},
@@ -40,6 +34,20 @@ FOREIGN = (
     {"X-Forwarded-For": "127.0.0.1"},
     {"X-Original-URL": "/"},
 )
+ASKED = (
+    ("GET", "/"),
+    ("GET", "/state"),
+    ("GET", "/pictures/harbor"),
+    ("GET", "/results/abc"),
+    ("GET", "/results/abc/1.png"),
+    ("GET", "/all.zip"),
+    ("POST", "/pictures"),
+    ("POST", "/results"),
+    ("POST", "/results/abc/stop"),
+    ("POST", "/results/abc/continue"),
+    ("POST", "/forget"),
+    ("GET", "/nothing"),
+)
 
 
 def _scope(method="GET", path="/", port=7860, **headers):
@@ -61,7 +69,7 @@ def test_page_and_its_links_are_allowed():
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
     assert security.is_allowed(_scope(**link), 7860)
     assert not security.is_allowed(_scope("POST", **link), 7860)
-    assert not security.is_allowed(_scope(path="/config", **link), 7860)
+    assert not security.is_allowed(_scope(path="/state", **link), 7860)
     origin = {"Host": "localhost:{port}", "Origin": "http://localhost:{port}"}
     assert security.is_allowed(_scope("POST", **origin), 7860)
     assert security.is_allowed(_scope(Host="localhost"), 80)
@@ -70,219 +78,11 @@ def test_page_and_its_links_are_allowed():
     assert not security.is_allowed(twice, 7860)
 
 
-@pytest.mark.parametrize(
-    "method, path",
-    [
-        ("GET", "/gradio_api/file=http://example.com/a.png"),
-        ("GET", "/gradio_api/FILE=/a.png"),
-        ("GET", "/gradio_api/file=HTTP://example.com/a.png"),
-        ("GET", "//gradio_api/file=/a.png"),
-        ("GET", "/gradio_api//file=/a.png"),
-        ("GET", "/gradio_api/file%3dhttp://example.com/a.png"),
-        ("GET", "/gradio_api/file/tmp/a.png"),
-        ("GET", "/gradio_api/proxy=http://example.com"),
-        ("GET", "/gradio_api/heartbeat/../file=/a.png"),
-        ("GET", "/static/../config"),
-        ("GET", "/assets/.hidden"),
-        ("POST", "/gradio_api/component_server"),
-        ("POST", "/gradio_api/call/paint"),
-        ("POST", "/gradio_api/process_recording"),
-        ("POST", "/gradio_api/vibe-edit"),
-        ("POST", "/login"),
-        ("GET", "/monitoring"),
-        ("OPTIONS", "/gradio_api/queue/join"),
-        ("POST", "/"),
-    ],
-)
-def test_what_the_page_does_not_need_has_no_route(method, path):
-    assert security.route(method, path) == (None, None)
-
-
-def _functions(config):
-    """Returns the functions of the page by their names."""
-    return {d["api_name"]: d for d in config["dependencies"]}
-
-
-def _file(path):
-    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
-
-
-def _painting(config):
-    """Returns the function that paints, and what a browser would send with it."""
-    function = next(
-        d
-        for d in config["dependencies"]
-        if len(d["inputs"]) == len(StylizeRequest.__dataclass_fields__)
-    )
-    values = {c["id"]: c["props"].get("value") for c in config["components"]}
-    return function, [values[number] for number in function["inputs"]]
-
-
-def _snapshot(folder):
-    """Returns names, times and contents of all that is in a folder."""
-    return {
-        path: (path.lstat().st_mtime_ns, path.is_file() and path.read_bytes())
-        for path in [folder, *folder.rglob("*")]
-    }
-
-
-@pytest.fixture
-def listener():
-    """A server of this machine that is never to be asked: its port, and who asked."""
-    asked = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append(self.path)
-            self.send_error(404)
-
-        do_HEAD = do_POST = do_GET
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_port, asked
-        server.shutdown()
-
-
-@pytest.fixture
-def victim(tmp_path):
-    """A folder with a picture and a text that nobody was given."""
-    there = tmp_path / "victim"
-    (there / "deep").mkdir(parents=True)
-    images.save_image(there / "deep" / "secret.png", np.ones((1, 90, 97, 3)) / 3)
-    with open(there / "deep" / "secret.png", "ab") as picture:
-        picture.write(b"nobody-was-given-this")
-    (there / "secret.txt").write_text("nobody-was-given-this")
-    return there
-
-
-def test_requests_to_every_function_reach_no_files(app, victim, listener):
-    port, asked = listener
-    me, you = Browser(app), Browser(app)
-    config = me.config()
-    paint, valid = _painting(config)
-    (upload,) = you.upload("yours.png", png(), chunked=True)[1]
-    yours = you.event(paint, [_file(upload), *valid[1:]])
-    yours = re.search(rb'"path":"([^"]*/one-[^"]*[.]png)"', yours)[1].decode()
-    assert Path(yours).exists()
-    inside = str(app.folder / "examples" / "..")
-    around = victim / "deep" / ".." / "deep" / "secret.png"
-    url = f"http://127.0.0.1:{port}/a.png"
-    files = [
-        victim / "deep" / "secret.png",
-        victim / "secret.txt",
-        victim,
-        around,
-        os.path.relpath(victim / "deep" / "secret.png", app.folder),
-        inside + "/" + os.path.relpath(victim / "deep" / "secret.png", app.folder),
-        upload,
-        yours,
-        url,
-    ]
-    files = [str(path) for path in files]
-    values = [_file(path) for path in files]
-    values += [{"path": path} for path in files]
-    values += [files[0], url, {"url": url}, {"path": "a.png", "url": url}]
-    values += [_file("a.png") | {"url": url, "is_stream": True}, {"meta": {}}]
-    values += [None, True, "text", 10**300, -1, 1.5, [], [[]], {}, [values[0]]]
-    before = _snapshot(victim.parent)
-    outside = {*app.folder.parent.iterdir()}
-    answers = []
-    for function in config["dependencies"]:
-        count = len(function["inputs"])
-        for value in values if count else values[:1]:
-            gallery = [{"image": value, "caption": None}, {"video": value}]
-            mixtures = [[value] * count, [gallery] * count]
-            if function["inputs"] == paint["inputs"]:
-                mixtures = [[value, *valid[1:]], [valid[0], gallery, *valid[2:]]]
-            for mixture in mixtures if count else [[]]:
-                answers.append(me.event(function, mixture))
-        if function["inputs"] != paint["inputs"]:  # else it would only paint
-            for event_data in ({"index": -1}, {"index": [0], "value": files}, [], 7):
-                answers.append(me.event(function, [], event_data=event_data))
-                data = valid[1:2] if count else []
-                answers.append(me.event(function, data, event_data=event_data))
-        answers.append(me.event(function, [0] * 50))
-    said = b"".join(answers)
-    assert len(answers) > 200 and b"no such picture on this page" in said
-    assert b"nobody-was-given-this" not in said and b"yours" not in said
-    assert not asked
-    assert _snapshot(victim.parent) == before
-    assert {*app.folder.parent.iterdir()} == outside
-    assert Path(yours).exists()
-    # Numbers come last: they reach what paints.
-    for number in ("NaN", "1e999", "-1e999", "1" * 5000, '"1"', "[]", "{}", "true"):
-        for place in range(3, len(valid)):
-            data = [json.dumps(value) for value in valid]
-            data[place] = number
-            body = f'{{"fn_index": {paint["id"]}, "session_hash": "{me.hash}", "data": '
-            body += f"[{', '.join(data)}]}}"
-            status, said, _ = me.ask("POST", "/gradio_api/queue/join", body)
-            if status == 200:
-                path = f"/gradio_api/queue/data?session_hash={me.hash}"
-                said = me.ask("GET", path)[1]
-                assert b"must be" in said and b"Done" not in said, (number, place)
-            else:
-                assert status == 400
-    assert b"Done in" in me.event(paint, valid)
-
-
-def test_other_browsers_get_nothing(app, victim):
-    me, you = Browser(app), Browser(app)
-    paint, valid = _painting(you.config())
-    (upload,) = you.upload("yours.png", png())[1]
-    said = you.event(paint, [_file(upload), *valid[1:]]).decode()
-    yours = set(re.findall(rf'{app.folder}/page-[^"]*?[.](?:png|zip|jpg)', said))
-    assert {Path(path).suffix for path in yours} == {".png", ".zip", ".jpg"}
-    for path in {upload, *yours}:
-        assert you.ask("GET", f"/gradio_api/file={path}")[0] == 200
-        assert me.ask("GET", f"/gradio_api/file={path}")[0] == 403
-    # Your page's name is worth nothing in another browser.
-    me.hash = you.hash
-    you.event(paint, [_file(upload), *valid[1:]], wait=False)
-    path = f"/gradio_api/queue/data?session_hash={you.hash}"
-    said = me.ask("GET", path)[1]
-    assert b"session_not_found" in said and b"page-" not in said
-    assert b"no such picture" in me.event(paint, [_file(upload), *valid[1:]])
-    assert b"Done in" in you.ask("GET", path)[1]
-    for path in (
-        victim / "secret.txt",
-        "/etc/passwd",
-        f"{app.folder}/../errors",
-        f"{app.folder}/%2e%2e/errors",
-        f"{app.folder}/tf_style_app.lock",
-        f"{app.folder}/examples/../tf_style_app.lock",
-        "../../../../etc/passwd",
-        "file:///etc/passwd",
-        app.folder,
-        "http://127.0.0.1:9/",
-    ):
-        assert me.ask("GET", f"/gradio_api/file={path}")[0] == 403, path
-
-
-ASKED = (
-    ("GET", "/config"),
-    ("GET", "/theme.css"),
-    ("GET", "/gradio_api/file={folder}/examples/harbor.webp"),
-    ("GET", "/gradio_api/heartbeat/abc"),
-    ("GET", "/gradio_api/queue/data?session_hash=abc"),
-    ("POST", "/gradio_api/queue/join"),
-    ("POST", "/gradio_api/run/predict"),
-    ("POST", "/gradio_api/cancel"),
-    ("POST", "/gradio_api/upload"),
-    ("GET", "/gradio_api/upload_progress?upload_id=abc"),
-)
-
-
 def test_foreign_requests_are_refused_on_every_route(app):
     me, stranger = Browser(app), Browser(app, cookie=False)
     forged = {"Cookie": me.headers["Cookie"][:-1] + "x"}
     before = {*app.folder.iterdir()}
     for method, path in ASKED:
-        path = path.format(folder=app.folder)
         for headers in FOREIGN:
             values = {
                 k: v.format(port=app.port, other=app.port + 1)
@@ -293,43 +93,180 @@ def test_foreign_requests_are_refused_on_every_route(app):
             assert "access-control-allow-origin" not in answered
             status, *_ = me.ask("OPTIONS", path, headers=values)
             assert status == 403
-        if path != "/theme.css":
+        if path != "/":
             for headers in ({}, forged):
                 assert stranger.ask(method, path, "{}", headers)[0] == 403, path
-    origin = {"Origin": "https://elsewhere.example"}
-    assert me.upload("a.png", png(), origin)[0] == 403
     assert {*app.folder.iterdir()} == before
     origin = {"Origin": f"http://127.0.0.1:{app.port}"}
-    assert me.upload("a.png", png(), origin)[0] == 200
+    assert me.ask("POST", "/pictures", png(), origin)[0] == 201
+
+
+def test_only_our_own_may_be_loaded_by_the_page(app):
+    status, said, headers = Browser(app).ask("GET", "/")
+    assert (status, b"<script src=" in said) == (200, True)
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert b"http" not in said and b"//" not in said
+
+
+@pytest.fixture
+def victim(tmp_path):
+    """A folder with a picture and a text that nobody was given."""
+    there = tmp_path / "victim"
+    there.mkdir(parents=True)
+    images.save_image(there / "secret.png", np.ones((1, 90, 97, 3)) / 3)
+    (there / "secret.txt").write_text("nobody-was-given-this")
+    return there
+
+
+def test_no_request_reaches_a_file_by_its_path(app, victim):
+    me = Browser(app)
+    result = me.paint()
+    (session,) = app.folder.glob("session-*/result-" + result["key"])
+    inside = session.parent
+    paths = [
+        str(victim / "secret.png"),
+        str(inside),
+        f"{inside}/../../errors",
+        "../../../../etc/passwd",
+        "..%2f..%2f..%2fetc%2fpasswd",
+        "%2e%2e/%2e%2e/etc/passwd",
+        "file:///etc/passwd",
+        "http://127.0.0.1:9/a.png",
+        "~",
+        "",
+        "a\0b",
+    ]
+    for path in paths:
+        quoted = path.replace("\0", "%00")
+        for route in (
+            "/static/",
+            "/pictures/",
+            "/results/",
+            f"/results/{result['key']}/",
+        ):
+            if route + quoted == f"/results/{result['key']}/":
+                continue
+            status, said, _ = me.ask("GET", route + quoted)
+            assert status in (307, 404, 405), (route, path)
+            assert b"root:" not in said and b"nobody" not in said
+        for wanted in ({"photo": path}, {"styles": [path]}, {"mask": path}):
+            status, said = me.order(**wanted)
+            assert status in (404, 422), wanted
+            assert str(app.folder) not in str(said)
+    # What an upload is called is where it goes, but only for its last part.
+    before = {*app.folder.parent.rglob("*")}
+    for name in ("../../../x.png", "/tmp/x.png", "..", ".hidden.png", "a/b\\c.png"):
+        status, said = me.upload(png(), name)
+        assert (status, str(app.folder) in str(said)) == (201, False)
+    added = {*app.folder.parent.rglob("*")} - before
+    assert all(path.is_relative_to(inside) for path in added)
+    assert (victim / "secret.txt").exists() and (victim / "secret.png").exists()
+
+
+def test_other_browsers_get_nothing(app):
+    me, you = Browser(app), Browser(app)
+    picture = you.upload(png(300, 200), "yours.png")[1]["key"]
+    result = you.paint(photo=picture)
+    assert result["status"] == "done"
+    paths = [
+        f"/pictures/{picture}",
+        f"/results/{result['key']}",
+        f"/results/{result['key']}/{result['picture']}",
+        f"/results/{result['key']}/bundle.zip",
+    ]
+    for path in paths:
+        assert you.ask("GET", path)[0] == 200, path
+        assert me.ask("GET", path)[0] == 404, path
+    for what in ("stop", "continue"):
+        assert me.ask("POST", f"/results/{result['key']}/{what}")[0] == 404
+    assert me.order(photo=picture)[0] == 404
+    assert me.state()["results"] == []
+    assert me.ask("POST", "/forget")[0] == 200
+    assert you.ask("GET", paths[0])[0] == 200
+    assert you.ask("POST", "/forget")[0] == 200
+    assert {you.ask("GET", path)[0] for path in paths} == {404}
+
+
+BAD_ORDERS = (
+    "",
+    "[" * 10_000,
+    "[]",
+    "{}",
+    "null",
+    "\xff",
+    '{"photo": "harbor"}',
+    '{"photo": "harbor", "styles": []}',
+    '{"photo": "harbor", "styles": ["swirls"], "nonsense": 1}',
+    '{"photo": "harbor", "styles": ["swirls"], "film": true}',
+    '{"photo": {"path": "/etc/passwd"}, "styles": ["swirls"]}',
+    '{"photo": "harbor", "styles": ["swirls"], "weights": [NaN]}',
+    '{"photo": "harbor", "styles": ["swirls", "mosaic"], "weights": [1]}',
+    '{"photo": "harbor", "styles": ["swirls", "mosaic"], "weights": [0, 0]}',
+)
+SETTINGS = ("method", "strength", "stroke", "colors", "side", "steps")
+VALUES = ("NaN", "1e999", "-1", "1" * 5000, '"x"', "[]", "{}", "null", "1.5e9")
+
+
+def test_orders_that_are_none_are_refused_in_one_line(app):
+    me = Browser(app)
+    orders = [*BAD_ORDERS]
+    for name in SETTINGS:
+        settings = ['{"photo": "harbor", "styles": ["swirls"], "settings": {"%s": %s}}']
+        orders += [settings[0] % (name, value) for value in VALUES]
+    for order in orders:
+        status, said, _ = me.ask("POST", "/results", order.encode("latin-1"))
+        assert status in (400, 422), order[:99]
+        assert "\n" not in json.loads(said)["error"]["message"]
+    assert me.paint()["status"] == "done"
 
 
 def test_large_requests_are_refused(app):
     me = Browser(app)
-    body = json.dumps({"session_hash": "abc", "data": ["x" * (1 << 20)]})
-    for path in ("queue/join", "run/predict", "cancel"):
-        for parts in (body, iter([body.encode()])):
-            assert me.ask("POST", f"/gradio_api/{path}", parts)[0] == 413
-    for body in ("", "[" * 100_000, "{}", "[]", '{"session_hash": "../a"}', "\xff"):
-        assert me.ask("POST", "/gradio_api/queue/join", body.encode())[0] == 400
-    for chunked in (False, True):
-        assert me.upload("a.png", bytes(33 << 20), chunked=chunked)[0] == 413
+    body = json.dumps({"photo": "x" * (1 << 17)})
+    for parts in (body, iter([body.encode()])):
+        assert me.ask("POST", "/results", parts)[0] == 413
+    large = bytes((64 << 20) + 1)
+    assert me.upload(large)[0] == 413
+    assert me.upload(iter([large[: 32 << 20], large[: 33 << 20]]))[0] == 413
     endless = {"Content-Length": str(1 << 40)}
-    status, *_ = me.ask("POST", "/gradio_api/upload", b"", endless)
-    assert status == 413
+    assert me.ask("POST", "/pictures", b"", endless)[0] == 413
+    assert not [*app.folder.glob("session-*/upload-*")]
 
 
-def test_pages_that_requests_opened_lock_nobody_out(app):
-    stop = next(
-        d for d in Browser(app).config()["dependencies"] if d["api_name"] == "stop"
-    )
-    for _ in range(2):
-        flood = Browser(app)
-        for number in range(20):
-            flood.hash = f"flood{number}"
-            flood.event(stop, [])
+@pytest.mark.parametrize(
+    "data, line",
+    [
+        (b"no picture at all", "is not a picture that can be read"),
+        (png()[:-30], "cannot be decoded"),
+        (b"", "is empty"),
+        (png(8_001, 8_000), "has more than 64 million pixels"),
+    ],
+    ids=["text", "cut off", "empty", "pixels"],
+)
+@pytest.mark.parametrize("kind", ["photo", "style", "mask"])
+def test_bad_upload_is_refused_and_leaves_nothing(app, data, line, kind):
     me = Browser(app)
-    paint, valid = _painting(me.config())
-    assert b"Done in" in me.event(paint, valid)
+    status, said = me.upload(data, "mine.png", kind)
+    assert status == 400
+    assert said["error"]["message"].startswith("mine.png") and line in str(said)
+    assert not [*app.folder.glob("session-*/*/mine*")]
+
+
+def test_one_browser_paints_a_few_at_a_time(app):
+    me = Browser(app)
+    slow = {"settings": {"method": "gatys", "steps": 1000}}
+    said = [me.order(**slow) for _ in range(6)]
+    assert [status for status, _ in said] == [202] * 5 + [503]
+    assert said[-1][1]["error"]["code"] == "busy"
+    assert me.ask("POST", "/forget")[0] == 200
+
+
+def test_sessions_that_requests_opened_lock_nobody_out(app):
+    for _ in range(40):
+        Browser(app).state()
+    assert Browser(app).paint()["status"] == "done"
+    assert len([*app.folder.glob("session-*")]) <= 32
 
 
 def test_link_from_elsewhere_keeps_the_cookie(app):

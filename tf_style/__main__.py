@@ -6,6 +6,10 @@ import sys
 def main() -> None:
     """Runs the program, which exits."""
     try:
+        if sys.argv[1:2] == ["serve"]:
+            from tf_style.app.__main__ import serve
+
+            sys.exit(serve())
         from tf_style.cli.main import main as program
 
         program()

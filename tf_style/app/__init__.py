@@ -1,6 +1,6 @@
-"""The page in the browser: `python -m tf_style.app`.
+"""The page in the browser, and the endpoint for other programs.
 
-`page` lays it out, `work` makes the pictures, `server` starts and ends it. Only `page`,
-`choices`, `results`, `handlers` and `server` know Gradio. Only `work` needs TensorFlow,
-which is imported while the page is up.
+`python -m tf_style.app` serves `routes` and the files of `static`; `tf-style serve`
+serves `api`. `server` starts and ends both, `sessions` keeps their files, and `work`
+makes the pictures; only that needs TensorFlow, which is imported while the page is up.
 """

@@ -1,7 +1,12 @@
 """`python -m tf_style.app`."""
 
 import argparse
+import importlib
+import os
 import sys
+
+# Of what is installed by tf_style[app].
+NEEDED = ("fastapi", "python_multipart", "uvicorn")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -30,15 +35,39 @@ def main():
         "--no_browser", action="store_true", help="only print the page's address"
     )
     arguments = parser.parse_args()
+    return _serve("serve", arguments.port, not arguments.no_browser)
+
+
+def serve():
+    """Serves the endpoint for other programs, `tf-style serve`; else as `main`."""
+    parser = _Parser(
+        prog="tf-style serve",
+        description="Repaints photos that other programs send, by POST /stylize. What "
+        "must be sent stands in /openapi.json. If TF_STYLE_TOKEN is set, requests must "
+        "have it in their header Authorization: Bearer TOKEN.",
+    )
+    parser.add_argument("--port", type=_port, help="[the first free one from 8000]")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at [this machine's own]"
+    )
+    arguments = parser.parse_args(sys.argv[2:])
+    token = os.environ.get("TF_STYLE_TOKEN", "")
+    return _serve("serve_api", arguments.port, arguments.host, token)
+
+
+def _serve(function, *arguments):
+    """Calls a function of `server`; returns the exit status if it fails."""
     try:
+        for name in NEEDED:
+            importlib.import_module(name)
         from tf_style.app import server
 
-        return server.serve(arguments.port, not arguments.no_browser)
+        return getattr(server, function)(*arguments)
     except ModuleNotFoundError as error:
-        if error.name != "gradio":
+        if error.name not in NEEDED:
             raise
-        reason = "the page needs Gradio: pip install 'tf_style[app]'"
-    except OSError as error:
+        reason = "the server needs FastAPI: pip install 'tf_style[app]'"
+    except (ValueError, OSError) as error:
         reason = " ".join(str(error).split())
     except KeyboardInterrupt:  # before the server could say so itself
         return 130

@@ -1,91 +1,123 @@
-"""What the page may ask for, and the job that it becomes."""
+"""What may be asked for, and the job that it becomes."""
 
-from dataclasses import dataclass
+import math
 from pathlib import Path
+from typing import Literal
 
-from tf_style.config import INITS, PRESERVED, GatysConfig, HubConfig, NeighborsConfig
-from tf_style.jobs import modes
+from pydantic import BaseModel, ConfigDict, Field
+
+from tf_style.config import MAX_SECONDS, GatysConfig, HubConfig, NeighborsConfig
 from tf_style.jobs.job import Job
-from tf_style.system import checks
 
-# The longest side in pixels that each mode may work at here. On a processor, one that
+# The longest side in pixels that each method may work at here. On a processor, one that
 # has steps takes minutes for a larger picture, and others wait for it.
-MAX_SIDE = {
-    name: 1024 if mode.HAS_STEPS else 2048 for name, mode in modes.MODES.items()
-}
-MIN_SIDE = 128
-DEFAULT_SIDE = modes.gatys.MAX_SIDE
+MAX_SIDE = {"hub": 2048, "neighbors": 1024, "gatys": 1024}
+MIN_SIDE = 64
 MAX_STYLES = 4
 MAX_STEPS = 1000
 # As in configs/quick.flags: most of the effect, in less than a minute.
-DEFAULT_STEPS = 150
-MAX_SEED = 2**31 - 1
+STEPS = {"hub": 0, "neighbors": NeighborsConfig.steps, "gatys": 150}
 # At strength 0, the factor on gatys' style weight, which is 1 at full strength, and the
 # content weight of neighbors, which is 0 then.
 WEAKEST = 1e-3
 MAX_CONTENT_WEIGHT = 0.6
 
 
-@dataclass(frozen=True)
-class StylizeRequest:
-    """The page's settings for one picture.
+class Settings(BaseModel):
+    """How one picture is to be painted."""
 
-    Raises:
-        ValueError: one is missing or out of bounds; one line that says which.
-    """
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    photo: str | None  # path
-    styles: tuple[str, ...]  # paths
-    mode: str
-    strength: float = HubConfig.strength  # 0..1
-    colors: str = HubConfig.preserve_color
-    side: int = DEFAULT_SIDE  # longest, in pixels
-    steps: int = DEFAULT_STEPS
-    init: str = GatysConfig.init
-    seed: int = GatysConfig.seed
-    neighbors_steps: int = NeighborsConfig.steps
+    method: Literal["hub", "neighbors", "gatys"] = Field(
+        default="hub",
+        description="hub takes one pass; neighbors seconds; gatys minutes.",
+    )
+    strength: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="From 0, the photo, to 1.",
+    )
+    stroke: float = Field(
+        default=1.0,
+        ge=0.25,
+        le=4,
+        allow_inf_nan=False,
+        description="Factor on the size of the strokes.",
+    )
+    colors: Literal["none", "luminance", "covariance", "histogram"] = Field(
+        default="none",
+        description="What is kept of the photo's colours: nothing; hue and saturation "
+        "of every place; mean and spread; or the distribution.",
+    )
+    side: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_SIDE["hub"],
+        description="Longest side of the picture in pixels, at most; 0 keeps the "
+        f"photo's, up to {MAX_SIDE['hub']}, or {MAX_SIDE['gatys']} for methods with "
+        "steps.",
+    )
+    steps: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_STEPS,
+        description="Of neighbors and gatys; 0: as many as suit it.",
+    )
 
-    def __post_init__(self):
-        if not self.photo:
-            raise ValueError("Choose a photo first")
-        if not self.styles:
-            raise ValueError("Choose a style first")
-        if len(self.styles) > MAX_STYLES:
-            raise ValueError(
-                f"{len(self.styles)} styles are too many; mix at most {MAX_STYLES}"
-            )
-        checks.make_plain(self)
-        checks.choice(self, "mode", modes.MODES)
-        checks.choice(self, "colors", PRESERVED)
-        checks.choice(self, "init", INITS)
-        checks.number(self, "strength", 0, 1)
-        checks.number(self, "side", MIN_SIDE, MAX_SIDE[self.mode])
-        checks.number(self, "steps", 1, MAX_STEPS)
-        checks.number(self, "neighbors_steps", 1, MAX_STEPS)
-        checks.number(self, "seed", 0, MAX_SEED)
+    def max_side(self):
+        """Returns the longest side that the picture may have, in pixels."""
+        most = MAX_SIDE[self.method]
+        return max(MIN_SIDE, min(self.side or most, most))
 
-    def to_job(self, mode, folder):
-        """Returns the `Job` that makes this picture in a mode, in a folder."""
-        colors = {"preserve_color": self.colors}
-        return Job(
-            contents=(self.photo,),
-            styles=self.styles,
-            output=f"{Path(folder)}/",
-            mode=mode,
-            style_blend=True,
-            max_side=self.side,
-            checkpoint_every=0,
-            gatys=GatysConfig(
+    def to_job(self, photo, styles, folder, weights=(), mask=None, **changes):
+        """Returns the `Job` that paints a picture.
+
+        Args:
+            photo, mask: paths; mask may be None.
+            styles: paths.
+            folder: for what is made.
+            weights: one for each style; empty: all alike.
+            changes: other settings of the job.
+        """
+        steps = self.steps or STEPS[self.method]
+        common = {
+            "preserve_color": self.colors,
+            "style_scale": self.stroke,
+            "style_weights": tuple(weights),
+        }
+        settings = {
+            "contents": (str(photo),),
+            "styles": tuple(map(str, styles)),
+            "output": f"{Path(folder)}/",
+            "mode": self.method,
+            "style_blend": True,
+            "masks": (str(mask),) if mask else (),
+            "max_side": self.max_side(),
+            # None but that of a picture that is stopped, from which it goes on.
+            "checkpoint_every": MAX_SECONDS,
+            "gatys": GatysConfig(
                 style_weight=GatysConfig.style_weight * WEAKEST ** (1 - self.strength),
-                steps=self.steps,
-                init=self.init,
-                seed=self.seed,
-                **colors,
+                steps=steps or GatysConfig.steps,
+                init="hub",
+                **common,
             ),
-            neighbors=NeighborsConfig(
+            "neighbors": NeighborsConfig(
                 content_weight=MAX_CONTENT_WEIGHT * (1 - self.strength),
-                steps=self.neighbors_steps,
-                **colors,
+                steps=steps or NeighborsConfig.steps,
+                **common,
             ),
-            hub=HubConfig(strength=self.strength, **colors),
+            "hub": HubConfig(strength=self.strength, **common),
+        }
+        return Job(**settings | changes)
+
+
+def check_weights(weights, styles):
+    """Raises ValueError unless there is one usable weight for each style, or none."""
+    usable = all(math.isfinite(w) and 0 <= w <= 1 for w in weights)
+    if weights and not (len(weights) == styles and usable and sum(weights) > 0):
+        raise ValueError(
+            f"weights are {len(weights)} for {styles} paintings; give one from 0 to 1 "
+            "for each, not all 0"
         )

@@ -2,36 +2,29 @@
 
 import contextlib
 import ctypes
-import functools
+import logging
 import os
-import re
 import shutil
 import signal
 import socket
 import tempfile
 import threading
 import time
+import warnings
 import webbrowser
-from pathlib import Path
 
+import uvicorn
 from PIL import Image
 
-from tf_style.app import folder, security, sessions, warmup
-from tf_style.app.request import MAX_STYLES
+from tf_style.app import api, folder, routes, security, sessions, warmup
 
-HERE = Path(__file__).parent
 HOST = "127.0.0.1"
 PORTS = range(7860, 7960)
-# Of an uploaded file, and of the picture in it: what phones' cameras need.
-MAX_BYTES = 32 << 20
+API_PORTS = range(8000, 8100)
+# Of a picture: what phones' cameras need.
 MAX_PIXELS = 64_000_000
 # Seconds between two searches for files that are no longer needed.
 SWEEP_EVERY = 10.0
-# Fonts of the user's machine; Gradio's would come from another host.
-FONTS = {
-    "font": ["system-ui", "-apple-system", "Segoe UI", "sans-serif"],
-    "font_mono": ["ui-monospace", "Consolas", "monospace"],
-}
 
 
 def serve(port=None, browser=True):
@@ -45,25 +38,83 @@ def serve(port=None, browser=True):
         Never; the process ends with status 130.
 
     Raises:
-        ModuleNotFoundError: Gradio is not installed.
+        ModuleNotFoundError: FastAPI or uvicorn is not installed.
         OSError: the port is taken, or temporary files cannot be written.
+    """
+    listening = _listen(HOST, [port] if port else PORTS)
+    port = listening.getsockname()[1]
+    url = f"http://{HOST}:{port}/"
+
+    def build(opened, ready):
+        return security.Middleware(routes.build(opened, ready), port)
+
+    def announce():
+        print(f"tf_style: the page is at {url}; Ctrl-C ends it", flush=True)
+        if browser:
+            webbrowser.open(url)
+
+    _run(build, listening, announce)
+
+
+def serve_api(port=None, host=HOST, token=""):
+    """Serves the endpoint for other programs until Ctrl-C; else as `serve`.
+
+    Args:
+        port: None: the first free one from 8000.
+        host: address to listen at.
+        token: that requests must send; empty: none, which only this machine's may.
+
+    Raises:
+        ValueError: others could ask without a token.
+    """
+    if host not in (HOST, "localhost") and not token:
+        raise ValueError(
+            f"host is {host}, where others can ask; set TF_STYLE_TOKEN to what they "
+            "must send"
+        )
+    listening = _listen(host, [port] if port else API_PORTS)
+    url = f"http://{host}:{listening.getsockname()[1]}"
+
+    def build(opened, ready):
+        ready.hurry()
+        return api.build(opened, ready, token)
+
+    def announce():
+        print(
+            f"tf_style: POST pictures to {url}/stylize, as {url}/openapi.json says; "
+            "Ctrl-C ends it",
+            flush=True,
+        )
+
+    _run(build, listening, announce)
+
+
+def _run(build, listening, announce):
+    """Serves an application until Ctrl-C, with a folder of its own.
+
+    Args:
+        build: makes it, of a `sessions.Sessions` and a `warmup.Warmup`.
+        listening: the socket.
+        announce: called when it is there.
     """
     _spare_memory()
     ended = threading.Event()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda *_: ended.set())
-    listening = _listen(port)
     folder.remove_leftovers()
     root = folder.create()
     try:
-        with _without_network_settings():
-            opened, start_loading = _launch(root, listening)
-        start_loading()
-        url = f"http://{HOST}:{listening.getsockname()[1]}/"
-        print(f"tf_style: the page is at {url}; Ctrl-C ends it", flush=True)
-        if browser:
-            webbrowser.open(url)
+        temporary = root / "tmp"
+        temporary.mkdir()
+        tempfile.tempdir = os.environ["TMPDIR"] = str(temporary)
+        opened, ready = sessions.Sessions(root), warmup.Warmup()
+        _start(build(opened, ready), listening)
+        examples = (
+            str(routes.STATIC / f"{name}.webp") for name in ("harbor", "swirls")
+        )
+        ready.start(*examples, root / "warm-up")
+        announce()
         while not ended.wait(SWEEP_EVERY):
             opened.sweep()
         opened.close_all()
@@ -73,79 +124,46 @@ def serve(port=None, browser=True):
     os._exit(130)
 
 
-def _listen(port):
-    """Returns a socket that listens at a port of this machine.
+def _listen(host, ports):
+    """Returns a socket that listens at one of several ports.
 
     Raises:
         OSError: none is free; one line.
     """
-    for number in [port] if port else PORTS:
+    for number in ports:
         listening = socket.socket()
         # On Windows it would take a port that another program listens at.
         if os.name == "posix":
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((HOST, number))
+            listening.bind((host, number))
             listening.listen()  # else another program could bind it too
             return listening
         except OSError as error:
             listening.close()
             reason = error.strerror
-    ports = f"port {port}" if port else f"any port from {PORTS[0]} to {PORTS[-1]}"
-    raise OSError(f"cannot serve at {ports}: {reason}; choose another by --port")
+    where = f"port {ports[0]}"
+    if len(ports) > 1:
+        where = f"any port from {ports[0]} to {ports[-1]}"
+    raise OSError(f"cannot serve at {where}: {reason}; choose another by --port")
 
 
-def _launch(root, listening):
-    """Starts the page.
-
-    Returns:
-        Its `sessions.Sessions`, and a function that starts loading the models.
-    """
-    _prepare_environment(root)
-    # Gradio reads the environment when it is imported, which takes a second.
-    import gradio as gr
-    import uvicorn
-    from fastapi import FastAPI
-
-    from tf_style.app import choices, handlers, page
-
+def _start(app, listening):
+    """Has an ASGI application served by a thread, at a socket."""
     # Larger pictures are refused before they are decoded.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-    examples = root / "examples"
-    shutil.copytree(HERE / "pictures", examples)
-    photos = [str(examples / name) for name in choices.PHOTOS]
-    paintings = [str(examples / name) for name in choices.PAINTINGS]
-    opened = sessions.Sessions(root, photos + paintings)
-    ready = warmup.Warmup()
-    blocks = page.build(handlers.Handlers(opened, ready, photos, paintings))
-    blocks.queue(max_size=page.MAX_QUEUED, api_open=False)
-    app = gr.mount_gradio_app(
-        FastAPI(openapi_url=None),
-        blocks,
-        path="",
-        server_name=HOST,
-        ssr_mode=False,
-        mcp_server=False,
-        enable_monitoring=False,
-        pwa=False,
-        footer_links=[],
-        max_file_size=MAX_BYTES,
-        theme=gr.themes.Default(**FONTS),
-        css_paths=HERE / "page.css",
-    )
-    # Before that, Gradio would serve any file.
-    blocks.has_launched = True
-    port = listening.getsockname()[1]
-    max_upload = MAX_STYLES * MAX_BYTES + (1 << 20)  # with the parts' headers
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow's own word
+    # What is wrong with a form is said to who sent it.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     server = uvicorn.Server(
         uvicorn.Config(
-            security.Middleware(app, port, opened, max_upload),
+            app,
             log_level="critical",
             access_log=False,
             proxy_headers=False,
             server_header=False,
             ws="none",
-            lifespan="on",
+            lifespan="off",
         )
     )
     thread = threading.Thread(
@@ -154,44 +172,8 @@ def _launch(root, listening):
     thread.start()
     while not server.started:
         if not thread.is_alive():
-            raise OSError("the page's server does not start")
+            raise OSError("the server does not start")
         time.sleep(0.01)
-    arguments = photos[0], paintings[0], root / "warm-up"
-    return opened, functools.partial(ready.start, *arguments)
-
-
-def _prepare_environment(root):
-    """Keeps all temporary files in one folder, and Gradio from reporting."""
-    temporary = root / "tmp"
-    temporary.mkdir()
-    tempfile.tempdir = str(temporary)
-    os.environ |= {
-        "TMPDIR": str(temporary),
-        # The only folder that Gradio serves files from.
-        "GRADIO_TEMP_DIR": str(root),
-        "GRADIO_EXAMPLES_CACHE": str(root / "cache"),
-        "GRADIO_ANALYTICS_ENABLED": "False",
-        "GRADIO_RUN_HISTORY": "False",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-    }
-
-
-@contextlib.contextmanager
-def _without_network_settings():
-    """Hides the environment's proxies and certificates while Gradio starts.
-
-    Its HTTP client, which the page does not use, fails to start with some that are
-    wrong. Downloads of models go by these settings later.
-    """
-    hidden = {
-        name: os.environ.pop(name)
-        for name in list(os.environ)
-        if re.fullmatch("(all|https?)_proxy|ssl_cert_(file|dir)", name.lower())
-    }
-    try:
-        yield
-    finally:
-        os.environ |= hidden
 
 
 def _spare_memory():

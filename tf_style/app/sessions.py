@@ -1,321 +1,278 @@
-"""What belongs to one open page: a folder for its pictures, and its running tasks.
+"""What belongs to one browser: its pictures, its results, and a folder for both.
 
-All files are below one folder of this process, and are removed with the page.
+All files are below one folder of this process, and are removed with the session.
+Requests name pictures and results by keys that are made up here; none becomes a path.
 """
 
-import contextlib
-import os
 import re
+import secrets
 import shutil
-import tempfile
 import threading
 import time
-from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from tf_style import images
 from tf_style.app.folder import remove
 from tf_style.app.request import MAX_SIDE
+from tf_style.app.waiting_queue import Busy
 from tf_style.images import decode
 from tf_style.system.stop import StopToken
 from tf_style.video import reader
 
-# Pages that may be open at a time; one without a browser makes room for another.
-MAX_PAGES = 32
-# Longest side in pixels of a style that is kept as it is.
+# Browsers at a time; one that was not heard of makes room for another.
+MAX_SESSIONS = 32
+# Pictures and results that one keeps; the oldest make room for new ones.
+MAX_PICTURES = 50
+MAX_TASKS = 40
+# Longest side in pixels of a style that is kept as it is, and of what is shown.
 MAX_STYLE_SIDE = 4096
-# Files that one page may upload.
-MAX_UPLOADS = 50
-# Seconds after which an upload that no page claimed is removed, and a page whose
-# browser is not connected.
-IDLE_TIMEOUT = 60.0
+SHOWN_SIDE = 1600
+# Seconds after which files of a browser that was not heard of are removed. An open page
+# calls every 30 seconds, or every minute where it is hidden.
+IDLE_TIMEOUT = 600.0
+# How a picture is called that browsers send no name of.
+NAME = "photo"
+
+
+class Picture(NamedTuple):
+    """A photo, a painting or a mask."""
+
+    path: Path
+    shown: Path  # as browsers can show it
+    size: tuple[int, int]  # width and height in pixels
+    kind: str = "photo"  # or "style" or "mask"
+    film: Path | None = None  # where `path` is the first frame of one
 
 
 class Task:
-    """One click on "Paint".
+    """One picture that is being made, or was.
 
     Attributes:
+        key: its name in requests.
         folder: for its files.
+        order: what is to be done, a `work.Order`.
         stop: a `StopToken`; once set, the best picture so far is the result.
+        abandoned: whether nobody waits for it any more.
+        state: what the page shows of it, ready for JSON; replaced, never changed.
+        files: paths that may be read, by their names.
     """
 
-    def __init__(self, session, folder):
-        self._session = session
-        self.folder = folder
+    def __init__(self, folder, order):
+        self.key = secrets.token_hex(8)
+        self.folder = folder / f"result-{self.key}"
+        self.folder.mkdir()
+        self.order = order
         self.stop = StopToken()
+        self.abandoned = False
+        self.files = {}
+        self.state = {"key": self.key, "version": 0, "status": "waiting"}
 
     @property
-    def abandoned(self):
-        """Whether its page was closed."""
-        return self._session.closed
+    def running(self):
+        """Whether there is more to come."""
+        return self.state["status"] not in ("done", "stopped", "failed")
 
-    def clean_up(self):
-        """Removes what the task wrote after its page was closed."""
-        if self.abandoned:
-            remove(self._session.folder.parent, self._session.folder)
+    def update(self, **changes):
+        """Changes what the page shows."""
+        version = self.state["version"] + 1
+        self.state = self.state | changes | {"version": version}
+
+    def resume(self):
+        """Makes a task that was stopped ready to go on."""
+        self.stop = StopToken()
+        self.update(status="waiting")
+
+    def abandon(self):
+        """Ends it for good."""
+        self.abandoned = True
+        self.stop.set()
 
 
 class Session:
-    """An open page.
+    """What belongs to one browser.
 
     Attributes:
         folder: for its files.
-        photo: path of the photo that is shown; None: none.
-        closed: whether the page was closed.
-        used: when it was last used, in seconds of `time.monotonic`.
+        pictures: `Picture`s by their keys.
+        tasks: `Task`s by their keys, the oldest first.
+        used: when it was last heard of, in seconds of `time.monotonic`.
     """
 
-    def __init__(self, folder, photo):
+    def __init__(self, folder):
         self.folder = folder
-        self.photo = photo
-        self.closed = False
+        self.pictures = {}
+        self.tasks = {}
         self.used = time.monotonic()
-        self._tasks = {}
-        self._uploads = 0
+        self._lock = threading.Lock()
 
-    def start(self, kind):
-        """Returns a new `Task`, which replaces the last one of its kind."""
-        if kind in self._tasks:
-            self._tasks[kind].stop.set()
-            remove(self.folder, self._tasks[kind].folder)
-        # A new name each time, or the browser would show its cached copy.
-        folder = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=self.folder))
-        self._tasks[kind] = Task(self, folder)
-        return self._tasks[kind]
+    def add_picture(self, source, name, kind):
+        """Takes over an uploaded file, which is moved or removed.
 
-    def stop(self, kind):
-        """Asks a running task to end with its best picture so far."""
-        if kind in self._tasks:
-            self._tasks[kind].stop.set()
+        Args:
+            source: its path.
+            name: as the user knows it.
+            kind: "photo", "style" or "mask".
 
-    def close(self):
-        """Ends all tasks and removes all files."""
-        self.closed = True
-        for kind in self._tasks:
-            self.stop(kind)
-        remove(self.folder.parent, self.folder)
-
-    def import_picture(self, source, kind):
-        """Copies a picture into a folder of its own; returns the path of the copy.
-
-        An upload is not moved, as Gradio keeps one of equal files for all pages. The
-        copy of a large "style" is smaller, since styles are decoded at full size. That
-        of an animation is its first frame: the page makes pictures, not films.
+        Returns:
+            The key of the `Picture`.
 
         Raises:
-            ValueError: it is no picture, or too large, or there are too many.
+            ValueError: it is no picture, or too large; one line that names it.
         """
-        if self._uploads == MAX_UPLOADS:
-            raise ValueError(
-                f"{MAX_UPLOADS} files were uploaded on this page; reload it for more"
-            )
-        self._uploads += 1
-        folder = Path(tempfile.mkdtemp(prefix="upload-", dir=self.folder))
-        name = source.name
-        if source.suffix.lower() not in decode.READABLE:
-            # The ending is for Gradio, which shows it, and for us; the bytes are kept.
-            name += ".png"
-        path = folder / name
+        key = secrets.token_hex(8)
+        folder = self.folder / f"picture-{key}"
+        folder.mkdir()
         try:
-            shutil.copyfile(source, path)
-            # What is too large is refused by its header, before it is decoded.
-            picture = images.load_picture(path, MAX_SIDE["hub"])
-            if not is_usable(path, kind):
-                remove(folder, path)
-                path = path.with_suffix(".png")
-                images.save_image(path, picture.pixels, picture.alpha)
+            picture = import_picture(source, folder, name, kind)
         except BaseException:
             remove(self.folder, folder)
             raise
-        return str(path)
+        finally:
+            source.unlink(missing_ok=True)
+        with self._lock:
+            self.pictures[key] = picture
+            oldest = [*self.pictures][:-MAX_PICTURES]
+        for old in oldest:
+            remove(self.folder, self.pictures.pop(old).path.parent)
+        return key
+
+    def add_task(self, order):
+        """Returns a new `Task`."""
+        with self._lock:
+            running = sum(task.running for task in self.tasks.values())
+            if running > 4:
+                raise Busy("5 pictures are being painted already; wait for one")
+            task = Task(self.folder, order)
+            self.tasks[task.key] = task
+            finished = [t for t in self.tasks.values() if not t.running]
+            oldest = finished[: max(0, len(self.tasks) - MAX_TASKS)]
+        for old in oldest:
+            del self.tasks[old.key]
+            remove(self.folder, old.folder)
+        return task
+
+    def clear(self):
+        """Ends all tasks and removes all files."""
+        for task in self.tasks.values():
+            task.abandon()
+        for path in self.folder.iterdir():
+            remove(self.folder, path)
+        self.pictures, self.tasks = {}, {}
 
 
 class Sessions:
-    """All open pages.
-
-    A page's name is "OWNER.HASH": `security.Middleware` has checked that the request
-    came from the browser OWNER; Gradio's page made up the HASH.
+    """The sessions of all browsers.
 
     Args:
         root: the folder of this process.
-        examples: paths of the pictures that all may use; the first is shown first.
     """
 
-    def __init__(self, root, examples=()):
+    def __init__(self, root):
         self.root = Path(root).resolve()
-        self._examples = [str(Path(path).resolve()) for path in examples]
-        self._open = {}
-        self._uploads = {}  # path: owners
-        self._connected = Counter()
+        self._open = {}  # by owner, as `security.Middleware` names the browser
         self._lock = threading.Lock()
 
-    def get(self, name):
-        """Returns the `Session` of a page; a new one at its first request.
+    def get(self, owner):
+        """Returns the `Session` of a browser; a new one at its first request.
 
         Raises:
-            ValueError: too many pages are open.
+            Busy: there are too many, and all paint.
         """
         with self._lock:
-            if name not in self._open:
+            if owner not in self._open:
                 self._make_room()
-                # Names come from outside, so none becomes a path.
-                folder = tempfile.mkdtemp(prefix="page-", dir=self.root)
-                photo = next(iter(self._examples), None)
-                self._open[name] = Session(Path(folder), photo)
-            self._open[name].used = time.monotonic()
-            return self._open[name]
-
-    def resolve(self, name, value, kind="photo"):
-        """Returns the path of a picture that a page may use.
-
-        This is the only place where what a request calls a file becomes a path. An
-        upload is copied into the page's folder.
-
-        Args:
-            name: of the page.
-            value: from the request: Gradio's file object, a path, or anything else.
-            kind: "photo" or "style".
-
-        Raises:
-            ValueError: it is none of our examples, no file in the page's folder and no
-                picture that this browser has just uploaded.
-        """
-        if isinstance(value, dict):
-            value = value.get("path")
-        session = self.get(name)
-        path = self._allowed(value, _owner(name), [session])
-        if not path:
-            raise ValueError("There is no such picture on this page; upload it again")
-        if str(path) in self._examples:
-            return str(path)
-        # A request may name as a style what was uploaded as a photo.
-        if path.is_relative_to(session.folder) and is_usable(path, kind):
-            return str(path)
-        return session.import_picture(path, kind)
-
-    def may_read(self, owner, path):
-        """Tells whether a browser may be shown a file, of any of its pages."""
-        with self._lock:
-            sessions = [s for name, s in self._open.items() if _owner(name) == owner]
-        return self._allowed(path, owner, sessions) is not None
-
-    def _allowed(self, path, owner, sessions):
-        """Returns the real path of a file that these may use; None for any other."""
-        if not isinstance(path, str) or "\0" in path:
-            return None
-        # Nothing elsewhere is even looked at.
-        if not Path(os.path.abspath(path)).is_relative_to(self.root):
-            return None
-        try:
-            real = Path(path).resolve(strict=True)
-            allowed = (
-                str(real) in self._examples
-                or owner in self._uploads.get(str(real), ())
-                or any(real.is_relative_to(session.folder) for session in sessions)
-            )
-            return real if allowed and real.is_file() else None
-        except (OSError, RuntimeError):
-            return None
-
-    def record_upload(self, owner, path):
-        """Remembers which browser uploaded a file, if it is in a folder of uploads."""
-        path = Path(path).resolve()
-        if _is_upload_folder(path.parent) and path.parent.parent == self.root:
-            with self._lock:
-                self._uploads.setdefault(str(path), set()).add(owner)
-
-    def connect(self, name):
-        """Counts a connection, which a browser keeps as long as its page is open."""
-        with self._lock:
-            self._connected[name] += 1
-
-    def disconnect(self, name):
-        """Counts a connection that has ended."""
-        with self._lock:
-            self._connected[name] -= 1
-            if not self._connected[name]:
-                del self._connected[name]
-            if name in self._open:
-                self._open[name].used = time.monotonic()
+                folder = self.root / f"session-{secrets.token_hex(8)}"
+                folder.mkdir()
+                self._open[owner] = Session(folder)
+            self._open[owner].used = time.monotonic()
+            return self._open[owner]
 
     def sweep(self):
-        """Removes old uploads, and pages that no browser is connected to."""
-        for path in self.root.iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                unfinished = path.name.startswith("tmp") and path.is_file()
-                if not (unfinished or _is_upload_folder(path)):
-                    continue
-                if time.time() - path.lstat().st_mtime > IDLE_TIMEOUT:
-                    remove(self.root, path)
+        """Removes what belongs to browsers that were not heard of for a while."""
+        limit = time.monotonic() - IDLE_TIMEOUT
         with self._lock:
-            for path in list(self._uploads):
-                if not os.path.exists(path):
-                    del self._uploads[path]
-            now = time.monotonic()
-            idle = [
-                name
-                for name in self._disconnected()
-                if now - self._open[name].used > IDLE_TIMEOUT
-            ]
-        for name in idle:
-            self.close(name)
-
-    def close(self, name):
-        """Ends the tasks of a page and removes its files."""
-        with self._lock:
-            session = self._open.pop(name, None)
-        if session:
-            session.close()
+            for owner in [o for o, s in self._open.items() if s.used < limit]:
+                self._close(owner)
 
     def close_all(self):
-        """Closes all pages."""
-        for name in list(self._open):
-            self.close(name)
+        """Ends all tasks and removes all files."""
+        with self._lock:
+            for owner in list(self._open):
+                self._close(owner)
 
     def describe(self, error):
         """Returns an error as one line that names files as the user does."""
         folder = re.escape(str(self.root)) + r"/(?:[^/\s]+/)*"
         return re.sub(folder, "", " ".join(str(error).split()))
 
-    def _disconnected(self):
-        """Returns the names of pages without a browser, the longest unused first."""
-        names = [name for name in self._open if name not in self._connected]
-        return sorted(names, key=lambda name: self._open[name].used)
-
     def _make_room(self):
-        if len(self._open) < MAX_PAGES:
+        if len(self._open) < MAX_SESSIONS:
             return
-        disconnected = self._disconnected()
-        if not disconnected:
-            raise ValueError(
-                f"{MAX_PAGES} pages are open already; close one and try again"
-            )
-        self._open.pop(disconnected[0]).close()
+        idle = [
+            owner
+            for owner, session in self._open.items()
+            if not any(task.running for task in session.tasks.values())
+        ]
+        if not idle:
+            raise Busy(f"{MAX_SESSIONS} browsers paint already; try again later")
+        self._close(min(idle, key=lambda owner: self._open[owner].used))
+
+    def _close(self, owner):
+        session = self._open.pop(owner)
+        session.clear()
+        remove(self.root, session.folder)
 
 
-def is_usable(path, kind):
-    """Tells whether a picture of a page can be used as it is, or a copy is needed.
+def import_picture(source, folder, name, kind):
+    """Moves a file into a folder, under a name that is safe, and looks at it.
+
+    Of a film the first frame becomes the picture. A large "style" is kept smaller,
+    since styles are decoded at full size.
+
+    Returns:
+        The `Picture`.
 
     Raises:
-        ValueError: it is no picture; one line.
+        ValueError: it is no picture, or too large; one line.
     """
-    with decode.explained(path.name):
-        try:
-            with Image.open(path, formats=decode.FORMATS) as image:
-                large = max(image.size) > MAX_STYLE_SIDE
-        except UnidentifiedImageError:
-            if decode.refuse(path):
-                raise
-            return False  # HEIC, which hardly a browser shows
-    return not ((kind == "style" and large) or reader.is_film(path))
+    stem, ending = Path(name).stem, Path(name).suffix.lower()
+    stem = re.sub(r"[^\w.-]+", "_", stem).strip("._")[:60] or NAME
+    if ending not in (*decode.READABLE, *reader.READABLE):
+        ending = ".png"  # The ending is for us; what is in a file is told by itself.
+    path, film = folder / f"{stem}{ending}", None
+    shutil.move(source, path)
+    if kind == "photo" and reader.is_film(path):
+        film, path = path, folder / f"{stem}.png"
+        if film == path:
+            film = film.rename(folder / f"{stem}_film{ending}")
+        picture = reader.load_first(film, MAX_SIDE["hub"])
+        images.save_image(path, picture.pixels)
+        size = picture.pixels.shape[2:0:-1]
+    else:
+        # What is too large is refused by its header, before it is decoded.
+        side = MAX_STYLE_SIDE if kind == "style" else MAX_SIDE["hub"]
+        picture = images.load_picture(path, side)
+        size = _size(path) or picture.pixels.shape[2:0:-1]
+        if kind == "style" and (max(size) > side or reader.is_film(path)):
+            path.unlink()
+            path = path.with_suffix(".png")
+            images.save_image(path, picture.pixels)
+    shown = folder / "shown.jpg"
+    pixels = picture.pixels
+    if max(pixels.shape[1:3]) > SHOWN_SIDE:
+        pixels = images.fit_longest(pixels, SHOWN_SIDE)
+    images.save_image(shown, pixels)
+    return Picture(path, shown, tuple(size), kind, film)
 
 
-def _owner(name):
-    return name.partition(".")[0]
-
-
-def _is_upload_folder(path):
-    """Tells whether a name is of the kind that Gradio gives: a hash of the content."""
-    return re.fullmatch(r"[0-9a-f]{64}", path.name) is not None
+def _size(path):
+    """Returns width and height in pixels, as the picture is seen; None: unknown."""
+    try:
+        with Image.open(path, formats=decode.FORMATS) as image:
+            turned = image.getexif().get(0x0112, 1) >= 5
+            return image.size[::-1] if turned else image.size
+    except Exception:  # HEIC, or a header that only the decoder forgives.
+        return None

@@ -4,6 +4,10 @@ import contextlib
 import threading
 
 
+class Busy(ValueError):
+    """Too much is being done already; it may be tried again."""
+
+
 class WaitingQueue:
     """First come, first served.
 
@@ -21,12 +25,12 @@ class WaitingQueue:
         """Queues a task; gives a function that returns how many are ahead of it.
 
         Raises:
-            ValueError: too many are waiting.
+            Busy: too many are waiting.
         """
         with self._lock:
             self._drop_abandoned()
             if len(self._tasks) > self._max_waiting:
-                raise ValueError(
+                raise Busy(
                     f"{self._max_waiting} pictures are waiting already, and no more "
                     "may; try again in a minute"
                 )

@@ -11,7 +11,8 @@ USAGE = f"""Repaints photos and films in the style of paintings.
     tf-style --content=photos/ --style=a.jpg,b.jpg --output=painted/
 
 tf-style is short for python -m tf_style. tf-style export writes the built-in model for
-other programs; see tf-style export --help."""
+other programs, tf-style serve paints for them over HTTP; see tf-style export --help
+and tf-style serve --help."""
 
 # The flags by group, in the order of `--help`.
 GROUPS = {
