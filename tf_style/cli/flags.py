@@ -163,6 +163,12 @@ flags.DEFINE_multi_string(
 flags.DEFINE_bool(
     "flow", Job.flow, "of a film, paint along with what moves, against flicker"
 )
+_define_integer(
+    "keyframes",
+    Job.keyframes,
+    "slow: of a film, paint one of so many frames, and the first and last of each "
+    "scene, and carry their strokes to those between; 1 paints all",
+)
 _define_enum(
     "executor",
     _JOB["executor"],
@@ -333,6 +339,7 @@ def make_job(arguments: Sequence[str] = ()) -> Job:
         sweep=tuple(FLAGS.sweep),
         max_side=FLAGS.max_side,
         flow=FLAGS.flow,
+        keyframes=FLAGS.keyframes,
         **_configs(),
         **_job_settings(),
     )

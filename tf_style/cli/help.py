@@ -36,7 +36,7 @@ GROUPS = {
         *("content_layers", "style_layers", "style_layer_weights"),
     ),
     "Intermediate results": ("save_every", "timelapse", "checkpoint_every", "resume"),
-    "Films": ("flow", "temporal_weight"),
+    "Films": ("flow", "keyframes", "temporal_weight"),
     "The job": ("sweep", "dry_run", "executor", "quiet", "verbose"),
 }
 

@@ -18,6 +18,8 @@ from tf_style.system.errors import InvalidInput
 
 # Who does a job: this process, or workers of Ray.
 EXECUTORS = ("local", "ray")
+# All frames from one to the next are held in memory.
+MAX_KEYFRAMES = 250
 # What pictures are written as.
 FORMATS = ("png", "jpg", "webp")
 
@@ -50,6 +52,9 @@ class Job(MethodConfigs):
     sweep: tuple[str, ...] = ()
     # Of a film, paints along with what moves, so that strokes do not flicker.
     flow: bool = True
+    # Of a film by a slow method, paints one of so many frames, and the first of each
+    # scene, and takes what is between from these, along the flow. 1 paints all.
+    keyframes: int = 1
     # "local", or "ray": workers of a Ray cluster, of `RAY_ADDRESS` or else on this
     # machine, one for each core or graphics card.
     executor: str = "local"
@@ -88,6 +93,12 @@ class Job(MethodConfigs):
         if self.max_side is None:
             object.__setattr__(self, "max_side", mode.MAX_SIDE)
         checks.number(self, "max_side", 0, MAX_SIDE)
+        checks.number(self, "keyframes", 1, MAX_KEYFRAMES)
+        if self.keyframes > 1 and not self.flow:
+            raise InvalidInput(
+                "keyframes needs the flow, along which strokes are carried; leave out "
+                "one of keyframes and flow=False"
+            )
         checks.number(self, "checkpoint_every", 0, MAX_SECONDS)
         checks.number(self, "save_every", 0, MAX_STEPS)
         for name in ("save_every", "timelapse"):
@@ -164,6 +175,8 @@ def _without_effect(job, film):
             yield config, "temporal_weight", where
     if not film:
         yield job, "flow", "without a film"
+    if not (film and modes.of(job).HAS_STEPS):
+        yield job, "keyframes", mode if film else "without a film"
     if not modes.MODES[job.mode].HAS_CHECKPOINTS:
         yield job, "checkpoint_every", mode
         # It also keeps finished pictures that would else be painted once more.

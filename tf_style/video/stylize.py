@@ -9,11 +9,14 @@ https://arxiv.org/abs/1604.08610.
 
 import dataclasses
 import math
+from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from tf_style import images
+from tf_style.config import HubConfig, StyleConfig
 from tf_style.fast import hub
 from tf_style.optimization.method import Prior
 from tf_style.video import flow, reader
@@ -135,37 +138,54 @@ def _unflatten(state):
     return memory
 
 
-def by_optimizing(shots, method, style, config, state, *, masks, init_of, stop):
-    """Stylizes frames by the slow path.
+def by_optimizing(
+    shots, method, style, config, state, *, masks, keyframes, init_of, stop
+):
+    """Stylizes frames by the slow path: all of them, or keyframes.
+
+    Keyframes are the first and last frame of a scene and every so manyth between them.
+    What is between two of them is taken from both, moved, and from the fast path where
+    something is to be seen in neither.
 
     Args:
         shots, state, masks, stop: as of `by_hub`.
         method: the module of a slow method, as `gatys`.
         style: as from its `encode`.
         config: of the method, for the first frame of a scene.
+        keyframes: the most frames from one to the next; 1 stylizes all.
         init_of: returns the picture to start a scene from, given its first frame
             [1, H, W, 3]; or None, where the config says it.
 
     Yields:
-        The `engine.Step`s of each frame, and then the `Stylized` frame.
+        The `engine.Step`s of each keyframe, and then it and those before it,
+        `Stylized`.
     """
     later = dataclasses.replace(
         config, steps=math.ceil(LATER_STEPS * config.steps), scales=1, init="before"
     )
-    before = state.get("before")
-    for shot in shots:
+    before, image, code = state.get("before"), state.get("frame"), None
+    settings = {spec.name: getattr(config, spec.name) for spec in fields(StyleConfig)}
+    fast = HubConfig(model="builtin", **settings)
+    for group in _group(shots, keyframes):
         if stop.requested:
             return
+        shot = group[-1]
+        motion, since, until = shot.motion, [], []
+        if len(group) > 1:
+            since, until = flow.between([image, *(s.frame.image for s in group)])
+            motion = since.pop()
         settings, init, prior = later, before, None
         if before is None or shot.cut:
             settings, init = config, init_of(shot.pixels)
-        elif shot.motion:
-            moved, trust = flow.carry(before, shot.motion), shot.motion.trust[None]
-            prior = Prior(moved, trust)
+        else:
             # What comes into view must not start from what hid it.
             fresh = shot.pixels
             if config.init == "builtin":
                 fresh = method.first_picture(shot.pixels, style, config)
+            moved, trust = before, flow.stillness(image, shot.frame.image)[None]
+            if motion:
+                moved, trust = flow.carry(before, motion), motion.trust[None]
+                prior = Prior(moved, trust)
             init = fresh + trust * (moved - fresh)
         for step in method.iterate(
             shot.pixels, style, settings, masks=masks, init=init, prior=prior, stop=stop
@@ -173,6 +193,38 @@ def by_optimizing(shots, method, style, config, state, *, masks, init_of, stop):
             yield step
         if stop.requested:  # It is not done, and begun anew next time.
             return
-        before = step.best.numpy()
+        after, done = step.best.numpy(), []
+        for index, (found, *motions) in enumerate(zip(group, since, until[1:]), 1):
+            share = index / len(group)
+            picture, trust = flow.interpolate(before, after, *motions, share)
+            if flow.has_holes(trust):
+                code = code or hub.encode(style.paintings, fast, content=found.pixels)
+                (fresh,) = hub.stylize_batch([found.pixels], code, fast, masks=masks)
+                picture = fresh + trust * (picture - fresh)
+            made = step._replace(best=tf.constant(picture), detail=None)
+            picture = method.finish(made, found.pixels, settings, masks=masks)
+            done.append((found.index, found.frame, picture))
+        before, image = after, shot.frame.image
         picture = method.finish(step, shot.pixels, settings, masks=masks)
-        yield Stylized([(shot.index, shot.frame, picture)], {"before": before})
+        done.append((shot.index, shot.frame, picture))
+        yield Stylized(done, {"before": before, "frame": image})
+
+
+def _group(shots, count):
+    """Yields lists of up to so many `Shot`s of a scene, the first of it alone."""
+    group = []
+    try:
+        for shot in shots:
+            if group and (shot.cut or len(group) == count):
+                yield group
+                group = []
+            group.append(shot)
+            if shot.cut:
+                yield group
+                group = []
+    except Exception:
+        if group:  # What came before it shall not be lost.
+            yield group
+        raise
+    if group:
+        yield group
