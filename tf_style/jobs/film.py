@@ -1,5 +1,6 @@
 """A film of a job: read, stylized, and written as it goes, with all that can fail."""
 
+import math
 import time
 
 import numpy as np
@@ -67,8 +68,12 @@ def count_first_frames(task):
     """Returns how many times as long as its first frame alone a film takes."""
     with reader.opened(task.pair.content) as found:
         frames = found.count or round(found.duration * found.rate)
-    later = stylize.LATER_STEPS if modes.of(task.job).HAS_STEPS else 1
-    return 1 + later * max(0, frames - 1)
+    others = max(0, frames - 1)
+    if not modes.of(task.job).HAS_STEPS:
+        return 1 + others
+    keyframes = math.ceil(others / task.job.keyframes)
+    between = others - keyframes
+    return 1 + stylize.LATER_STEPS * keyframes + stylize.BETWEEN * between
 
 
 def _stylize(task, frames, video):

@@ -24,6 +24,8 @@ from tf_style.video import flow, reader
 # Share of the steps for a frame that starts from the one before, as in Ruder et al. A
 # quarter of it holds as still, but hardly changes what comes into view.
 LATER_STEPS = 0.4
+# Time of a frame between keyframes, of that of a scene's first.
+BETWEEN = 0.02
 
 
 class Shot(NamedTuple):
