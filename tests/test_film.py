@@ -322,6 +322,19 @@ def test_a_longest_side_shrinks_the_film(make_job, source, tmp_path):
     assert {image.shape for image in found} == {(24, 32, 3)} and times == TIMES
 
 
+def test_a_film_whose_output_is_a_picture_gives_its_first_frame(
+    make_job, source, tmp_path
+):
+    job = make_job(source, output=tmp_path / "still.png")
+    done(job)
+    [first, *_], _ = films.read(source)
+    style = images.load_image(job.styles[0])
+    photo = images.to_float(first)
+    wanted = images.to_uint8(hub.stylize(photo, style, job.hub))
+    shown = images.to_uint8(images.load_image(job.output))
+    np.testing.assert_array_equal(shown, wanted)
+
+
 def test_a_moving_gif_becomes_one(make_job, source, tmp_path):
     from PIL import Image
 

@@ -418,7 +418,7 @@ SLOW = {"mode": "gatys"}
         ("o.mp4", "s.png", {}, "output o.mp4 is a film, but s.png is none; give one"),
         ("o.gif", "still.gif", {}, "output o.gif is a film, but still.gif is none"),
         (
-            "o.png",
+            "o.mov",
             "walk.MOV",
             {},
             "walk.MOV is a film, which is written as .gif or .mp4, ",

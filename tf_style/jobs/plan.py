@@ -262,7 +262,7 @@ def _check_kind(job, pair):
             f"give one of {', '.join(images.WRITABLE)}"
         )
     if moves and not pair.is_film:
-        if reader.ending_of(pair.content) in reader.MOVING_PICTURES:
+        if pair.output.suffix.lower() in images.WRITABLE:
             return  # Its first frame is one.
         raise InvalidInput(
             f"{pair.content} is a film, which is written as "

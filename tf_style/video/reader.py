@@ -24,8 +24,9 @@ from tf_style.video import hdr
 # Endings by which films are known; those of pictures if they move.
 MOVING_PICTURES = (".gif", ".webp", ".png", ".apng")
 READABLE = (
-    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"),
-    *(".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
+    *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2ts"),
+    *(".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf"),
+    *(".nut", ".ogm", ".ogv", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
     *MOVING_PICTURES,
 )
 WRITABLE = (".gif", ".mp4")
