@@ -78,7 +78,9 @@ def count_first_frames(task):
 
 def _stylize(task, frames, video):
     """Stylizes frames, and has them written in a thread meanwhile."""
-    shots = stylize.look_at(frames, video.frames, task.job.flow, task.stop)
+    # Between keyframes the motion is followed later.
+    with_flow = task.job.flow and task.job.keyframes == 1
+    shots = stylize.look_at(frames, video.frames, with_flow, task.stop)
     stylize_film = modes.of(task.job).stylize_film
     with (
         pipeline.ahead(shots) as shots,

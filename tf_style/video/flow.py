@@ -22,7 +22,7 @@ CUT = 0.32
 CUT_SIDE, CUT_REACH, CUT_CHANGE = 48, 4, 16
 # Levels by which what stands still may change, by noise, and levels a pixel below which
 # it shows no motion but that which noise feigns.
-MAX_NOISE, FLAT = 3, 1
+MAX_NOISE, FLAT = 2, 0.6
 # Levels of 255 by which a colour may differ from where it is said to come from.
 MAX_CHANGE = 24
 # What is not trusted is a hole if it is as large as this part of the longest side.
@@ -93,7 +93,7 @@ def stillness(
 ) -> npt.NDArray[np.float32]:
     """Returns where two frames are the same but for noise, [H, W, 1], 0 or 1."""
     change = np.abs(now.astype(np.float32) - before).max(-1)
-    return (_blur(change) <= 2 * MAX_NOISE)[..., None].astype(np.float32)
+    return (_blur(change) <= 3 * MAX_NOISE)[..., None].astype(np.float32)
 
 
 def measure(before: npt.NDArray[np.uint8], now: npt.NDArray[np.uint8]) -> Motion:
@@ -181,20 +181,20 @@ def _search(one, other):
     # The preset ends at quarters, and misses small things in small films.
     search.setFinestScale(1)
     found = search.calc(*greys, None)[:height, :width]
-    blurred = [cv2.GaussianBlur(image, (0, 0), 2) for image in (one, other)]
-    still = cv2.absdiff(*blurred).max(-1) <= MAX_NOISE
+    blurred = [cv2.GaussianBlur(g[:height, :width], (0, 0), 2) for g in greys]
+    still = cv2.absdiff(*blurred) <= MAX_NOISE
     found[still & (_slope(blurred[0]) < FLAT)] = 0
     return found
 
 
-def _slope(image):
+def _slope(grey):
     """Returns the levels a pixel by which a frame rises or falls there, [H, W]."""
     import cv2
 
-    steps = [
-        cv2.Sobel(image, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1))
-    ]
-    return np.sqrt(cv2.blur((steps[0] ** 2 + steps[1] ** 2).max(-1), (9, 9)))
+    across, down = (
+        cv2.Sobel(grey, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1))
+    )
+    return np.sqrt(cv2.blur(across**2 + down**2, (9, 9)))
 
 
 def warp(picture: npt.NDArray[np.float32], motion: Motion) -> npt.NDArray[np.float32]:

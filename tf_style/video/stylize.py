@@ -25,7 +25,7 @@ from tf_style.video import flow, reader
 # quarter of it holds as still, but hardly changes what comes into view.
 LATER_STEPS = 0.4
 # Time of a frame between keyframes, of that of a scene's first.
-BETWEEN = 0.02
+BETWEEN = 0.07
 
 
 class Shot(NamedTuple):
@@ -173,7 +173,7 @@ def by_optimizing(
             return
         shot = group[-1]
         motion, since, until = shot.motion, [], []
-        if len(group) > 1:
+        if keyframes > 1 and not shot.cut:
             since, until = flow.between([image, *(s.frame.image for s in group)])
             motion = since.pop()
         settings, init, prior = later, before, None
