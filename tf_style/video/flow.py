@@ -22,7 +22,7 @@ CUT = 0.32
 CUT_SIDE, CUT_REACH, CUT_CHANGE = 48, 4, 16
 # Levels by which what stands still may change, by noise, and levels a pixel below which
 # it shows no motion but that which noise feigns.
-MAX_NOISE, FLAT = 2, 0.6
+MAX_NOISE, FLAT = 2, 0.8
 # Levels of 255 by which a colour may differ from where it is said to come from.
 MAX_CHANGE = 24
 # What is not trusted is a hole if it is as large as this part of the longest side.
