@@ -13,7 +13,6 @@ from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from tf_style import images
 from tf_style.config import HubConfig, StyleConfig
@@ -165,9 +164,9 @@ def by_optimizing(
     later = dataclasses.replace(
         config, steps=math.ceil(LATER_STEPS * config.steps), scales=1, init="before"
     )
-    before, image, code = state.get("before"), state.get("frame"), None
-    settings = {spec.name: getattr(config, spec.name) for spec in fields(StyleConfig)}
-    fast = HubConfig(model="builtin", **settings)
+    before, image = state.get("before"), state.get("frame")
+    common = {spec.name: getattr(config, spec.name) for spec in fields(StyleConfig)}
+    fast = HubConfig(model="builtin", **common)
     for group in _group(shots, keyframes):
         if stop.requested:
             return
@@ -184,10 +183,11 @@ def by_optimizing(
             fresh = shot.pixels
             if config.init == "builtin":
                 fresh = method.first_picture(shot.pixels, style, config)
-            moved, trust = before, flow.stillness(image, shot.frame.image)[None]
             if motion:
                 moved, trust = flow.carry(before, motion), motion.trust[None]
                 prior = Prior(moved, trust)
+            else:
+                moved, trust = before, flow.stillness(image, shot.frame.image)[None]
             init = fresh + trust * (moved - fresh)
         for step in method.iterate(
             shot.pixels, style, settings, masks=masks, init=init, prior=prior, stop=stop
@@ -200,11 +200,10 @@ def by_optimizing(
             share = index / len(group)
             picture, trust = flow.interpolate(before, after, *motions, share)
             if flow.has_holes(trust):
-                code = code or hub.encode(style.paintings, fast, content=found.pixels)
+                code = hub.encode(style.paintings, fast, content=found.pixels)
                 (fresh,) = hub.stylize_batch([found.pixels], code, fast, masks=masks)
                 picture = fresh + trust * (picture - fresh)
-            made = step._replace(best=tf.constant(picture), detail=None)
-            picture = method.finish(made, found.pixels, settings, masks=masks)
+            picture = hub.finish(picture, found.pixels, fast, masks=masks)
             done.append((found.index, found.frame, picture))
         before, image = after, shot.frame.image
         picture = method.finish(step, shot.pixels, settings, masks=masks)
