@@ -22,7 +22,9 @@ from tf_style.cli import display
 from tf_style.config import GatysConfig, HubConfig, Job
 from tf_style.fast import hub
 from tf_style.jobs import forecast, manifest, run, video_writer
+from tf_style.jobs.job import unused_settings
 from tf_style.optimization import gatys
+from tf_style.system.errors import InvalidInput
 from tf_style.system.stop import StopToken
 from tf_style.video import flow, stylize, writer
 
@@ -320,6 +322,19 @@ def test_a_longest_side_shrinks_the_film(make_job, source, tmp_path):
     assert {image.shape for image in found} == {(24, 32, 3)} and times == TIMES
 
 
+def test_a_film_whose_output_is_a_picture_gives_its_first_frame(
+    make_job, source, tmp_path
+):
+    job = make_job(source, output=tmp_path / "still.png")
+    done(job)
+    [first, *_], _ = films.read(source)
+    style = images.load_image(job.styles[0])
+    photo = images.to_float(first)
+    wanted = images.to_uint8(hub.stylize(photo, style, job.hub))
+    shown = images.to_uint8(images.load_image(job.output))
+    np.testing.assert_array_equal(shown, wanted)
+
+
 def test_a_moving_gif_becomes_one(make_job, source, tmp_path):
     from PIL import Image
 
@@ -508,22 +523,23 @@ list(run.run(job))
 
 
 @pytest.mark.parametrize(
-    "mode, scenes, at, committed",
+    "mode, keyframes, scenes, at, committed",
     [
-        pytest.param("hub", (5, 3), 6, 5, marks=pytest.mark.slow),
-        ("gatys", (3, 0), 2, 2),
+        pytest.param("hub", 1, (5, 3), 6, 5, marks=pytest.mark.slow),
+        ("gatys", 1, (3, 0), 2, 2),
+        pytest.param("gatys", 4, (5, 3), 6, 6, marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="nothing kills so here")
 def test_a_killed_film_goes_on_to_that_of_one_that_never_stopped(
-    make_job, shallow, small_steps, mode, scenes, at, committed, tmp_path
+    make_job, shallow, small_steps, mode, keyframes, scenes, at, committed, tmp_path
 ):
     source, count = tmp_path / "source" / "walk.mkv", sum(scenes)
     source.parent.mkdir()
     films.write(source, two_scenes(*scenes), sound=("aac", 48000, 0.5))
     output = tmp_path / "out" / "out.mp4"
     config = GatysConfig(**shallow, steps=2)
-    job = make_job(source, mode=mode, gatys=config, output=output)
+    job = make_job(source, mode=mode, gatys=config, output=output, keyframes=keyframes)
     # A segment is full by then that is not committed.
     told = pickle.dumps((job, at, 2 * SIZE[0] * SIZE[1])).hex()
     killed = subprocess.run(
@@ -713,6 +729,72 @@ def test_later_frames_take_fewer_steps_unless_a_scene_begins(painted):
             steps = 0
     later = round(10 * stylize.LATER_STEPS)
     assert later < 10 and per_frame == [10, later, later, 10, later]
+
+
+def keyed(make_job, path, **settings):
+    """A job of the slow path that paints one of four frames."""
+    config = dataclasses.replace(SLOW, steps=5)
+    return make_job(path, mode="gatys", gatys=config, keyframes=4, **settings)
+
+
+def test_of_each_scene_the_first_the_last_and_every_nth_frame_are_painted(
+    make_job, longer, taken, monkeypatch
+):
+    firsts, iterate = [], gatys.iterate
+
+    def look(photo, *arguments, prior, **more):
+        firsts.append((photo, prior is None))
+        return iterate(photo, *arguments, prior=prior, **more)
+
+    monkeypatch.setattr(gatys, "iterate", look)
+    events = done(keyed(make_job, longer))
+    assert len(of_kind(events, run.Framed)) == len(taken) == 8
+    shown, _ = films.read(longer)
+    wanted = [(0, True), (4, False), (5, True), (7, False)]
+    for (photo, anew), (index, begins) in zip(firsts, wanted, strict=True):
+        assert anew == begins
+        np.testing.assert_array_equal(photo[0], shown[index] / np.float32(255))
+
+
+def test_a_film_that_stands_still_is_its_first_keyframe(make_job, taken, tmp_path):
+    films.write(tmp_path / "still.mkv", 5 * films.pan(1, *SIZE))
+    done(keyed(make_job, tmp_path / "still.mkv"))
+    for image in taken[1:]:
+        assert np.abs(image.astype(int) - taken[0]).max() <= 1
+
+
+def test_strokes_between_keyframes_move_with_the_camera(make_job, taken, tmp_path):
+    films.write(tmp_path / "pan.mkv", films.pan(5, *SIZE, (0, 2)))
+    done(keyed(make_job, tmp_path / "pan.mkv"))
+    for before, now in itertools.pairwise(np.asarray(taken).astype(int)):
+        inside = np.s_[6:-6, 12:-12]
+        along = np.abs(now[:, :-2] - before[:, 2:])[inside].mean()
+        assert along < 0.5 * np.abs(now - before)[inside].mean()
+
+
+def test_keyframes_are_in_the_manifest_and_repeat(make_job, source, tmp_path):
+    job = keyed(make_job, source)
+    done(job)
+    path = manifest.path_of(job.output)
+    again = manifest.read(path, str(tmp_path / "again.mp4"))
+    assert again.keyframes == 4
+    done(again)
+    assert Path(again.output).read_bytes() == Path(job.output).read_bytes()
+    assert of_kind(run.run(job), run.Skipped)
+    assert not of_kind(run.run(dataclasses.replace(job, keyframes=3)), run.Skipped)
+
+
+def test_keyframes_need_the_flow_and_a_slow_method(make_job, source):
+    with pytest.raises(InvalidInput, match="keyframes needs the flow"):
+        make_job(source, keyframes=2, flow=False)
+    lines = unused_settings(make_job(source, keyframes=2), film=True)
+    assert "keyframes does nothing in mode hub" in lines
+
+
+def test_a_damaged_frame_keeps_what_is_before_it_with_keyframes(make_job, broken):
+    job = keyed(make_job, broken)
+    [failed] = of_kind(run.run(job), run.Failed)
+    assert failed.reason.endswith("ends after 3 frames, and " + GOES_ON)
 
 
 def test_the_slow_path_starts_from_the_fast_picture_where_a_scene_begins(

@@ -32,9 +32,9 @@ def task(mode, height, width, **gatys):
 
 @pytest.fixture
 def rates(monkeypatch):
-    """Makes a pixel take a millisecond in one pass, and 2 in a step."""
+    """Makes a pixel take a millisecond in one pass, and 2 in a step, even the first."""
     trials = []
-    for name, rate in (("_try_hub", 1e-3), ("_try_steps", 2e-3)):
+    for name, rate in (("_try_hub", 1e-3), ("_try_steps", (2e-3, 0))):
         monkeypatch.setattr(
             forecast, name, lambda *_, n=name, r=rate: trials.append(n) or r
         )
@@ -53,6 +53,17 @@ def test_optimising_takes_as_long_as_its_scales_have_pixels(rates):
     # 3 steps of 32x32 and 3 of 64x64 pixels.
     seconds = found.seconds(task("gatys", 64, 64, steps=6, scales=2))
     assert seconds == pytest.approx(2e-3 * 3 * (32 * 32 + 64 * 64))
+
+
+def test_targets_that_are_found_again_take_their_time(monkeypatch):
+    monkeypatch.setattr(forecast, "_try_steps", lambda *_: (1e-3, 5e-3))
+    wanted = task("neighbors", 64, 64)
+    seconds = forecast.Forecast().seconds(wanted)
+    assert seconds == pytest.approx((5 * 1e-3 + 5e-3) * 64 * 64)
+    longer = dataclasses.replace(wanted.job.neighbors, steps=20)
+    wanted.job = dataclasses.replace(wanted.job, neighbors=longer)
+    seconds = forecast.Forecast().seconds(wanted)
+    assert seconds == pytest.approx((20 * 1e-3 + 3 * 5e-3) * 64 * 64)
 
 
 def test_comparing_takes_all(rates):

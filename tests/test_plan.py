@@ -432,7 +432,7 @@ SLOW = {"mode": "gatys"}
             "output o.gif has the ending of a film, but still.gif is a picture",
         ),
         (
-            "o.png",
+            "o.mov",
             "walk.MOV",
             {},
             "walk.MOV is a film, which is written as .gif or .mp4, ",

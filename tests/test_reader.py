@@ -12,7 +12,7 @@ from PIL import Image
 from tf_style import images
 from tf_style.images import decode
 from tf_style.system import files
-from tf_style.video import reader
+from tf_style.video import hdr, reader
 
 H264 = {"codec": "libx264", "pix_fmt": "yuv420p"}
 UNEVEN = [Fraction(n, 1000) for n in (0, 40, 80, 250, 290, 1000)]
@@ -309,6 +309,111 @@ def test_what_of_a_film_is_not_kept_is_told(tmp_path, number, name):
     tracks, *rest = film.notes
     assert tracks.endswith("a.mkv: these tracks are dropped: 1 of sound")
     assert [f"is HDR ({name})" in line for line in rest] == [True] * bool(name)
+
+
+def linear(srgb):
+    """The light of levels of sRGB, from 0 to 1."""
+    codes = np.asarray(srgb) / 255
+    return np.where(codes <= 0.04045, codes / 12.92, ((codes + 0.055) / 1.055) ** 2.4)
+
+
+def codes_of_pq(light):
+    """The inverse of SMPTE ST 2084, for cd/m2."""
+    power = (np.asarray(light, float) / 10000) ** (2610 / 16384)
+    ratio = (3424 + 32 * 2413 * power) / (4096 + 32 * 2392 * power)
+    return ratio ** (2523 / 32)
+
+
+def codes_of_hlg(light):
+    """The inverse of BT.2100's, for a screen of 1000 cd/m2, of cd/m2."""
+    light = np.asarray(light, float) / 1000
+    luminance = light @ [0.2627, 0.678, 0.0593]
+    scene = light * np.maximum(luminance, 1e-9)[..., None] ** (1 / 1.2 - 1)
+    logs = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
+    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), logs)
+
+
+# What is darker than the knee of the curve has the colours that it has in SDR.
+DARK_COLOURS = np.array([[150, 40, 30], [40, 140, 60], [30, 50, 150], [120, 120, 120]])
+
+
+def in_bt2020(srgb):
+    """Light in cd/m2, of which white has 203, by the primaries of BT.2020."""
+    matrix = [
+        [0.6274, 0.3293, 0.0433],
+        [0.0691, 0.9195, 0.0114],
+        [0.0164, 0.088, 0.8956],
+    ]
+    return 203 * linear(srgb) @ np.transpose(matrix)
+
+
+@pytest.mark.parametrize("transfer, encode", [(16, codes_of_pq), (18, codes_of_hlg)])
+def test_colours_of_hdr_are_those_of_sdr(transfer, encode):
+    codes = np.round(65535 * encode(in_bt2020(DARK_COLOURS))).astype(np.uint16)[None]
+    np.testing.assert_allclose(hdr.to_srgb(codes, transfer)[0], DARK_COLOURS, atol=2)
+
+
+@pytest.mark.parametrize("transfer, encode", [(16, codes_of_pq), (18, codes_of_hlg)])
+def test_what_is_brighter_than_paper_in_hdr_stays_apart(transfer, encode):
+    light = np.array([100, 203, 400, 1000.0])[:, None] * np.ones(3)
+    codes = np.round(65535 * encode(light)).astype(np.uint16)[None]
+    shown = hdr.to_srgb(codes, transfer)[0]
+    assert (shown == shown[:, :1]).all()
+    assert (np.diff(shown[:, 0].astype(int)) > 0).all()
+    assert 215 < shown[1, 0] < 245 and shown[-1, 0] >= 254
+    # A colour that is too bright keeps its hue.
+    codes = encode(np.array([[900, 450, 225.0]]))
+    red, green, blue = linear(hdr.to_srgb(np.uint16([65535 * codes]), transfer)[0, 0])
+    assert red > green > blue > 0.02
+
+
+@pytest.mark.parametrize("transfer, encode", [(16, codes_of_pq), (18, codes_of_hlg)])
+def test_a_film_in_hdr_is_read_as_one_in_sdr(tmp_path, av, transfer, encode):
+    codes = np.round(65535 * encode(in_bt2020(DARK_COLOURS))).astype(np.uint16)
+    image = np.repeat(np.repeat(codes[None], 32, 0), 16, 1)
+    tags = {"color_trc": transfer, "color_primaries": 9, "colorspace": 9}
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.height, stream.width = image.shape[:2]
+        stream.pix_fmt = "yuv444p10le"
+        for name, value in tags.items():
+            setattr(stream.codec_context, name, value)
+        frame = av.VideoFrame.from_ndarray(image, "rgb48le")
+        frame = frame.reformat(format="yuv444p10le", dst_colorspace="BT2020")
+        frame.colorspace = 9
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    film, (shown,) = read(tmp_path / "a.mkv")
+    assert shown.image.dtype == np.uint8
+    np.testing.assert_allclose(shown.image[16, 8::16], DARK_COLOURS, atol=4)
+    [told] = film.notes
+    assert "is HDR" in told
+
+
+def combs(image):
+    """How much each row differs from those above and below."""
+    image = image.astype(float)
+    return np.abs(image[1:-1] - (image[:-2] + image[2:]) / 2).mean()
+
+
+def test_an_interlaced_film_has_no_combs_and_all_frames_in_their_time(tmp_path, av):
+    fields = films.pan(12, 96, 128, (0, 6))
+    woven = [np.array(first) for first in fields[::2]]
+    for image, second in zip(woven, fields[1::2]):
+        image[1::2] = second[1::2]
+    options = {"flags": "+ilme+ildct", "qmin": "1", "top": "1"}
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("mpeg2video", rate=25, options=options)
+        stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
+        stream.bit_rate = 8_000_000
+        for image in woven:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
+        container.mux(stream.encode())
+    _, shown = read(tmp_path / "a.mkv")
+    assert [float(frame.time) for frame in shown] == [n / 25 for n in range(6)]
+    assert all(frame.duration == Fraction(1, 25) for frame in shown)
+    assert np.mean([*map(combs, woven)]) > 30
+    assert np.mean([combs(frame.image) for frame in shown]) < 10
 
 
 @pytest.mark.parametrize("name", ["a.webp", "a.png", "a.apng"])

@@ -74,7 +74,15 @@ def _define_job():
     for name in ("content", "style", "mask"):
         text = f"{help_of(Job, f'{name}s')} Separate several by commas."
         flags.DEFINE_string(name, None, text)
-    for name in ("output", "format", "quality", "style_blend", "flow", *_REPEATABLE):
+    for name in (
+        "output",
+        "format",
+        "quality",
+        "style_blend",
+        "flow",
+        "keyframes",
+        *_REPEATABLE,
+    ):
         _define(name, specs[name], help_of(Job, name), specs[name].default)
     flags.DEFINE_multi_string("sweep", list(Job.sweep), help_of(Job, "sweep"))
     kinds = "; ".join(f"{name}: {mode.HELP}" for name, mode in modes.MODES.items())
@@ -192,6 +200,7 @@ def make_job(arguments: Sequence[str] = ()) -> Job:
         sweep=tuple(FLAGS.sweep),
         max_side=FLAGS.max_side,
         flow=FLAGS.flow,
+        keyframes=FLAGS.keyframes,
         **_configs(),
         **_job_settings(),
     )

@@ -38,7 +38,7 @@ GROUPS = {
     "Intermediate results of slow methods": (
         *("save_every", "timelapse", "checkpoint_every", "resume"),
     ),
-    "Films": ("flow", "temporal_weight"),
+    "Films": ("flow", "keyframes", "temporal_weight"),
     "Running": ("sweep", "dry_run", "executor", "quiet", "verbose"),
 }
 

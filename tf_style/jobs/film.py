@@ -1,5 +1,6 @@
 """Stylizes a film of a job while reading and writing it, and handles what can fail."""
 
+import math
 import time
 
 import numpy as np
@@ -69,13 +70,19 @@ def count_first_frames(task):
     """Returns the time of a film, as a multiple of that of its first frame."""
     with reader.opened(task.pair.content) as found:
         frames = found.count or round(found.duration * found.rate)
-    later = stylize.LATER_STEPS if modes.of(task.job).HAS_STEPS else 1
-    return 1 + later * max(0, frames - 1)
+    others = max(0, frames - 1)
+    if not modes.of(task.job).HAS_STEPS:
+        return 1 + others
+    keyframes = math.ceil(others / task.job.keyframes)
+    between = others - keyframes
+    return 1 + stylize.LATER_STEPS * keyframes + stylize.BETWEEN * between
 
 
 def _stylize(task, frames, video):
     """Stylizes frames while a thread writes them."""
-    shots = stylize.look_at(frames, video.frames, task.job.flow, task.stop)
+    # Between keyframes the motion is followed later.
+    with_flow = task.job.flow and task.job.keyframes == 1
+    shots = stylize.look_at(frames, video.frames, with_flow, task.stop)
     stylize_film = modes.of(task.job).stylize_film
     with (
         pipeline.ahead(shots) as shots,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 import time
 
 from tf_style import images, methods
@@ -33,7 +34,9 @@ class Forecast:
             slow, style = methods.load(method), task.encode_slow(method)
             if method not in self._rates:
                 self._rates[method] = _try_steps(slow, content, style, config)
-            total += self._rates[method] * _work(slow, content, style, config)
+            step, start = self._rates[method]
+            steps, starts = _work(slow, content, style, config)
+            total += step * steps + start * starts
         return total
 
 
@@ -45,18 +48,29 @@ def _try_hub(content, code, config):
 
 
 def _try_steps(slow, content, style, config):
+    """Returns the seconds a pixel of a step, and those that the first takes more."""
     config = dataclasses.replace(config, init="content", scales=1, steps=TRIAL_STEPS)
     if max(content.shape[1:3]) > TRIAL_SIDE:
         content = images.fit_longest(content, TRIAL_SIDE)
-    times = [time.perf_counter() for _ in slow.iterate(content, style, config)]
-    fastest = min(after - before for before, after in itertools.pairwise(times))
-    return fastest / _pixels(content)
+    for _ in range(2):  # The first run compiles.
+        times = [time.perf_counter()]
+        times += [time.perf_counter() for _ in slow.iterate(content, style, config)]
+    first, *others = (after - before for before, after in itertools.pairwise(times))
+    step = min(others)
+    return step / _pixels(content), max(0, first - step) / _pixels(content)
 
 
 def _work(slow, content, style, config):
-    """Returns pixels times steps, over all scales."""
+    """Returns pixels times steps, and times starts, over all scales."""
     scales = slow.plan_scales(content, style, config)
-    return sum((s.stop - s.start) * s.size[0] * s.size[1] for s in scales)
+    # It finds its targets at the start of a scale, and some again on the way.
+    every = getattr(slow, "FIND_EVERY", 0)
+    steps = starts = 0
+    for scale in scales:
+        count, (height, width) = scale.stop - scale.start, scale.size
+        steps += count * height * width
+        starts += (math.ceil(count / every) if every else 1) * height * width
+    return steps, starts
 
 
 def _pixels(content):

@@ -19,6 +19,8 @@ from tf_style.system.errors import InvalidInput
 
 # Where a job runs: in this process, or on Ray workers.
 EXECUTORS = ("local", "ray")
+# All frames from one keyframe to the next are held in memory.
+MAX_KEYFRAMES = 250
 # Formats that pictures are written in.
 FORMATS = ("png", "jpg", "webp")
 
@@ -70,6 +72,11 @@ class Job(MethodConfigs):
     flow: bool = setting(
         True, "Films only: let strokes follow the motion, which prevents flicker."
     )
+    keyframes: int = setting(
+        1,
+        "Films by slow methods only: paint every N-th frame and the first and last of "
+        "each scene; the strokes follow the motion in between. 1 paints all.",
+    )
     executor: str = setting(
         "local",
         "Where to paint: in this process (local) or on Ray workers (ray), on this "
@@ -111,6 +118,12 @@ class Job(MethodConfigs):
         if self.max_side is None:
             object.__setattr__(self, "max_side", mode.MAX_SIDE)
         checks.number(self, "max_side", 0, MAX_SIDE)
+        checks.number(self, "keyframes", 1, MAX_KEYFRAMES)
+        if self.keyframes > 1 and not self.flow:
+            raise InvalidInput(
+                "keyframes needs the flow, along which strokes are carried; leave out "
+                "one of keyframes and flow=False"
+            )
         checks.number(self, "checkpoint_every", 0, MAX_SECONDS)
         checks.number(self, "save_every", 0, MAX_STEPS)
         for name in ("save_every", "timelapse"):
@@ -188,6 +201,8 @@ def _without_effect(job, film):
             yield config, "temporal_weight", where
     if not film:
         yield job, "flow", "without a film"
+    if not (film and modes.of(job).HAS_STEPS):
+        yield job, "keyframes", mode if film else "without a film"
     if not modes.MODES[job.mode].HAS_CHECKPOINTS:
         yield job, "checkpoint_every", mode
         # It also keeps finished pictures that would else be painted once more.

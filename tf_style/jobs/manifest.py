@@ -283,6 +283,7 @@ def read(path: StrPath, output: str = "") -> Job:
             max_side=settings["max_side"],
             quality=settings.get("quality", Job.quality),
             flow=settings.get("flow", Job.flow),
+            keyframes=settings.get("keyframes", Job.keyframes),
             **{
                 method: from_dict(kind, settings.get(method, {}))
                 for method, (_, kind) in METHODS.items()

@@ -263,8 +263,8 @@ def _check_kind(job, pair):
             f"picture; use one of {', '.join(images.WRITABLE)}"
         )
     if moves and not pair.is_film:
-        if reader.ending_of(pair.content) in reader.MOVING_PICTURES:
-            return  # The first frame of an animation is a picture.
+        if pair.output.suffix.lower() in images.WRITABLE:
+            return  # The first frame of a film is a picture.
         raise InvalidInput(
             f"{pair.content} is a film, which is written as "
             f"{' or '.join(reader.WRITABLE)}, and output is {pair.output}"

@@ -81,6 +81,8 @@ class Task(NamedTuple):
         account = manifest.describe(self.job, inputs, self.models)
         if self.pair.is_film:
             account["settings"]["flow"] = self.job.flow
+            if self.job.keyframes > 1:
+                account["settings"]["keyframes"] = self.job.keyframes
         return account
 
     def publishing(self, outputs, seconds, facts):

@@ -18,12 +18,14 @@ from tf_style import images
 from tf_style.images import decode
 from tf_style.system import files
 from tf_style.system.errors import InvalidInput, MissingPackage
+from tf_style.video import hdr
 
 # Endings of films, and of pictures that may be animated.
 MOVING_PICTURES = (".gif", ".webp", ".png", ".apng")
 READABLE = (
-    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg"),
-    *(".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
+    *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2ts"),
+    *(".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf"),
+    *(".nut", ".ogm", ".ogv", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
     *MOVING_PICTURES,
 )
 WRITABLE = (".gif", ".mp4")
@@ -39,10 +41,6 @@ COLOUR_SPACES = {
     9: "BT2020",
     10: "BT2020",
 }
-
-
-# The transfer functions of HDR (likewise, 8.2).
-HIGH_RANGE = {16: "PQ", 18: "HLG"}
 
 
 class Frame(NamedTuple):
@@ -112,7 +110,7 @@ def check(path, verb="write"):
 def opened(source, max_side=0):
     """Opens the `Film` of a source; its frames are read on demand.
 
-    Frames are turned upright and converted to sRGB.
+    Frames are turned upright, deinterlaced and converted to sRGB.
 
     Args:
         source: path or URL.
@@ -195,7 +193,8 @@ def _opened_by_ffmpeg(source, path, max_side):
             if container.streams.audio:
                 raise InvalidInput(f"{source} has no picture, only sound")
             raise InvalidInput(f"{source} is a film without pictures; is it cut short?")
-        frames = _decoded(source, container.decode(stream), stream, rate, max_side)
+        decoded = _deinterlaced(container.decode(stream))
+        frames = _decoded(source, decoded, stream, rate, max_side)
         yield Film(rate, count, seconds, frames, notes)
 
 
@@ -207,12 +206,52 @@ def _notes_on(source, container, stream):
     notes = (
         [f"{source}: these tracks are dropped: {', '.join(others)}"] if others else []
     )
-    if name := HIGH_RANGE.get(stream.codec_context.color_trc):
-        notes += [
-            f"{source} is HDR ({name}) and is read as SDR, in pale colours; "
-            "convert it to SDR first"
-        ]
+    if name := hdr.NAMES.get(stream.codec_context.color_trc):
+        notes += [f"{source} is HDR ({name}); the result is SDR"]
     return tuple(notes)
+
+
+def _deinterlaced(frames):
+    """Yields frames, the rows of which are of one time also in interlaced films."""
+    graph, shape = None, None
+    for frame in frames:
+        if graph and shape != (frame.width, frame.height, frame.format.name):
+            yield from _filtered(graph, None)
+            graph = None
+        if frame.interlaced_frame and not graph:
+            shape = frame.width, frame.height, frame.format.name
+            graph = _load_deinterlacer(frame)
+        # From then on progressive ones too, which it leaves as they are.
+        yield from _filtered(graph, frame) if graph else [frame]
+    if graph:
+        yield from _filtered(graph, None)
+
+
+def _load_deinterlacer(frame):
+    import av.filter
+
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=frame.width,
+        height=frame.height,
+        format=frame.format,
+        time_base=frame.time_base,
+    )
+    bwdif = graph.add("bwdif", "mode=send_frame:deint=interlaced")
+    graph.link_nodes(source, bwdif, graph.add("buffersink")).configure()
+    return graph
+
+
+def _filtered(graph, frame):
+    """Yields what a filter gives for a frame, or at the end for None."""
+    import av
+
+    graph.push(frame)
+    while True:
+        try:
+            yield graph.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
 
 
 def _decoded(source, decoded, stream, rate, max_side):
@@ -237,7 +276,7 @@ def _decoded(source, decoded, stream, rate, max_side):
             if max_side and max(size) > max_side:
                 size = images.fit(size, max_side)
         with _explained(source, index):
-            image = _upright_rgb(frame, size)
+            image = _upright_rgb(frame, size, stream.codec_context.color_trc)
         yield Frame(image, time, duration or 1 / rate)
 
 
@@ -255,13 +294,16 @@ def _explained(source, index):
         ) from error
 
 
-def _upright_rgb(frame, size):
+def _upright_rgb(frame, size, transfer):
     # Unmarked files mean BT.601 in small films and BT.709 in large ones.
     default = "ITU709" if frame.height >= 720 else "ITU601"
     frame = frame.reformat(
         *size,
-        "rgb24",
+        "rgb48le" if transfer in hdr.NAMES else "rgb24",
         src_colorspace=COLOUR_SPACES.get(frame.colorspace, default),
         interpolation="LANCZOS",
     )
-    return np.rot90(frame.to_ndarray(), round(frame.rotation / 90))
+    image = frame.to_ndarray()
+    if transfer in hdr.NAMES:
+        image = hdr.to_srgb(image, transfer)
+    return np.rot90(image, round(frame.rotation / 90))

@@ -9,11 +9,13 @@ https://arxiv.org/abs/1604.08610.
 
 import dataclasses
 import math
+from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
 
 from tf_style import images
+from tf_style.config import HubConfig, StyleConfig
 from tf_style.fast import hub
 from tf_style.optimization.method import Prior
 from tf_style.video import flow, reader
@@ -21,6 +23,8 @@ from tf_style.video import flow, reader
 # Share of the steps for a frame that starts from the previous one, as in Ruder et al. A
 # quarter of that is as still, but hardly paints what comes into view.
 LATER_STEPS = 0.4
+# Time of a frame between keyframes, of that of a scene's first.
+BETWEEN = 0.07
 
 
 class Shot(NamedTuple):
@@ -135,37 +139,55 @@ def _unflatten(state):
     return memory
 
 
-def by_optimizing(shots, method, style, config, state, *, masks, init_of, stop):
-    """Stylizes frames with a slow method.
+def by_optimizing(
+    shots, method, style, config, state, *, masks, keyframes, init_of, stop
+):
+    """Stylizes frames with a slow method: all of them, or keyframes.
+
+    Keyframes are the first and last frame of a scene and every N-th in between. The
+    frames between two keyframes are warped from both, and come from the fast model
+    where neither shows what is there.
 
     Args:
         shots, state, masks, stop: see `by_hub`.
         method: the module of a slow method, such as `gatys`.
         style: result of its `encode`.
         config: config of the method, for the first frame of a scene.
+        keyframes: distance between keyframes, in frames; 1 stylizes all frames.
         init_of: returns the picture to start a scene from, given its first frame
             [1, H, W, 3]; None: as the config says.
 
     Yields:
-        The `engine.Step`s of each frame, and then the `Stylized` frame.
+        The `engine.Step`s of each keyframe, and then it and those before it,
+        `Stylized`.
     """
     later = dataclasses.replace(
         config, steps=math.ceil(LATER_STEPS * config.steps), scales=1, init="before"
     )
-    before = state.get("before")
-    for shot in shots:
+    before, image = state.get("before"), state.get("frame")
+    common = {spec.name: getattr(config, spec.name) for spec in fields(StyleConfig)}
+    fast = HubConfig(model="builtin", **common)
+    for group in _group(shots, keyframes):
         if stop.requested:
             return
+        shot = group[-1]
+        motion, since, until = shot.motion, [], []
+        if keyframes > 1 and not shot.cut:
+            since, until = flow.between([image, *(s.frame.image for s in group)])
+            motion = since.pop()
         settings, init, prior = later, before, None
         if before is None or shot.cut:
             settings, init = config, init_of(shot.pixels)
-        elif shot.motion:
-            moved, trust = flow.carry(before, shot.motion), shot.motion.trust[None]
-            prior = Prior(moved, trust)
-            # Areas that come into view must not start from what hid them.
+        else:
+            # What comes into view must not start from what hid it.
             fresh = shot.pixels
             if config.init == "builtin":
                 fresh = method.first_picture(shot.pixels, style, config)
+            if motion:
+                moved, trust = flow.carry(before, motion), motion.trust[None]
+                prior = Prior(moved, trust)
+            else:
+                moved, trust = before, flow.stillness(image, shot.frame.image)[None]
             init = fresh + trust * (moved - fresh)
         for step in method.iterate(
             shot.pixels, style, settings, masks=masks, init=init, prior=prior, stop=stop
@@ -173,6 +195,37 @@ def by_optimizing(shots, method, style, config, state, *, masks, init_of, stop):
             yield step
         if stop.requested:  # The frame is incomplete, and starts over next time.
             return
-        before = step.best.numpy()
+        after, done = step.best.numpy(), []
+        for index, (found, *motions) in enumerate(zip(group, since, until[1:]), 1):
+            share = index / len(group)
+            picture, trust = flow.interpolate(before, after, *motions, share)
+            if flow.has_holes(trust):
+                code = hub.encode(style.paintings, fast, content=found.pixels)
+                (fresh,) = hub.stylize_batch([found.pixels], code, fast, masks=masks)
+                picture = fresh + trust * (picture - fresh)
+            picture = hub.finish(picture, found.pixels, fast, masks=masks)
+            done.append((found.index, found.frame, picture))
+        before, image = after, shot.frame.image
         picture = method.finish(step, shot.pixels, settings, masks=masks)
-        yield Stylized([(shot.index, shot.frame, picture)], {"before": before})
+        done.append((shot.index, shot.frame, picture))
+        yield Stylized(done, {"before": before, "frame": image})
+
+
+def _group(shots, count):
+    """Yields lists of up to so many `Shot`s of a scene, the first of it alone."""
+    group = []
+    try:
+        for shot in shots:
+            if group and (shot.cut or len(group) == count):
+                yield group
+                group = []
+            group.append(shot)
+            if shot.cut:
+                yield group
+                group = []
+    except Exception:
+        if group:  # What came before it shall not be lost.
+            yield group
+        raise
+    if group:
+        yield group

@@ -64,6 +64,7 @@ def stylize_film(task, shots, state):
         task.job.configs[-1],
         state,
         masks=task.fitted_masks,
+        keyframes=task.job.keyframes,
         init_of=task.first_picture,
         stop=task.stop,
     )
