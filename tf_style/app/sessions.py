@@ -184,6 +184,7 @@ class Sessions:
         with self._lock:
             if owner not in self._open:
                 self._make_room()
+                self._remove_orphans()
                 folder = self.root / f"session-{secrets.token_hex(8)}"
                 folder.mkdir()
                 self._open[owner] = Session(folder)
@@ -196,6 +197,7 @@ class Sessions:
         with self._lock:
             for owner in [o for o, s in self._open.items() if s.used < limit]:
                 self._close(owner)
+            self._remove_orphans()
 
     def close_all(self):
         """Ends all tasks and removes all files."""
@@ -224,6 +226,12 @@ class Sessions:
         session = self._open.pop(owner)
         session.clear()
         remove(self.root, session.folder)
+
+    def _remove_orphans(self):
+        """Removes what tasks wrote while their session was being removed."""
+        known = {session.folder for session in self._open.values()}
+        for folder in {*self.root.glob("session-*")} - known:
+            remove(self.root, folder)
 
 
 def import_picture(source, folder, name, kind):
