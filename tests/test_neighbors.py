@@ -217,6 +217,7 @@ def test_what_comes_into_a_film_starts_as_the_fast_model_paints_it(pair):
         config,
         {},
         masks=[],
+        keyframes=1,
         init_of=lambda frame: None,
         stop=StopToken(),
     )
