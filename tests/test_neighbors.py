@@ -1,6 +1,7 @@
 """The method of nearest neighbours: what a picture is held to, and what comes of it."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -206,9 +207,10 @@ def test_what_comes_into_a_film_starts_as_the_fast_model_paints_it(pair):
     size = photo.shape[1:3]
     nowhere = flow.Motion(np.zeros((*size, 2), np.float32), np.zeros((*size, 1)))
     other = np.ascontiguousarray(photo[:, ::-1])
+    frame = SimpleNamespace(image=images.to_uint8(photo)[0])
     shots = [
-        video.Shot(0, None, photo, True, None),
-        video.Shot(1, None, other, False, nowhere),
+        video.Shot(0, frame, photo, True, None),
+        video.Shot(1, frame, other, False, nowhere),
     ]
     events = video.by_optimizing(
         iter(shots),

@@ -165,8 +165,6 @@ def by_optimizing(
         config, steps=math.ceil(LATER_STEPS * config.steps), scales=1, init="before"
     )
     before, image = state.get("before"), state.get("frame")
-    common = {spec.name: getattr(config, spec.name) for spec in fields(StyleConfig)}
-    fast = HubConfig(model="builtin", **common)
     for group in _group(shots, keyframes):
         if stop.requested:
             return
@@ -195,20 +193,41 @@ def by_optimizing(
             yield step
         if stop.requested:  # The frame is incomplete, and starts over next time.
             return
-        after, done = step.best.numpy(), []
-        for index, (found, *motions) in enumerate(zip(group, since, until[1:]), 1):
-            share = index / len(group)
-            picture, trust = flow.interpolate(before, after, *motions, share)
-            if flow.has_holes(trust):
-                code = hub.encode(style.paintings, fast, content=found.pixels)
-                (fresh,) = hub.stylize_batch([found.pixels], code, fast, masks=masks)
-                picture = fresh + trust * (picture - fresh)
-            picture = hub.finish(picture, found.pixels, fast, masks=masks)
-            done.append((found.index, found.frame, picture))
+        after = step.best.numpy()
+        done = [
+            _interpolate(
+                found, before, after, motions, index / len(group), style, masks
+            )
+            for index, (found, *motions) in enumerate(zip(group, since, until[1:]), 1)
+        ]
         before, image = after, shot.frame.image
         picture = method.finish(step, shot.pixels, settings, masks=masks)
         done.append((shot.index, shot.frame, picture))
         yield Stylized(done, {"before": before, "frame": image})
+
+
+def _interpolate(shot, before, after, motions, share, style, masks):
+    """Returns a frame between two keyframes, as of `Stylized`.
+
+    Args:
+        shot: the `Shot`.
+        before, after: the stylized keyframes, [1, H, W, 3].
+        motions: the `flow.Motion`s since the one and until the other.
+        share: of the way from one to the other.
+        style: the `optimization.style.Style`.
+        masks: see `by_hub`.
+    """
+    settings = {
+        spec.name: getattr(style.config, spec.name) for spec in fields(StyleConfig)
+    }
+    config = HubConfig(model="builtin", **settings)
+    picture, trust = flow.interpolate(before, after, *motions, share)
+    if flow.has_holes(trust):
+        code = hub.encode(style.paintings, config, content=shot.pixels)
+        (fresh,) = hub.stylize_batch([shot.pixels], code, config, masks=masks)
+        picture = fresh + trust * (picture - fresh)
+    picture = hub.finish(picture, shot.pixels, config, masks=masks)
+    return shot.index, shot.frame, picture
 
 
 def _group(shots, count):
