@@ -83,7 +83,7 @@ def test_the_checkpoint_of_another_run_is_refused_with_the_difference(
     checkpoint.write(path, state, account())
     with pytest.raises(ValueError, match="leave out --resume") as error:
         checkpoint.read(path, account(**other))
-    assert f"of a run with {difference};" in str(error.value)
+    assert f"to a run with {difference};" in str(error.value)
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", None])
