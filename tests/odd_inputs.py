@@ -347,7 +347,9 @@ HABITS = [
     Habit("a mode in capitals", _command("a.jpg", S, "--mode=Hub")),
     Habit("a number as 1e2", _command("a.jpg", S, "--max_side=1e2")),
     Habit("no style", _command("a.jpg"), 0, "--style is missing", 1),
-    Habit("long output", _command("a.jpg", S, "x" * 300 + ".png"), 0, "too long a", 1),
+    Habit(
+        "long output", _command("a.jpg", S, "x" * 300 + ".png"), 0, "too long for", 1
+    ),
     Habit("odd output", _command("a.jpg", S, "out.xyz"), 0, "ending must be one of", 1),
     Habit(
         "output in a file", _command("a.jpg", S, "a.jpg/o.png"), 0, "cannot write", 1

@@ -23,7 +23,6 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
 NAMES = ("quickstart", "how_it_works", "slow_versus_fast", "comment_ca_marche")
 # Its code is that of how_it_works, so that it runs with the slow tests only.
-FRENCH = pytest.param("comment_ca_marche", marks=pytest.mark.slow)
 HURRIED = {"SIDE": "SIDE = 96", "STEPS": "STEPS = 10"}
 
 
@@ -126,13 +125,7 @@ def test_notebooks_begin_alike(name):
     "name, hurried",
     [
         (NAMES[0], True),
-        *(
-            pytest.param(name, hurried, marks=pytest.mark.slow)
-            for name, hurried in [
-                *((name, True) for name in (*NAMES[1:3], FRENCH)),
-                *((name, False) for name in (*NAMES[:3], FRENCH)),
-            ]
-        ),
+        *(pytest.param(name, False, marks=pytest.mark.slow) for name in NAMES),
     ],
 )
 def test_notebook_runs_and_every_figure_has_its_caption(executed, name, hurried):

@@ -1,5 +1,6 @@
 """The Ray executor: its workers make what the local one makes, and may die over it."""
 
+import contextlib
 import dataclasses
 import importlib.util
 import json
@@ -42,8 +43,10 @@ class Mortal(ray_worker.Worker):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         found = super()._stylize(pairs, report_and_die)
-        tasks = Path("/proc/self/task")
-        names = [path.read_text() for path in tasks.glob("*/comm")]
+        names = []
+        for path in Path("/proc/self/task").glob("*/comm"):
+            with contextlib.suppress(OSError):  # The thread has ended since.
+                names.append(path.read_text())
         (folder.parent / f"threads-{os.getpid()}").write_text("".join(names))
         return found
 
