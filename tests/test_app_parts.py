@@ -1,5 +1,6 @@
 """The parts of the page, without a browser; and how it starts."""
 
+import asyncio
 import io
 import json
 import os
@@ -19,7 +20,7 @@ from PIL import Image
 pytest.importorskip("fastapi", reason="no FastAPI: pip install '.[app]'")
 
 from tf_style import images
-from tf_style.app import bundle, folder, routes, sessions
+from tf_style.app import bundle, folder, routes, sessions, warmup
 from tf_style.app.__main__ import main
 from tf_style.app.request import Settings, check_weights
 from tf_style.app.waiting_queue import Busy, WaitingQueue
@@ -271,6 +272,28 @@ def test_errors_name_files_as_the_user_does(tmp_path):
     opened = sessions.Sessions(tmp_path)
     error = ValueError(f"{tmp_path}/session-1/picture-2/my photo.jpg is\nempty")
     assert opened.describe(error) == "my photo.jpg is empty"
+
+
+def test_without_tensorflow_a_request_is_answered_in_one_line(tmp_path):
+    ready, sent = warmup.Warmup(), []
+    for loaded in (ready.work, ready.notes):
+        loaded.set_exception(ImportError("No module named 'tensorflow'"))
+    app = routes.build(sessions.Sessions(tmp_path), ready)
+    scope = {"type": "http", "method": "POST", "path": "/results", "owner": "me"}
+
+    async def receive():
+        body = b'{"photo": "harbor", "styles": ["swirls"]}'
+        return {"type": "http.request", "body": body}
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(app({**scope, "headers": [], "query_string": b""}, receive, send))
+    start, body = sent
+    assert start["status"] == 503
+    assert (
+        json.loads(body["body"])["error"]["message"] == "No module named 'tensorflow'"
+    )
 
 
 def test_bundle_can_be_repeated_where_it_is_unpacked(tmp_path, monkeypatch):

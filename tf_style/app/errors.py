@@ -56,6 +56,7 @@ def install(app, describe):
         return answer(503, "busy", str(error))
 
     @app.exception_handler(OSError)
+    @app.exception_handler(ImportError)
     async def broken(_, error):  # The disk is full, or a model cannot be had.
         return answer(503, "failed", describe(error))
 
