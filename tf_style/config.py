@@ -1,8 +1,8 @@
 """Every setting: its default, its check and its explanation.
 
 Flags (`cli`), the page, notebooks and tests all build these dataclasses. Nothing else
-holds a default or explains a setting: `--help`, the tables of the guide and the hints
-of the page take their texts from here, by `help_of`.
+holds a default or explains a setting: `--help`, the tables of the guide, the API page
+and the endpoint's description take their texts from here, by `help_of`.
 
 A bad value raises `ValueError`, which names the field, the value and what is allowed.
 NumPy numbers, paths and lists are accepted and stored as plain Python numbers, strings
@@ -54,7 +54,7 @@ def setting(default: Any, text: str, choices: Sequence[str] = ()) -> Any:
 
     Args:
         default: its default.
-        text: its explanation, shown by `--help`, the guide and the page.
+        text: its explanation, shown by `--help`, the guide and the API page.
         choices: the values that it accepts; empty: any that pass the config's checks.
     """
     return field(default=default, metadata={"help": text, "choices": tuple(choices)})
@@ -380,6 +380,12 @@ class HubConfig(StyleConfig):
         size = self.style_size
         allowed = "0 or from 43 to 4096"
         checks.check(self, "style_size", size == 0 or 43 <= size <= 4096, allowed)
+
+    @classmethod
+    def builtin_as(cls, config: StyleConfig) -> "HubConfig":
+        """Returns settings of the built-in model that treat styles as `config` does."""
+        common = {spec.name: getattr(config, spec.name) for spec in fields(StyleConfig)}
+        return cls(model="builtin", **common)
 
 
 @dataclass(frozen=True, kw_only=True)

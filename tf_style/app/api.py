@@ -15,12 +15,11 @@ from tf_style import __version__
 from tf_style.app import errors, security
 from tf_style.app.errors import Refused, save_body
 from tf_style.app.folder import remove
-from tf_style.app.request import MAX_STYLES, Settings, check_weights
+from tf_style.app.request import MAX_BYTES, MAX_STYLES, Settings, check_weights
 from tf_style.app.sessions import Sessions, Task, import_picture
 from tf_style.app.warmup import Warmup
 
-# In bytes: of a file, and of all that one request sends.
-MAX_BYTES = 64 << 20
+# In bytes, of all that one request sends.
 MAX_BODY = 128 << 20
 # Requests that are served at a time; most of them wait for the one that is painted.
 MAX_REQUESTS = 8
@@ -109,7 +108,7 @@ def build(sessions: Sessions, warmup: Warmup, token: str = "") -> "Gate":
         wanted: Annotated[Picture, Form(media_type="multipart/form-data")],
     ) -> FileResponse:
         """Paints a photo in the style of a painting, or of several."""
-        check_weights(wanted.weights, len(wanted.painting))
+        weights = check_weights(wanted.weights, len(wanted.painting))
         settings = Settings(**{k: getattr(wanted, k) for k in Settings.model_fields})
         folder = root / f"request-{secrets.token_hex(8)}"
         folder.mkdir()
@@ -119,7 +118,6 @@ def build(sessions: Sessions, warmup: Warmup, token: str = "") -> "Gate":
             styles = [await take(each, folder, "style") for each in wanted.painting]
             mask = wanted.mask and await take(wanted.mask, folder, "mask")
             work = await run_in_threadpool(warmup.work.result)
-            weights = tuple(wanted.weights) if len(styles) > 1 else ()
             order = work.Order(
                 settings, photo, tuple(styles), weights, mask, format=wanted.format
             )

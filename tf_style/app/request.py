@@ -6,7 +6,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tf_style.config import MAX_SECONDS, GatysConfig, HubConfig, NeighborsConfig
+from tf_style.config import (
+    MAX_SECONDS,
+    GatysConfig,
+    HubConfig,
+    NeighborsConfig,
+    StyleConfig,
+    help_of,
+)
 from tf_style.jobs.job import Job
 
 # The longest side in pixels that each method may work at here. On a processor, one that
@@ -14,6 +21,8 @@ from tf_style.jobs.job import Job
 MAX_SIDE = {"hub": 2048, "neighbors": 1024, "gatys": 1024}
 MIN_SIDE = 64
 MAX_STYLES = 4
+# In bytes, of a file: what phones' cameras need.
+MAX_BYTES = 64 << 20
 MAX_STEPS = 1000
 # As in configs/quick.flags: most of the effect, in less than a minute.
 STEPS = {"hub": 0, "neighbors": NeighborsConfig.steps, "gatys": 150}
@@ -44,12 +53,10 @@ class Settings(BaseModel):
         ge=0.25,
         le=4,
         allow_inf_nan=False,
-        description="Factor on the size of the strokes.",
+        description=help_of(StyleConfig, "style_scale"),
     )
     colors: Literal["none", "luminance", "covariance", "histogram"] = Field(
-        default="none",
-        description="What is kept of the photo's colours: nothing; hue and saturation "
-        "of every place; mean and spread; or the distribution.",
+        default="none", description=help_of(StyleConfig, "preserve_color")
     )
     side: int = Field(
         default=0,
@@ -114,10 +121,15 @@ class Settings(BaseModel):
 
 
 def check_weights(weights, styles):
-    """Raises ValueError unless there is one usable weight for each style, or none."""
+    """Returns the weights of so many styles; of a single one, none.
+
+    Raises:
+        ValueError: they are not one for each, or cannot be used.
+    """
     usable = all(math.isfinite(w) and 0 <= w <= 1 for w in weights)
     if weights and not (len(weights) == styles and usable and sum(weights) > 0):
         raise ValueError(
             f"weights are {len(weights)} for {styles} paintings; give one from 0 to 1 "
             "for each, not all 0"
         )
+    return tuple(weights) if styles > 1 else ()

@@ -13,19 +13,25 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from tf_style.app import errors
 from tf_style.app.errors import Refused
-from tf_style.app.request import MAX_SIDE, MAX_STYLES, STEPS, Settings, check_weights
+from tf_style.app.request import (
+    MAX_BYTES,
+    MAX_SIDE,
+    MAX_STYLES,
+    STEPS,
+    Settings,
+    check_weights,
+)
 from tf_style.app.sessions import Picture, Session
 
 STATIC = Path(__file__).parent / "static"
-# Of an uploaded file: what phones' cameras need.
-MAX_BYTES = 64 << 20
-# Of any other request.
+# In bytes, of a request that uploads no file.
 MAX_JSON = 1 << 16
 # Seconds that a question for news may wait.
 PATIENCE = 20.0
@@ -84,19 +90,11 @@ def build(sessions, warmup):
         return session.tasks[key]
 
     def start(task):
-        arguments = task, warmup.notes.result, sessions.describe
-
-        def work():
-            warmup.work.result().run_task(*arguments)
-
-        def fail_early():
-            try:
-                work()
-            except Exception as error:  # TensorFlow cannot be imported.
-                line = {"code": "failed", "message": sessions.describe(error)}
-                task.update(status="failed", error=line)
-
-        threading.Thread(target=fail_early, daemon=True).start()
+        threading.Thread(
+            target=warmup.work.result().run_task,
+            args=(task, warmup.notes.result, sessions.describe),
+            daemon=True,
+        ).start()
 
     def serve(path, name=None):
         return FileResponse(
@@ -168,7 +166,7 @@ def build(sessions, warmup):
     @app.post("/results", status_code=202)
     async def paint(request: Request, session: Own):
         wanted = await _read(request, Wanted)
-        check_weights(wanted.weights, len(wanted.styles))
+        weights = check_weights(wanted.weights, len(wanted.styles))
         work = await run_in_threadpool(warmup.work.result)
         photo = find(session, wanted.photo)
         if wanted.film and not photo.film:
@@ -177,7 +175,7 @@ def build(sessions, warmup):
             wanted.settings,
             photo,
             tuple(find(session, key) for key in wanted.styles),
-            tuple(wanted.weights) if len(wanted.styles) > 1 else (),
+            weights,
             wanted.mask and find(session, wanted.mask),
             wanted.film,
         )
@@ -251,7 +249,8 @@ async def _read(request, model):
     """Returns the body of a request as a model.
 
     Raises:
-        Refused: it is too large, or none.
+        Refused: it is too large.
+        RequestValidationError: it is no such model.
     """
     data = b""
     async for chunk in request.stream():
@@ -260,7 +259,5 @@ async def _read(request, model):
             raise Refused(413, "too_large", "The request is too large")
     try:
         return model.model_validate_json(data)
-    except ValueError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "request"
-        raise Refused(422, "invalid", f"{place}: {first['msg']}") from error
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error

@@ -269,10 +269,7 @@ def import_picture(source, folder, name, kind):
             path = path.with_suffix(".png")
             images.save_image(path, picture.pixels)
     shown = folder / "shown.jpg"
-    pixels = picture.pixels
-    if max(pixels.shape[1:3]) > SHOWN_SIDE:
-        pixels = images.fit_longest(pixels, SHOWN_SIDE)
-    images.save_image(shown, pixels)
+    images.save_image(shown, images.limit_longest(picture.pixels, SHOWN_SIDE))
     return Picture(path, shown, tuple(size), kind, film)
 
 

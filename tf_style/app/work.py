@@ -173,12 +173,25 @@ def _paint_first(task, last):
 
 def _paint_quickly(job):
     """Returns the path of the picture, and the seconds it took."""
-    for event in run.run(job):
-        if isinstance(event, run.Failed):
-            raise ValueError(event.reason)
+    for event in _events(job):
         if isinstance(event, run.Written) and event.seconds is not None:
             return event.path, event.seconds
     raise ValueError("There is no picture")
+
+
+def _events(job, task=None):
+    """Yields the events of a job, until nobody waits for its `Task` any more.
+
+    Raises:
+        ValueError: a picture failed.
+    """
+    with contextlib.closing(run.run(job, stop=task and task.stop)) as events:
+        for event in events:
+            if task and task.abandoned:
+                return
+            if isinstance(event, run.Failed):
+                raise ValueError(event.reason)
+            yield event
 
 
 def _paint_with_steps(task):
@@ -188,12 +201,8 @@ def _paint_with_steps(task):
     steps, points = job.configs[-1].steps, task.state.get("points", [])
     number, spent = task.state["version"], task.state.get("seconds", 0.0)
     task.update(steps=steps)
-    with contextlib.closing(run.run(job, stop=task.stop)) as events:
+    with contextlib.closing(_events(job, task)) as events:
         for event in events:
-            if task.abandoned:
-                return
-            if isinstance(event, run.Failed):
-                raise ValueError(event.reason)
             if isinstance(event, run.Written) and event.seconds is not None:
                 if not (task.stop.requested or spent):
                     _take_note(job.mode, size, event.seconds / steps)
@@ -210,10 +219,8 @@ def _paint_with_steps(task):
                 continue
             shown, number = now, number + 1
             path = task.folder / f"preview_{number}.jpg"
-            picture = event.best.numpy()
-            if max(picture.shape[1:3]) > PREVIEW_SIDE:
-                picture = images.fit_longest(picture, PREVIEW_SIDE)
-            images.save_image(path, picture)
+            preview = images.limit_longest(event.best.numpy(), PREVIEW_SIDE)
+            images.save_image(path, preview)
             if event.index > 0:  # before that it is the fast picture, but smaller
                 _show(task, path)
             task.update(
@@ -232,12 +239,8 @@ def _paint_film(task):
     """Paints all frames of a film."""
     job, frames = task.order.to_job(task.folder / "film"), 0
     task.update(film=True, step=0, steps=0)
-    with contextlib.closing(run.run(job, stop=task.stop)) as events:
+    with contextlib.closing(_events(job, task)) as events:
         for event in events:
-            if task.abandoned:
-                return
-            if isinstance(event, run.Failed):
-                raise ValueError(event.reason)
             if isinstance(event, run.Started):
                 task.update(steps=event.steps or 0)
             if isinstance(event, run.Framed):

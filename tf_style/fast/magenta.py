@@ -9,7 +9,7 @@ In three lines:
     picture = outputs[0]
 
 The rest of this module handles what these lines leave open: the picture comes back up
-    to 3 pixels too large, downloads hang, caches break.
+to 3 pixels too large, downloads hang, caches break.
 """
 
 import functools

@@ -417,6 +417,11 @@ def fit_longest(pixels: Pixels, side: int) -> Pixels:
     return resize(pixels, *fit(pixels.shape[1:3], side))
 
 
+def limit_longest(pixels: Pixels, side: int) -> Pixels:
+    """Makes a picture smaller if its longest side is more than `side`."""
+    return pixels if max(pixels.shape[1:3]) <= side else fit_longest(pixels, side)
+
+
 def fit(size: Size, side: float) -> tuple[int, ...]:
     """Returns the two lengths of `size` scaled so that the longer is `side`."""
     factor = side / max(size)

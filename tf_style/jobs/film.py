@@ -22,10 +22,8 @@ def make(task, count):
     """Stylizes and writes a film, or continues an interrupted one.
 
     If a frame is damaged, anything else fails or Ctrl-C comes, the finished part
-    becomes
-    a film too, unless a longer one exists. The same task continues from there, also
-    after
-    the process was killed.
+    becomes a film too, unless a longer one exists. The same task continues from there,
+    also after the process was killed.
 
     Args:
         task: a `tasks.Task`.

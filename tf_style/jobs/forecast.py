@@ -50,8 +50,7 @@ def _try_hub(content, code, config):
 def _try_steps(slow, content, style, config):
     """Returns the seconds a pixel of a step, and those that the first takes more."""
     config = dataclasses.replace(config, init="content", scales=1, steps=TRIAL_STEPS)
-    if max(content.shape[1:3]) > TRIAL_SIDE:
-        content = images.fit_longest(content, TRIAL_SIDE)
+    content = images.limit_longest(content, TRIAL_SIDE)
     for _ in range(2):  # The first run compiles.
         times = [time.perf_counter()]
         times += [time.perf_counter() for _ in slow.iterate(content, style, config)]

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_style import color, images
-from tf_style.config import HubConfig, SlowConfig, StyleConfig
+from tf_style.config import HubConfig, SlowConfig
 from tf_style.fast import hub
 from tf_style.images import PictureLike, Pictures, Pixels, Size
 from tf_style.images import masks as masking
@@ -255,9 +255,7 @@ class Method:
             noise = np.random.default_rng(config.seed).random(content.shape)
             return noise.astype(np.float32)
         if config.init == "builtin":
-            settings = {x.name: getattr(config, x.name) for x in fields(StyleConfig)}
-            config = HubConfig(model="builtin", **settings)
-            return hub.stylize(content, style.paintings, config)
+            return hub.stylize(content, style.paintings, HubConfig.builtin_as(config))
         raise InvalidInput(
             f"init is {config.init!r}: pass that picture as the argument init"
         )

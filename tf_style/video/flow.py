@@ -257,8 +257,7 @@ class Blend:
 
     Where the motion is trusted, a picture is mostly the previous one, moved. Averaging
     strokes that do not match blurs them, so the picture is sharpened to the level of
-    the
-    stylized frame, which also makes up for the interpolation.
+    the stylized frame, which also makes up for the interpolation.
 
     Attributes:
         before: the last picture shown, [1, H, W, 3]; None at first. To continue a film,

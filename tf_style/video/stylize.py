@@ -9,13 +9,12 @@ https://arxiv.org/abs/1604.08610.
 
 import dataclasses
 import math
-from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
 
 from tf_style import images
-from tf_style.config import HubConfig, StyleConfig
+from tf_style.config import HubConfig
 from tf_style.fast import hub
 from tf_style.optimization.method import Prior
 from tf_style.video import flow, reader
@@ -217,10 +216,7 @@ def _interpolate(shot, before, after, motions, share, style, masks):
         style: the `optimization.style.Style`.
         masks: see `by_hub`.
     """
-    settings = {
-        spec.name: getattr(style.config, spec.name) for spec in fields(StyleConfig)
-    }
-    config = HubConfig(model="builtin", **settings)
+    config = HubConfig.builtin_as(style.config)
     picture, trust = flow.interpolate(before, after, *motions, share)
     if flow.has_holes(trust):
         code = hub.encode(style.paintings, config, content=shot.pixels)
