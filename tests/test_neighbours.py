@@ -56,10 +56,27 @@ def test_a_part_of_a_photo_finds_what_the_whole_does(networks):
     own = measured(networks, spots(3, 96, 96))
     painting = networks.look(spots(4, 48, 64))
     (whole,) = networks.find(own, [painting])
-    cut = [x[:, 4 * s : 9 * s, 3 * s : 8 * s] for x, s in zip(own, (8, 4, 2, 1))]
+    cut = [x[:, 4 * s : 11 * s, 3 * s : 10 * s] for x, s in zip(own, (8, 4, 2, 1))]
     (part,) = networks.find(cut, [painting], part=(4, 3, 12, 12))
-    # But at its rim, where patches are cut.
-    np.testing.assert_array_equal(part.places[:, 1:-1, 1:-1], whole.places[:, 5:8, 4:7])
+    # But at its rim, where patches are cut, and beside that.
+    np.testing.assert_array_equal(part.places[:, 2:-2, 2:-2], whole.places[:, 6:9, 5:8])
+
+
+def test_places_between_take_the_best_of_what_those_beside_them_found(networks):
+    own = measured(networks, spots(3, 72, 96))
+    painting = networks.look(spots(4, 48, 64))
+    (found,) = networks.find(own, [painting])
+    _, *offered = neighbours.offers(found.places, painting.beside)
+    rated = [networks.rate(own, [painting], places)[..., 0] for places in offered]
+    between = np.indices((9, 12)).sum(0) % 2 == 1
+    between[[0, -1]] = between[:, [0, -1]] = False  # Some have no place beside them.
+    expected = np.take_along_axis(np.array(offered), np.argmax(rated, 0)[None], 0)[0]
+    np.testing.assert_array_equal(
+        found.places.numpy()[:, between], expected[:, between]
+    )
+    np.testing.assert_allclose(
+        found.likeness[0, ..., 0][between], np.max(rated, 0)[0][between], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])

@@ -79,11 +79,12 @@ class Painter(keras.Model):
         with roots():
             colours = encoder.recolour(photo, code)
             own = [colours, *encoder.transport(self.encoder, colours, code)]
-        places, likeness = self._find(own, theirs)
         values = [ops.cast(value, "bfloat16") for value in neighbours.cut(theirs)]
         height, width = theirs[-1].shape[1:3]
-        beside = neighbours.beside(height, width)[None]
+        beside = neighbours.beside(height, width)
+        places, likeness = self._find(own, theirs, beside)
         first = height * width * ops.arange(ops.shape(photo)[0], dtype="int32")
+        places = places + first[:, None, None]
         beside = ops.reshape(beside + first[:, None, None], (-1, beside.shape[-1]))
         mixed = self.copy(own, values, beside, places, likeness)
         noise = encoder.noise(ops.shape(photo), self.seeds)
@@ -91,8 +92,11 @@ class Painter(keras.Model):
         inputs = [*mixed, *noise, *encoder.edges(photo), likeness, known]
         return photo, style, self.decoder(inputs, training=training)
 
-    def _find(self, own, theirs):
-        """Returns places of paintings, int32 [B, H, W], and likeness, [B, H, W, 1]."""
+    def _find(self, own, theirs, beside):
+        """Returns places, int32 [B, H, W], and likeness, [B, H, W, 1].
+
+        See `network.Network.find`; rows count those of each one's own painting.
+        """
         joined = neighbours.join_layers(theirs)
         mean = ops.mean(joined, (1, 2), keepdims=True)
         keys = neighbours.keys(joined, mean, self.projection)
@@ -105,12 +109,17 @@ class Painter(keras.Model):
             for x in (keys, queries)
         )
         products = ops.matmul(queries, ops.swapaxes(keys, 1, 2))
-        places = ops.cast(ops.argmax(products, -1), "int32")
-        likeness = ops.cast(ops.max(products, -1), "float32")
-        number = joined.shape[1] * joined.shape[2]
-        places = places + number * ops.arange(count, dtype="int32")[:, None]
         shape = (count, height, width)
-        return ops.reshape(places, shape), ops.reshape(likeness, (*shape, 1))
+        searched = ops.reshape(ops.cast(ops.argmax(products, -1), "int32"), shape)
+        _, *offered = neighbours.offers(searched, beside)
+        offered = ops.reshape(ops.stack(offered, -1), (count, height * width, -1))
+        rated = ops.take_along_axis(products, offered, -1)
+        taken = ops.take_along_axis(offered, ops.argmax(rated, -1)[..., None], -1)
+        white = (ops.arange(height)[:, None] + ops.arange(width)) % 2 == 0
+        places = ops.where(white, searched, ops.reshape(taken, shape))
+        at = ops.reshape(places, (count, height * width, 1))
+        likeness = ops.cast(ops.take_along_axis(products, at, -1), "float32")
+        return places, ops.reshape(likeness, (*shape, 1))
 
     def compute_loss(self, x, y, y_pred, sample_weight=None, training=True):
         """Returns the sum of weighted losses of the pictures painted."""

@@ -28,13 +28,15 @@ def second(values: Tensor) -> Tensor:
 
     A channel of ones at the end lets one matrix hold both.
     """
-    # A sum over so many positions needs the bits.
-    values = ops.cast(values, "float32")
-    values = ops.concatenate([values, ops.ones_like(values[..., :1])], -1)
     count, height, width, channels = ops.shape(values)
-    flat = ops.reshape(values, (count, height * width, channels))
-    positions = ops.cast(height * width, "float32")
-    return ops.matmul(ops.swapaxes(flat, 1, 2), flat) / positions
+    # A sum over so many positions needs the bits.
+    flat = ops.reshape(ops.cast(values, "float32"), (count, height * width, channels))
+    # As products, which are faster than sums, and than a channel of ones beside them.
+    sums = ops.matmul(ops.ones((count, 1, height * width)), flat)
+    products = ops.matmul(ops.swapaxes(flat, 1, 2), flat)
+    number = ops.full((count, 1, 1), ops.cast(height * width, "float32"))
+    right = ops.concatenate([ops.swapaxes(sums, 1, 2), number], 1)
+    return ops.concatenate([ops.concatenate([products, sums], 1), right], 2) / number
 
 
 def split(code: Tensor) -> list[Tensor]:
@@ -96,10 +98,13 @@ def transport(
 def statistics(code: Tensor) -> Tensor:
     """Means and standard deviations of codes [B, CODE_SIZE], [B, 2 * channels]."""
     parts = []
-    for mean, covariance in map(_gaussian, split(code)):
-        variance = ops.sum(
-            covariance * ops.eye(covariance.shape[-1], dtype="float32"), -1
-        )
-        variance = ops.maximum(variance, 0)
-        parts += [mean[:, 0], ops.sqrt(variance + 1e-6)]
+    for mean, variance in map(means_and_variances, split(code)):
+        parts += [mean, ops.sqrt(variance + 1e-6)]
     return ops.concatenate(parts, -1)
+
+
+def means_and_variances(second: Tensor) -> tuple[Tensor, Tensor]:
+    """Means and variances [B, C] of second moments [B, C + 1, C + 1]."""
+    mean, covariance = _gaussian(second)
+    identity = ops.eye(covariance.shape[-1], dtype="float32")
+    return mean[:, 0], ops.maximum(ops.sum(covariance * identity, -1), 0)

@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from tf_style.fast.builtin.blocks import fold, unfold
-from tf_style.networks import small_vgg
+from tf_style.networks import second_moments, small_vgg
 from tf_style.networks.second_moments import CHANNELS
 
 # Least variance of the decoder's channels, of about 1, and of its colours.
@@ -184,12 +184,19 @@ def match_colours(parts, own=None):
     """
     picture, style, colours = parts
     mean, deviation = ops.split(style[:, None, None, : 2 * CHANNELS[0]], 2, -1)
-    own_mean, own_variance = own or measure_moments(picture)
-    lively = ops.mean(ops.var(colours, (1, 2), keepdims=True), -1, keepdims=True)
+    own_mean, own_variance = own or _colour_moments(picture)
+    _, variance = _colour_moments(colours)
+    lively = ops.mean(variance, -1, keepdims=True)
     lively = lively / ops.mean(ops.square(deviation), -1, keepdims=True)
     deviation = deviation * ops.sqrt(ops.minimum(LIVELY * lively, 1))
     gain = deviation * ops.rsqrt(own_variance + EPSILON)
-    return ops.clip((picture - own_mean) * gain + mean, 0, 1)
+    return ops.clip(picture * gain + (mean - own_mean * gain), 0, 1)
+
+
+def _colour_moments(picture):
+    """As `measure_moments`; for so few channels, products take half its time."""
+    found = second_moments.means_and_variances(second_moments.second(picture))
+    return [x[:, None, None] for x in found]
 
 
 def _bounded(x):

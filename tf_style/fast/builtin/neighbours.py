@@ -133,6 +133,22 @@ def beside(height, width):
     return ops.reshape(ops.stack(moved, -1), (-1, len(SHIFTS)))
 
 
+def offers(places, neighbours):
+    """Returns what a place found, and what those beside it found, moved by as much.
+
+    Args:
+        places: rows of paintings, int32 [B, H, W].
+        neighbours: as from `beside`, int32 [N, 5].
+
+    Returns:
+        A list of five as `places`, in the order of `SHIFTS`.
+    """
+    return [
+        _shifted(ops.take(neighbours[:, index], places, axis=0), shift, places)
+        for index, shift in enumerate(SHIFTS)
+    ]
+
+
 def cut(measured):
     """Returns what each place of paintings has, a list of [B * H * W, S * S * C].
 
@@ -173,18 +189,20 @@ class Copy(keras.layers.Layer):
             likeness: how near that is, [B, H / 8, W / 8, 1].
             strength: in [0, 1], lets the gates through.
         """
-        found = [
-            _shifted(ops.take(neighbours[:, index], places, axis=0), shift, places)
-            for index, shift in enumerate(SHIFTS)
-        ]
+        found = offers(places, neighbours)
         strength = strength * ops.clip(likeness / LIKE, 0, 1)
         repeats = _repeats(places)
         mixed = []
         layers = zip(transported, values, SIDES, self.gates, strict=True)
         for index, (own, value, side, opening) in enumerate(layers):
-            spread = ops.cast(ops.sigmoid(self.spread[index]), value.dtype)
-            near = [ops.take(value, place, axis=0) for place in found]
-            copied = (near[0] + spread * sum(near[1:])) / (1 + 4 * spread)
+            spread = ops.sigmoid(self.spread[index])
+            first, other = (
+                ops.cast(share / (1 + 4 * spread), value.dtype) for share in (1, spread)
+            )
+            own_find, *near = (ops.take(value, place, axis=0) for place in found)
+            copied = first * own_find + other * (
+                (near[0] + near[1]) + (near[2] + near[3])
+            )
             copied = _without_repeats(copied, repeats, side)
             copied = ops.cast(unfold(copied, side), own.dtype)
             gate = ops.repeat(ops.repeat(strength, side, 1), side, 2)
@@ -220,6 +238,8 @@ def _repeats(places):
 
 def _without_repeats(blocks, repeats, side):
     """Fades detail that would be the same over and over into its mean."""
+    if side == 1:
+        return blocks
     count, height, width, size = ops.shape(blocks)
     x = ops.reshape(blocks, (count, height, width, side * side, size // side**2))
     repeats = ops.cast(repeats, x.dtype)[..., None]

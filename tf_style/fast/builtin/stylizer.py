@@ -99,7 +99,6 @@ class Stylizer:
         codes, weights = zip(*(pair for pair in zip(codes, weights) if pair[1] > 0))
         paintings = [self._look(code.shape, code.tobytes()) for code in codes]
         code = sum(p.moments * w for p, w in zip(paintings, weights))
-        code = tf.repeat(code, len(content), 0)
         encode, paint = self._encode, self._paint
         if height * width > MOST_PIXELS:
             encode, paint = self._large.encode, self._large.paint
@@ -113,6 +112,8 @@ class Stylizer:
         share = tf.constant(strength, tf.float32)
         painted = paint(padded, code, paintings, shares, share)
         painted = np.asarray(painted)[:, :height, :width]
+        if strength == 1:
+            return painted
         # The decoder does not quite reproduce a photo from its own code.
         return content + (1 - (1 - strength) ** 3) * (painted - content)
 
@@ -138,4 +139,6 @@ def _pad(content):
         (0, max(2 * encoder.STRIDE, -(-side // encoder.STRIDE) * encoder.STRIDE) - side)
         for side in content.shape[1:3]
     ]
+    if not any(map(any, rims)):
+        return content
     return np.pad(content, [(0, 0), *rims, (0, 0)], mode="reflect")
