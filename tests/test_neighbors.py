@@ -185,6 +185,20 @@ def test_from_the_state_of_any_step_it_goes_on_to_the_same_bits(pair, stopped_at
     np.testing.assert_array_equal(rest.best, step.best)
 
 
+def test_without_time_for_a_step_it_is_what_the_built_in_model_paints(pair):
+    photo, painting = pair
+    config = dataclasses.replace(CONFIG, init="builtin", time_budget=1e-3)
+    (step,) = neighbors.iterate(photo, painting, config)
+    fast = hub.stylize(photo, painting, HubConfig(model="builtin"))
+    np.testing.assert_array_equal(neighbors.finish(step, photo, config), fast)
+    assert "no time for a step" in step.note
+
+
+def test_without_time_a_photo_is_painted_by_one_step_at_least(pair):
+    *_, step = neighbors.iterate(*pair, dataclasses.replace(CONFIG, time_budget=1e-3))
+    assert step.losses["total"] > 0
+
+
 def test_fine_detail_of_the_first_picture_outlives_small_sizes(pair):
     photo, painting = pair
     rng = np.random.default_rng(0)

@@ -341,7 +341,7 @@ class NeighborsConfig(SlowConfig):
     )
     temporal_weight: float = setting(20.0, help_of(SlowConfig, "temporal_weight"))
     init: str = setting("builtin", help_of(SlowConfig, "init"))
-    steps: int = setting(36, help_of(SlowConfig, "steps"))
+    steps: int = setting(40, help_of(SlowConfig, "steps"))
     learning_rate: float = setting(0.01, help_of(SlowConfig, "learning_rate"))
 
     def __post_init__(self):

@@ -171,7 +171,7 @@ class Runner:
             return 0.0
         left = self._began + job.time_budget - time.monotonic()
         megapixels = content.pixels.size / 3e6
-        # If no time is left, it gets one step.
+        # If no time is left, it gets one step, or what it starts from.
         writing = WRITING_S + WRITING_S_PER_MEGAPIXEL * megapixels
         return max(1e-3, left / pictures - writing)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple, Protocol
@@ -169,7 +170,8 @@ class Method:
 
         Yields:
             A `Step` before each update and one at the end: `config.steps` + 1 in all,
-            or as many as `config.time_budget` allows.
+            or as many as `config.time_budget` allows. If that leaves no time after the
+            fast model's picture, it is the only one, without losses.
         """
         config, _ = self.choose(config)
         content = images.as_picture(content, "content")
@@ -210,10 +212,14 @@ class Method:
         optimizer = _load_optimizer(
             config.optimizer, config.learning_rate, config.beta1, config.epsilon
         )
-        first = init
+        first, began = init, time.monotonic()
         if first is None and (state is None or self._keeps_detail):
             first = self.first_picture(content, style, config)
         if state is None:
+            # The first step is compiled as that picture was, and takes as long.
+            no_time = pace.seconds_left() < time.monotonic() - began
+            if self._keeps_detail and first is not content and no_time:
+                return iter([engine.without_steps(first)])
             image = images.resize(first, *scales[0].size)
             state = State(0, image, optimizer.rate)
         elif state.image.shape[1:3] not in [scale.size for scale in scales]:

@@ -40,14 +40,14 @@ from tf_style.optimization.style import Style
 from tf_style.optimization.tiles import TiledObjective
 
 # Number of steps between searches: by default, two searches at each of two sizes.
-FIND_EVERY = 9
+FIND_EVERY = 10
 # Number of positions of a painting in each layer that take part in the search.
 PLACES = 4096
 # Number of random positions of the picture for the reverse search.
 OFFERED = 1 << 14
 # Weight of the reverse search. A higher weight keeps the palette better, and copies
 # strokes less closely.
-COVERAGE = 0.2
+COVERAGE = 0.22
 # Number of cosines in memory at a time: 64 MB in bfloat16.
 PRODUCTS = 1 << 25
 
