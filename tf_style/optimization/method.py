@@ -218,7 +218,11 @@ class Method:
         if state is None:
             # The first step is compiled as that picture was, and takes as long.
             no_time = pace.seconds_left() < time.monotonic() - began
-            if self._keeps_detail and first is not content and no_time:
+            if (
+                no_time
+                and self._keeps_detail
+                and not (first is None or first is content)
+            ):
                 return iter([engine.without_steps(first)])
             image = images.resize(first, *scales[0].size)
             state = State(0, image, optimizer.rate)
