@@ -9,7 +9,6 @@ import signal
 import socket
 import tempfile
 import threading
-import time
 import warnings
 import webbrowser
 
@@ -23,8 +22,6 @@ PORTS = range(7860, 7960)
 API_PORTS = range(8000, 8100)
 # Of a picture: what phones' cameras need.
 MAX_PIXELS = 64_000_000
-# Seconds between two searches for files that are no longer needed.
-SWEEP_EVERY = 10.0
 
 
 def serve(port=None, browser=True):
@@ -98,6 +95,11 @@ def _run(build, listening, announce):
         announce: called when it is there.
     """
     _spare_memory()
+    # Larger pictures are refused before they are decoded.
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow's own word
+    # What is wrong with a form is said to who sent it.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     ended = threading.Event()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
@@ -109,19 +111,27 @@ def _run(build, listening, announce):
         temporary.mkdir()
         tempfile.tempdir = os.environ["TMPDIR"] = str(temporary)
         opened, ready = sessions.Sessions(root), warmup.Warmup()
-        _start(build(opened, ready), listening)
-        examples = (
-            str(routes.STATIC / f"{name}.webp") for name in ("harbor", "swirls")
+        config = uvicorn.Config(
+            build(opened, ready),
+            log_level="critical",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            ws="none",
+            lifespan="off",
         )
-        ready.start(*examples, root / "warm-up")
-        announce()
-        while not ended.wait(SWEEP_EVERY):
+        threading.Thread(
+            target=uvicorn.Server(config).run, args=([listening],), daemon=True
+        ).start()
+        ready.start(root / "warm-up")
+        announce()  # who comes before the server is there waits at the socket
+        while not ended.wait(sessions.SWEEP_EVERY):
             opened.sweep()
-        opened.close_all()
     finally:
         shutil.rmtree(root, ignore_errors=True)
-    # Python would wait for the current step, and for open pages.
-    os._exit(130)
+        # Python would wait for the current step, and for open pages.
+        if ended.is_set():
+            os._exit(130)
 
 
 def _listen(host, ports):
@@ -146,34 +156,6 @@ def _listen(host, ports):
     if len(ports) > 1:
         where = f"any port from {ports[0]} to {ports[-1]}"
     raise OSError(f"cannot serve at {where}: {reason}; choose another by --port")
-
-
-def _start(app, listening):
-    """Has an ASGI application served by a thread, at a socket."""
-    # Larger pictures are refused before they are decoded.
-    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow's own word
-    # What is wrong with a form is said to who sent it.
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_level="critical",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            ws="none",
-            lifespan="off",
-        )
-    )
-    thread = threading.Thread(
-        target=server.run, kwargs={"sockets": [listening]}, name="server", daemon=True
-    )
-    thread.start()
-    while not server.started:
-        if not thread.is_alive():
-            raise OSError("the server does not start")
-        time.sleep(0.01)
 
 
 def _spare_memory():

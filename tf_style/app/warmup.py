@@ -26,27 +26,25 @@ class Warmup:
         """Starts loading now: a page is open, or a picture was requested."""
         self._wanted.set()
 
-    def start(self, photo, style, folder):
+    def start(self, folder):
         """Starts a thread that loads when the first page is open, or soon after.
 
         Args:
-            photo, style: paths of pictures for a trial run.
-            folder: for its result.
+            folder: for the results of a trial run.
         """
-
-        def load():
-            # Until then, opening the page has the processor to itself.
-            self._wanted.wait(START_AFTER)
-            try:
-                self.work.set_result(startup.import_quietly(_import_work))
-                self.notes.set_result(self.work.result().warm_up(photo, style, folder))
-            except BaseException as error:
-                for future in (self.work, self.notes):
-                    if not future.done():
-                        future.set_exception(error)
-
         # A daemon, so that Ctrl-C does not wait for a download.
-        threading.Thread(target=load, name="warm-up", daemon=True).start()
+        threading.Thread(target=self._load, args=(folder,), daemon=True).start()
+
+    def _load(self, folder):
+        # Until then, opening the page has the processor to itself.
+        self._wanted.wait(START_AFTER)
+        try:
+            self.work.set_result(startup.import_quietly(_import_work))
+            self.notes.set_result(self.work.result().warm_up(folder))
+        except BaseException as error:
+            for future in (self.work, self.notes):
+                if not future.done():
+                    future.set_exception(error)
 
 
 def _import_work():
