@@ -16,7 +16,7 @@ ENDS = ("done", "stopped", "failed")
 JSON = {"Content-Type": "application/json"}
 
 # Milliseconds that anything may take on a machine that others use too.
-PATIENCE = 15_000
+PATIENCE = 60_000
 
 
 def wait_until(done):

@@ -599,3 +599,54 @@ def test_page_speaks_french(open_page):
     _says(page, "An example")
     page.reload()
     _says(page, "An example")
+
+
+@pytest.fixture
+def french(open_page):
+    page = open_page(locale="fr-CA")
+    _says(page, "Un exemple")
+    return page
+
+
+def test_usual_errors_are_said_in_french(french, tmp_path):
+    (tmp_path / "texte.png").write_bytes(b"no picture at all")
+    _give(french, "main", "drop", tmp_path / "texte.png")
+    _says(french, "texte.png n'est pas une image lisible")
+    Image.new("1", (8_001, 8_000)).save(tmp_path / "grande.png")
+    _give(french, "main", "drop", tmp_path / "grande.png")
+    _says(french, "grande.png a plus de 64 millions de pixels")
+    (tmp_path / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(99))
+    _give(french, "main", "drop", tmp_path / "film.mp4")
+    _says(french, "film.mp4 n'est pas un film lisible")
+    _details(french, side=5000)
+    _says(
+        french,
+        "Plus grand c\u00f4t\u00e9, en pixels : cette valeur n'est pas utilisable",
+    )
+    _details(french, side=64)
+    # One that fails only on its way.
+    Image.new("1", (4000, 10)).save(tmp_path / "long.png")
+    _give(french, "#paintings", "drop", tmp_path / "long.png")
+    _says(french, "Impossible de peindre cette image")
+    french.locator("#paintings [data-key=mosaic]").click()
+    _says(french, "peints en")
+
+
+@pytest.mark.parametrize(
+    "code, values, line",
+    [
+        ("busy", {}, "Trop d'images sont en cours"),
+        ("too_large", {"most": 64}, "Ce fichier d\u00e9passe 64 Mo"),
+        ("no_memory", {}, "La m\u00e9moire ne suffit pas"),
+        ("no_space", {}, "Le disque est plein"),
+        ("no_models", {}, "TensorFlow, ou une autre partie"),
+        ("failed", {"reason": "odd"}, "Le programme dit, en anglais : odd"),
+    ],
+)
+def test_errors_of_the_server_are_said_in_french(french, code, values, line):
+    error = {"code": code, "message": "A raw line", "values": values}
+    told = {"status": 503, "json": {"error": error}}
+    french.route("**/results", lambda route: route.fulfill(**told))
+    french.locator("#paintings [data-key=mosaic]").click()
+    _says(french, line)
+    assert "A raw line" not in french.inner_text("body")

@@ -329,8 +329,7 @@ def test_errors_name_files_as_the_user_does(place):
 
 def test_without_tensorflow_a_request_is_answered_in_one_line(tmp_path):
     ready, sent = warmup.Warmup(), []
-    for loaded in (ready.work, ready.notes):
-        loaded.set_exception(ImportError("No module named 'tensorflow'"))
+    ready.work.set_exception(ImportError("No module named 'tensorflow'"))
     app = routes.build(sessions.Sessions(tmp_path), ready)
     scope = {"type": "http", "method": "POST", "path": "/results", "owner": "me"}
 

@@ -83,6 +83,7 @@ def build(sessions: Sessions, warmup: Warmup, token: str = "") -> "Gate":
         warmup: what loads the models.
         token: that requests must send; empty: none.
     """
+    warmup.hurry()
     app = FastAPI(
         title="tf_style",
         description="Repaints a photo in the style of a painting.",
@@ -115,9 +116,7 @@ def build(sessions: Sessions, warmup: Warmup, token: str = "") -> "Gate":
                 settings, photo, styles, weights, mask, format=wanted.format
             )
             task = Task(folder, order)
-            painting = threading.Thread(
-                target=work.run_task, args=(task, warmup.notes.result), daemon=True
-            )
+            painting = threading.Thread(target=work.run_task, args=(task,), daemon=True)
             painting.start()
             while painting.is_alive():
                 painting.join(0.2)

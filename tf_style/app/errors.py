@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 STATIC = Path(__file__).parent / "static"
@@ -99,5 +100,6 @@ def install(app):
 
     for kind in (Refused, OSError, ImportError, ValueError):
         app.add_exception_handler(kind, failed)
-    app.add_exception_handler(RequestValidationError, invalid)
+    for kind in (RequestValidationError, ValidationError):
+        app.add_exception_handler(kind, invalid)
     app.add_exception_handler(HTTPException, unknown)

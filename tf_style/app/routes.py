@@ -81,11 +81,8 @@ def build(sessions, warmup):
         return session.tasks[key]
 
     def start(task):
-        threading.Thread(
-            target=warmup.work.result().run_task,
-            args=(task, warmup.notes.result),
-            daemon=True,
-        ).start()
+        run = warmup.work.result().run_task
+        threading.Thread(target=run, args=(task,), daemon=True).start()
         return task.state
 
     @app.get("/")
@@ -95,17 +92,17 @@ def build(sessions, warmup):
     @app.get("/state")
     def state(session: Own, photo: str = "harbor", side: int = 0, steps: int = 0):
         """Tells what there is; an open page asks now and then, and so stays."""
-        ready, notes, seconds = warmup.notes.done(), [], {}
-        if ready and (error := warmup.notes.exception()):
+        ready, notes, seconds = warmup.work.done(), [], {}
+        if ready and (error := warmup.work.exception()):
             notes = [errors.describe(error)]
         elif ready:
+            work = warmup.work.result()
             # The rest tells of the network, and names flags of the command line.
-            notes = [re.split(r" \(|; --", n)[0] for n in warmup.notes.result()]
-            forecast = warmup.work.result().forecast
+            notes = [re.split(r" \(|; --", note)[0] for note in work.notes]
             size = (examples | session.pictures).get(photo, examples["harbor"]).size
             for method in get_args(Method):
                 wanted = Settings(method=method, side=side, steps=steps)
-                seconds[method] = forecast.seconds(
+                seconds[method] = work.forecast.seconds(
                     method, wanted.fit(size), wanted.count_steps()
                 )
         return {

@@ -41,16 +41,12 @@ def serve(port=None, browser=True):
     listening = _listen(HOST, [port] if port else PORTS)
     port = listening.getsockname()[1]
     url = f"http://{HOST}:{port}/"
-
-    def build(opened, ready):
-        return security.Middleware(routes.build(opened, ready), port)
-
-    def announce():
-        print(f"tf_style: the page is at {url}; Ctrl-C ends it", flush=True)
-        if browser:
-            webbrowser.open(url)
-
-    _run(build, listening, announce)
+    _run(
+        lambda *parts: security.Middleware(routes.build(*parts), port),
+        listening,
+        f"the page is at {url}",
+        url if browser else None,
+    )
 
 
 def serve_api(port=None, host=HOST, token=""):
@@ -71,28 +67,18 @@ def serve_api(port=None, host=HOST, token=""):
         )
     listening = _listen(host, [port] if port else API_PORTS)
     url = f"http://{host}:{listening.getsockname()[1]}"
-
-    def build(opened, ready):
-        ready.hurry()
-        return api.build(opened, ready, token)
-
-    def announce():
-        print(
-            f"tf_style: POST pictures to {url}/stylize, as {url}/openapi.json says; "
-            "Ctrl-C ends it",
-            flush=True,
-        )
-
-    _run(build, listening, announce)
+    line = f"POST pictures to {url}/stylize, as {url}/openapi.json says"
+    _run(lambda *parts: api.build(*parts, token), listening, line)
 
 
-def _run(build, listening, announce):
+def _run(build, listening, line, url=None):
     """Serves an application until Ctrl-C, with a folder of its own.
 
     Args:
         build: makes it, of a `sessions.Sessions` and a `warmup.Warmup`.
         listening: the socket.
-        announce: called when it is there.
+        line: what is printed.
+        url: address to open in a browser.
     """
     _spare_memory()
     # Larger pictures are refused before they are decoded.
@@ -124,7 +110,10 @@ def _run(build, listening, announce):
             target=uvicorn.Server(config).run, args=([listening],), daemon=True
         ).start()
         ready.start(root / "warm-up")
-        announce()  # who comes before the server is there waits at the socket
+        # Who comes before the server is there waits at the socket.
+        print(f"tf_style: {line}; Ctrl-C ends it", flush=True)
+        if url:
+            webbrowser.open(url)
         while not ended.wait(sessions.SWEEP_EVERY):
             opened.sweep()
     finally:
@@ -141,17 +130,10 @@ def _listen(host, ports):
         OSError: none is free; one line.
     """
     for number in ports:
-        listening = socket.socket()
-        # On Windows it would take a port that another program listens at.
-        if os.name == "posix":
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((host, number))
-            listening.listen()  # else another program could bind it too
-            return listening
+            return socket.create_server((host, number))
         except OSError as error:
-            listening.close()
-            reason = error.strerror
+            reason = os.strerror(error.errno) if error.errno else error
     where = f"port {ports[0]}"
     if len(ports) > 1:
         where = f"any port from {ports[0]} to {ports[-1]}"

@@ -14,12 +14,11 @@ class Warmup:
     """What the page waits for before it can make a picture.
 
     Attributes:
-        work: future of the module `tf_style.app.work`.
-        notes: future of the lines that say which models were chosen, and why.
+        work: future of the module `tf_style.app.work`, with all models loaded.
     """
 
     def __init__(self):
-        self.work, self.notes = Future(), Future()
+        self.work = Future()
         self._wanted = threading.Event()
 
     def hurry(self):
@@ -39,12 +38,11 @@ class Warmup:
         # Until then, opening the page has the processor to itself.
         self._wanted.wait(START_AFTER)
         try:
-            self.work.set_result(startup.import_quietly(_import_work))
-            self.notes.set_result(self.work.result().warm_up(folder))
+            work = startup.import_quietly(_import_work)
+            work.warm_up(folder)
+            self.work.set_result(work)
         except BaseException as error:
-            for future in (self.work, self.notes):
-                if not future.done():
-                    future.set_exception(error)
+            self.work.set_exception(error)
 
 
 def _import_work():

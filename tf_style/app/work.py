@@ -39,6 +39,7 @@ MAX_POINTS = 200
 TRIAL = (STATIC / "harbor.webp", STATIC / "swirls.webp")
 
 forecast = Forecast()
+notes = []  # lines that say which models were chosen, and why
 
 
 class Order(NamedTuple):
@@ -66,21 +67,16 @@ class Order(NamedTuple):
 
 
 def warm_up(folder):
-    """Loads all models and paints one picture, as the first takes longer.
-
-    Returns:
-        Lines that say which models were chosen, and why.
-    """
-    notes, trials = [], {}
+    """Loads all models and paints one picture, as the first takes longer."""
+    trials = {}
     for method in methods.METHODS:
         settings = Settings(method=method)
         job = settings.to_job(TRIAL[0], TRIAL[1:], folder / method)
         trials[settings], said = runner.settle(job)
-        notes += [note for note in said if note not in notes]
+        notes.extend(note for note in said if note not in notes)
     _paint_quickly(dataclasses.replace(trials.pop(Settings()), max_side=256))
     # Beside the page's own pictures; nobody waits for these.
     threading.Thread(target=_try, args=(trials,), daemon=True).start()
-    return notes
 
 
 def _try(trials):
@@ -95,13 +91,8 @@ def _try(trials):
                     forecast.learn_trial(job.mode, size, steps, event.seconds)
 
 
-def run_task(task, wait_for_models):
-    """Paints what a task orders, and tells in its state whatever happens.
-
-    Args:
-        task: a `sessions.Task`.
-        wait_for_models: returns when they are loaded, or raises.
-    """
+def run_task(task):
+    """Paints what a `sessions.Task` orders, and tells in its state what happens."""
     settings, seconds = task.order.settings, 0.0
     phases = [_paint_first, _paint_with_steps]
     if settings.method == "hub":
@@ -109,8 +100,6 @@ def run_task(task, wait_for_models):
     elif task.files:  # it goes on
         phases.pop(0)
     try:
-        task.update(status="loading")
-        wait_for_models()
         for paint in phases:
             with _turn(task, task.order.film or paint is _paint_with_steps) as comes:
                 began = time.monotonic()

@@ -115,10 +115,11 @@ function render() {
 function describe() {
   if (reading) return say("uploading", { name: reading });
   if (trouble) return explain(trouble);
+  if (busy && !server.ready) return say("loading");
   if (!shown) return say("example");
   const left = shown.left == null ? "" : say("left", { time: inWords(shown.left) });
   switch (shown.status) {
-    case "waiting": case "loading": return say(shown.status);
+    case "waiting": return say("waiting");
     case "queued": return say("queued", { n: shown.ahead });
     case "painting":
       if (shown.film) return say("frame", { n: shown.step, of: shown.steps || "?" });
@@ -252,6 +253,7 @@ function order() {
 async function attend(start, retry = true) {
   let state = null;
   busy = follow = true;
+  render();
   try {
     state = await start();
     await watch(state);
