@@ -608,6 +608,7 @@ def french(open_page):
     return page
 
 
+@pytest.mark.slow
 def test_usual_errors_are_said_in_french(french, tmp_path):
     (tmp_path / "texte.png").write_bytes(b"no picture at all")
     _give(french, "main", "drop", tmp_path / "texte.png")

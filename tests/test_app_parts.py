@@ -138,9 +138,9 @@ def test_forecast_is_what_pictures_of_that_size_took():
     assert known.seconds("neighbors", (200, 100), 20) is None
 
 
-def test_forecast_goes_by_the_pictures_that_are_nearest_in_size():
+def test_forecast_goes_by_the_last_pictures_that_are_nearest_in_size():
     known = forecast.Forecast()
-    for side, seconds in ((100, 1.0), (1000, 20.0)):
+    for side, seconds in ((100, 5.0), (100, 1.0), (1000, 20.0)):
         for _ in range(4):
             known.learn("hub", (side, side), 1, seconds)
     assert known.seconds("hub", (100, 100), 1) == pytest.approx(1)

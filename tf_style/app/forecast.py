@@ -39,11 +39,12 @@ class Forecast:
     def seconds(self, method, size, steps):
         """Returns how long a picture will take, in seconds; None: nothing is known.
 
-        Time grows with pixels and steps, so pictures with about as many tell best.
+        Time grows with pixels and steps, so the last ones with about as many tell best.
         """
         work, first = math.prod(size) * steps, (method, *size) not in self._sizes
         for kind in (first, not first, "trial"):
             if known := self._known[method, kind]:
-                near = sorted(known, key=lambda job: abs(math.log(job[0] / work)))
+                last = reversed(known)
+                near = sorted(last, key=lambda job: abs(math.log(job[0] / work)))
                 return work * statistics.median(s / w for w, s in near[:NEAREST])
         return None

@@ -260,7 +260,7 @@ async function attend(start, retry = true) {
   } catch (error) {
     // What is gone while it is painted was deleted in another tab, or the server is new.
     const lost = error.code === "gone" && (forgotten || !state);
-    if (lost && retry && (await bringBack())) return attend(order, false);
+    if (lost && retry && (await bringBack().catch(complain))) return attend(order, false);
     trouble = error;
   }
   busy = false;
@@ -291,7 +291,8 @@ function findRunning() {
 
 function stop() {
   const running = findRunning();
-  if (running) return ask(`/results/${running.key}/stop`, { method: "POST" });
+  // If it is gone, who watches it says so.
+  if (running) return ask(`/results/${running.key}/stop`, { method: "POST" }).catch(() => {});
 }
 
 async function refresh() {
