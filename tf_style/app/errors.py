@@ -39,13 +39,7 @@ RETRY_AFTER = 10
 
 
 class Refused(Exception):
-    """A request that cannot be served.
-
-    Args:
-        code: for programs.
-        message: one line; empty: that of the code.
-        values: for the gaps in that line.
-    """
+    """A request that cannot be served: a code, and values for the gaps in its line."""
 
     def __init__(self, code, message="", **values):
         super().__init__(message or LINES[code].format(**values))

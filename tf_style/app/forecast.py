@@ -20,14 +20,7 @@ class Forecast:
         self._sizes = set()
 
     def learn(self, method, size, steps, seconds):
-        """Takes a picture that was painted.
-
-        Args:
-            method: name of the method.
-            size: the picture's two sides, in pixels.
-            steps: number of its steps.
-            seconds: that it took.
-        """
+        """Takes a picture that was painted; `size` is its sides in pixels."""
         kind = (method, *size) not in self._sizes
         self._sizes.add((method, *size))
         self._known[method, kind].append((math.prod(size) * steps, seconds))

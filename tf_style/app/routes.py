@@ -5,7 +5,6 @@ Requests name pictures and results by keys; a path or a URL has no meaning in an
 
 import asyncio
 import mimetypes
-import re
 import secrets
 import threading
 import time
@@ -46,12 +45,7 @@ class Wanted(BaseModel):
 
 
 def build(sessions, warmup):
-    """Returns the page's FastAPI application.
-
-    Args:
-        sessions: the `sessions.Sessions`.
-        warmup: the `warmup.Warmup`.
-    """
+    """Returns the page's application, of a `Sessions` and a `Warmup`."""
     # Windows may take it for plain text, which browsers do not run.
     mimetypes.add_type("text/javascript", ".js")
     app = FastAPI(openapi_url=None)
@@ -92,22 +86,17 @@ def build(sessions, warmup):
     @app.get("/state")
     def state(session: Own, photo: str = "harbor", side: int = 0, steps: int = 0):
         """Tells what there is; an open page asks now and then, and so stays."""
-        ready, notes, seconds = warmup.work.done(), [], {}
-        if ready and (error := warmup.work.exception()):
-            notes = [errors.describe(error)]
-        elif ready:
-            work = warmup.work.result()
-            # The rest tells of the network, and names flags of the command line.
-            notes = [re.split(r" \(|; --", note)[0] for note in work.notes]
+        ready, seconds = warmup.work.done(), {}
+        if ready and not warmup.work.exception():
+            forecast = warmup.work.result().forecast
             size = (examples | session.pictures).get(photo, examples["harbor"]).size
             for method in get_args(Method):
                 wanted = Settings(method=method, side=side, steps=steps)
-                seconds[method] = work.forecast.seconds(
+                seconds[method] = forecast.seconds(
                     method, wanted.fit(size), wanted.count_steps()
                 )
         return {
             "ready": ready,
-            "models": notes,
             "seconds": seconds,
             "max_side": MAX_SIDE,
             "pictures": [

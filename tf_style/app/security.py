@@ -41,10 +41,6 @@ class Middleware:
     Lets through what the page itself requests: to this machine's name, from this
     origin, and with a cookie of this server. It passes on, as `scope["owner"]`, which
     browser that is.
-
-    Args:
-        app: the page's ASGI application.
-        port: where it is served.
     """
 
     def __init__(self, app, port):

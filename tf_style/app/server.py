@@ -72,13 +72,9 @@ def serve_api(port=None, host=HOST, token=""):
 
 
 def _run(build, listening, line, url=None):
-    """Serves an application until Ctrl-C, with a folder of its own.
+    """Serves what `build` makes of a `Sessions` and a `Warmup`, until Ctrl-C.
 
-    Args:
-        build: makes it, of a `sessions.Sessions` and a `warmup.Warmup`.
-        listening: the socket.
-        line: what is printed.
-        url: address to open in a browser.
+    It prints a line, and opens the address, if any, in a browser.
     """
     _spare_memory()
     # Larger pictures are refused before they are decoded.
@@ -124,11 +120,7 @@ def _run(build, listening, line, url=None):
 
 
 def _listen(host, ports):
-    """Returns a socket that listens at one of several ports.
-
-    Raises:
-        OSError: none is free; one line.
-    """
+    """Returns a socket that listens at the first free one of several ports."""
     for number in ports:
         try:
             return socket.create_server((host, number))

@@ -54,26 +54,17 @@ class Picture(NamedTuple):
 
 
 class Task:
-    """One picture that is being made, or was.
-
-    Attributes:
-        key: its name in requests.
-        folder: for its files.
-        order: what is to be done, a `work.Order`.
-        stop: a `StopToken`; once set, the best picture so far is the result.
-        abandoned: whether nobody waits for it any more.
-        state: what the page shows of it, ready for JSON; replaced, never changed.
-        files: paths that may be read, by their names.
-    """
+    """One picture that is being made, or was."""
 
     def __init__(self, folder, order):
-        self.key = secrets.token_hex(8)
+        self.key = secrets.token_hex(8)  # its name in requests
         self.folder = folder / f"result-{self.key}"
         self.folder.mkdir()
-        self.order = order
-        self.stop = StopToken()
-        self.abandoned = False
-        self.files = {}
+        self.order = order  # a `work.Order`
+        self.stop = StopToken()  # once set, the best picture so far is the result
+        self.abandoned = False  # whether nobody waits for it any more
+        self.files = {}  # paths that may be read, by their names
+        # What the page shows of it, ready for JSON; replaced, never changed.
         self.state = {"key": self.key, "version": 0, "status": "waiting"}
 
     @property
@@ -98,20 +89,13 @@ class Task:
 
 
 class Session:
-    """What belongs to one browser.
-
-    Attributes:
-        folder: for its files.
-        pictures: `Picture`s by their keys.
-        tasks: `Task`s by their keys, the oldest first.
-        unheard: number of sweeps since it was last heard of.
-    """
+    """What belongs to one browser."""
 
     def __init__(self, folder):
         self.folder = folder
-        self.pictures = {}
+        self.pictures = {}  # by their keys, as the tasks; the oldest first
         self.tasks = {}
-        self.unheard = 0
+        self.unheard = 0  # sweeps since it was last heard of
         self._lock = threading.Lock()
 
     @property
@@ -130,11 +114,7 @@ class Session:
         return picture
 
     def add_task(self, order):
-        """Returns a new `Task`.
-
-        Raises:
-            Refused: there are too many.
-        """
+        """Returns a new `Task`; raises `Refused` if there are too many."""
         with self._lock:
             if self.running >= MAX_RUNNING:
                 raise Refused("busy")
@@ -157,11 +137,7 @@ class Session:
 
 
 class Sessions:
-    """The sessions of all browsers.
-
-    Args:
-        root: the folder of this process.
-    """
+    """The sessions of all browsers, below the folder of this process."""
 
     def __init__(self, root):
         self.root = Path(root).resolve()
@@ -169,7 +145,7 @@ class Sessions:
         self._lock = threading.Lock()
 
     def get(self, owner):
-        """Returns the `Session` of a browser; a new one at its first request.
+        """Returns the `Session` of a browser, which its first request opens.
 
         Raises:
             Refused: there are too many, and all paint.

@@ -6,14 +6,10 @@ from tf_style.app.errors import Refused
 
 
 class WaitingQueue:
-    """First come, first served.
-
-    Args:
-        max_waiting: tasks that may wait behind the one that is running.
-    """
+    """First come, first served."""
 
     def __init__(self, max_waiting):
-        self._max_waiting = max_waiting
+        self._max_waiting = max_waiting  # behind the one that is running
         self._tasks = []
 
     @contextlib.contextmanager

@@ -11,14 +11,10 @@ START_AFTER = 5.0
 
 
 class Warmup:
-    """What the page waits for before it can make a picture.
-
-    Attributes:
-        work: future of the module `tf_style.app.work`, with all models loaded.
-    """
+    """What the page waits for before it can make a picture."""
 
     def __init__(self):
-        self.work = Future()
+        self.work = Future()  # of the module `tf_style.app.work`, with models loaded
         self._wanted = threading.Event()
 
     def hurry(self):
@@ -26,10 +22,9 @@ class Warmup:
         self._wanted.set()
 
     def start(self, folder):
-        """Starts a thread that loads when the first page is open, or soon after.
+        """Starts to load when the first page is open, or soon after.
 
-        Args:
-            folder: for the results of a trial run.
+        The results of a trial run go to `folder`.
         """
         # A daemon, so that Ctrl-C does not wait for a download.
         threading.Thread(target=self._load, args=(folder,), daemon=True).start()

@@ -39,7 +39,6 @@ MAX_POINTS = 200
 TRIAL = (STATIC / "harbor.webp", STATIC / "swirls.webp")
 
 forecast = Forecast()
-notes = []  # lines that say which models were chosen, and why
 
 
 class Order(NamedTuple):
@@ -73,8 +72,7 @@ def warm_up(folder):
     for method in methods.METHODS:
         settings = Settings(method=method)
         job = settings.to_job(TRIAL[0], TRIAL[1:], folder / method)
-        trials[settings], said = runner.settle(job)
-        notes.extend(note for note in said if note not in notes)
+        trials[settings], _notes = runner.settle(job)
     _paint_quickly(dataclasses.replace(trials.pop(Settings()), max_side=256))
     # Beside the page's own pictures; nobody waits for these.
     threading.Thread(target=_try, args=(trials,), daemon=True).start()
@@ -203,7 +201,7 @@ def _paint_with_steps(task):
             continue
         shown = now
         if event.index > 0:  # before that it is the fast picture, but smaller
-            path = task.folder / f"preview_{task.state['version']}.jpg"
+            path = task.folder / f"preview_{task.state['version'] % 3}.jpg"
             preview = images.limit_longest(event.best.numpy(), PREVIEW_SIDE)
             images.save_image(path, preview)
             _show(task, path)
@@ -239,9 +237,6 @@ def _show(task, path, files=None, **changes):
     name = f"{task.state['version']}{path.suffix}"
     with Image.open(path) as image:
         size = list(image.size)
-    for old in [*task.files][:-2]:  # A browser may still ask for the last ones.
-        if (path_then := task.files.pop(old)).parent == task.folder:  # a preview
-            path_then.unlink(missing_ok=True)
     task.files = task.files | {name: path} | (files or {})
     task.update(**{"picture": name, "size": size} | changes)
 

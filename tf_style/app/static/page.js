@@ -7,7 +7,7 @@ const ENDS = ["done", "stopped", "failed"];
 const LANGUAGES = ["en", "fr"];
 
 let words = {};
-let server = { seconds: {}, max_side: {}, models: [] };
+let server = { seconds: {}, max_side: {} };
 const pictures = new Map(); // photos and paintings, by key; with the file of what was chosen here
 let photo = { key: "harbor", size: [512, 384] };
 let chosen = [{ key: "swirls", weight: 1 }];
@@ -108,7 +108,6 @@ function render() {
   show($("bundle"), Boolean(finished && shown.name));
   if (finished) $("bundle").href = `/results/${shown.key}/bundle.zip?save=true`;
   $("facts").textContent = shown?.models ? Object.values(shown.models).join(", ") : "";
-  $("models").replaceChildren(...server.models.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
   drawLosses(shown?.points ?? []);
 }
 
