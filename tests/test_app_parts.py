@@ -9,13 +9,14 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import types
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from page_client import PATIENCE, PROGRAM, free_port, png
+from page_client import PATIENCE, PROGRAM, free_port, png, wait_until
 from PIL import Image
 
 pytest.importorskip("fastapi", reason="no FastAPI: pip install '.[app]'")
@@ -147,32 +148,36 @@ def test_forecast_goes_by_the_last_pictures_that_are_nearest_in_size():
     assert known.seconds("hub", (1000, 1000), 1) == pytest.approx(20)
 
 
-class _Task:
-    abandoned = False
-
-
-def test_queue_is_served_in_order():
-    queue, first, second = WaitingQueue(1), _Task(), _Task()
-    with queue.enter(first) as ahead_of_first, queue.enter(second) as ahead_of_second:
-        assert (ahead_of_first(), ahead_of_second()) == (0, 1)
-        first.abandoned = True
-        assert ahead_of_second() == 0
-
-
-def test_full_queue_is_refused():
-    queue = WaitingQueue(1)
-    with queue.enter(_Task()), queue.enter(_Task()):
-        with pytest.raises(Refused, match="Too many pictures"):
-            with queue.enter(_Task()):
-                pass
-    with queue.enter(_Task()) as count_ahead:
-        assert count_ahead() == 0
-
-
 @pytest.fixture
 def session(tmp_path):
     """A `Session` in a folder of its own."""
     return sessions.Sessions(tmp_path).get("me")
+
+
+def test_queue_is_served_in_order(session):
+    queue, tasks = WaitingQueue(2), [session.add_task(None) for _ in range(4)]
+    first, second, third, fourth = tasks
+
+    def wait(task):
+        with queue.turn(task) as comes:
+            task.update(comes=comes)
+
+    with queue.turn(first) as comes:
+        assert comes and first.state["status"] == "painting"
+        threads = []
+        for ahead, task in enumerate((second, third), 1):
+            threads.append(threading.Thread(target=wait, args=(task,)))
+            threads[-1].start()
+            wait_until(lambda: task.state.get("ahead") == ahead)
+        with pytest.raises(Refused, match="Too many pictures"):
+            wait(fourth)
+        second.abandon()
+        wait_until(lambda: third.state["ahead"] == 1)
+    for thread in threads:
+        thread.join()
+    assert (second.state["comes"], third.state["comes"]) == (False, True)
+    wait(fourth)
+    assert fourth.state["comes"]
 
 
 def _add(session, name, data=None, kind="photo"):

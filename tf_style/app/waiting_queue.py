@@ -13,8 +13,8 @@ class WaitingQueue:
         self._tasks = []
 
     @contextlib.contextmanager
-    def enter(self, task):
-        """Queues a task; gives a function that returns how many are ahead of it.
+    def turn(self, task):
+        """Waits for the turn of a `sessions.Task`; gives whether it still wants it.
 
         Raises:
             Refused: too many are waiting.
@@ -23,9 +23,20 @@ class WaitingQueue:
             raise Refused("busy")
         self._tasks.append(task)
         try:
-            yield lambda: _count(self._tasks[: self._tasks.index(task)])
+            told = 0
+            while (ahead := self._count_ahead(task)) and not task.stop.requested:
+                if ahead != told:
+                    task.update(status="queued", ahead=ahead)
+                told = ahead
+                task.stop.wait(0.05)
+            if not task.stop.requested:
+                task.update(status="painting", ahead=0)
+            yield not task.stop.requested
         finally:
             self._tasks.remove(task)
+
+    def _count_ahead(self, task):
+        return _count(self._tasks[: self._tasks.index(task)])
 
 
 def _count(tasks):

@@ -104,7 +104,8 @@ def run_task(task):
         phases.pop(0)
     try:
         for paint in phases:
-            with _turn(task, task.order.film or paint is _paint_with_steps) as comes:
+            long = task.order.film or paint is _paint_with_steps
+            with _QUEUES[long].turn(task) as comes:
                 began = time.monotonic()
                 if comes:
                     paint(task)
@@ -123,21 +124,6 @@ def run_task(task):
         # Graphs and events hold each other, and pictures: if these stayed for a while,
         # TensorFlow would take more memory for the next, and never give it back.
         gc.collect()
-
-
-@contextlib.contextmanager
-def _turn(task, long):
-    """Waits for the turn of a task; gives whether it still wants it."""
-    with _QUEUES[long].enter(task) as count_ahead:
-        shown = None
-        while (ahead := count_ahead()) and not task.stop.requested:
-            if ahead != shown:
-                task.update(status="queued", ahead=ahead)
-                shown = ahead
-            task.stop.wait(0.05)
-        if not task.stop.requested:
-            task.update(status="painting", ahead=0)
-        yield not task.stop.requested
 
 
 def _paint_first(task):
