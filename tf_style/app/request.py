@@ -45,7 +45,7 @@ class Settings(BaseModel):
         description="hub takes one pass; neighbors seconds; gatys minutes.",
     )
     strength: float = Field(
-        default=1.0, ge=0, le=1, description="From 0, the photo, to 1."
+        default=1.0, ge=0, le=1, description=help_of(HubConfig, "strength")
     )
     stroke: float = Field(
         default=1.0, ge=0.25, le=4, description=help_of(StyleConfig, "style_scale")
@@ -65,7 +65,7 @@ class Settings(BaseModel):
         default=0,
         ge=0,
         le=1000,
-        description="Of neighbors and gatys; 0: as many as suit it.",
+        description=help_of(GatysConfig, "steps") + " 0: as many as suit the method.",
     )
 
     def max_side(self):
