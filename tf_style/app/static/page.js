@@ -513,8 +513,10 @@ function brush(point, starts) {
 function brushByPointer(event) {
   const box = $("mask").getBoundingClientRect();
   const starts = event.type === "pointerdown";
-  cursor = null;
-  if (starts) $("mask").setPointerCapture(event.pointerId);
+  if (starts) {
+    cursor = null;
+    $("mask").setPointerCapture(event.pointerId);
+  }
   if (starts || event.buttons) brush([(event.clientX - box.x) / box.width, (event.clientY - box.y) / box.height], starts);
 }
 
@@ -524,7 +526,7 @@ function brushByKey(event) {
   const move = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[key];
   const wider = { "+": 2, "=": 2, "-": -2 }[key];
   if (key === "Escape") return $("mark").focus();
-  if (!move && !wider && key !== " ") return;
+  if (event.ctrlKey || event.metaKey || (!move && !wider && key !== " ")) return;
   event.preventDefault(); // else the page would scroll
   if (event.type === "keyup" && key !== " ") return;
   if (event.type === "keyup") {
