@@ -591,6 +591,21 @@ def test_phone_has_large_targets_and_a_bar_that_stays(open_page):
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
+def test_what_goes_wrong_is_in_sight_on_a_phone(open_page, tmp_path):
+    page = open_page(viewport=PHONE)
+    (tmp_path / "text.png").write_bytes(b"no picture at all")
+    page.evaluate("scrollTo(0, 1e6)")
+    _give(page, "main", "drop", tmp_path / "text.png")
+    _says(page, "is not a picture that can be read")
+    box = page.locator("#status").bounding_box()
+    assert 0 <= box["y"] < PHONE["height"] - box["height"]
+    page.evaluate("scrollTo(0, 1e6)")
+    page.context.set_offline(True)
+    page.locator("#paintings [data-key=mosaic]").click()
+    page.locator("#lost").wait_for()
+    assert 0 <= page.locator("#lost").bounding_box()["y"] < PHONE["height"] / 2
+
+
 def test_page_speaks_french(open_page):
     page = open_page(locale="fr-CA")
     _says(page, "Un exemple")

@@ -260,7 +260,7 @@ async function attend(start, retry = true) {
     // What is gone while it is painted was deleted in another tab, or the server is new.
     const lost = error.code === "gone" && (forgotten || !state);
     if (lost && retry && (await bringBack().catch(complain))) return attend(order, false);
-    trouble = error;
+    complain(error);
   }
   busy = false;
   render();
@@ -363,6 +363,7 @@ function complain(error) {
   trouble = error;
   reading = null;
   render();
+  $("status").scrollIntoView({ block: "nearest" }); // on a phone it may be far up
 }
 
 function drawWeights() {
@@ -650,7 +651,7 @@ async function begin() {
   // The server keeps what belongs to pages that call now and then.
   for (;;) {
     await pause(server.seconds.gatys ? 30000 : 2000);
-    await refresh().catch(complain);
+    await refresh().catch(() => {}); // of a setting that is wrong it was said at once
     if (!forgotten || busy) continue;
     const had = shown; // else the example is all there was
     if ((await bringBack().catch(complain)) && had) painting = attend(order);
