@@ -231,7 +231,8 @@ def test_large_requests_are_refused(app):
     assert (status, said["error"]["values"]) == (413, {"most": 64})
     for path in ("/results", "/pictures"):
         endless = {"Content-Length": str(1 << 40)}
-        assert me.ask("POST", path, b"", endless)[0] == 413
+        status, _said, headers = me.ask("POST", path, b"", endless)
+        assert (status, headers["x-content-type-options"]) == (413, "nosniff")
         # Who does not say how much comes is not listened to.
         assert me.ask("POST", path, iter([b"{}"]))[0] == 411
     assert {*app.folder.glob("session-*/picture-*")} <= before

@@ -58,11 +58,6 @@ class Middleware:
         if not (allowed and is_allowed(scope, self._port)):
             refusal = PlainTextResponse("refused", 403, HEADERS)
             return await refusal(scope, receive, send)
-        try:
-            most = MAX_UPLOAD if scope["path"] == "/pictures" else MAX_JSON
-            check_length(scope, most)
-        except Refused as error:
-            return await answer(error)(scope, receive, send)
 
         async def send_with_headers(message):
             if message["type"] == "http.response.start":
@@ -73,7 +68,14 @@ class Middleware:
                     headers.append("set-cookie", f"{cookie}; {rules}")
             await send(message)
 
-        await self._app({**scope, "owner": owner}, receive, send_with_headers)
+        app = self._app
+        try:
+            check_length(
+                scope, MAX_UPLOAD if scope["path"] == "/pictures" else MAX_JSON
+            )
+        except Refused as error:
+            app = answer(error)
+        await app({**scope, "owner": owner}, receive, send_with_headers)
 
     def _name(self):
         return f"tf_style_{self._port}"

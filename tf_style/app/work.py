@@ -3,10 +3,12 @@
 Needs TensorFlow: `warmup` imports it while the page is already up.
 """
 
+import collections
 import contextlib
 import dataclasses
 import gc
 import json
+import statistics
 import threading
 import time
 from typing import NamedTuple
@@ -35,8 +37,9 @@ PREVIEW_SIDE = 1024
 FIRST_SIDE = 640
 # Losses that are kept to be drawn.
 MAX_POINTS = 200
-# The photo and the painting of the trials.
+# The photo and the painting of the trials, and their steps.
 TRIAL = (STATIC / "harbor.webp", STATIC / "swirls.webp")
+TRIAL_STEPS = 12
 
 forecast = Forecast()
 
@@ -67,29 +70,37 @@ class Order(NamedTuple):
 
 def warm_up(folder):
     """Loads all models and paints one picture, as the first takes longer."""
-    trials = {}
+    trials = []
     gc.freeze()  # What was imported stays, and need not be looked at for garbage.
     for method in methods.METHODS:
-        settings = Settings(method=method)
+        settings = Settings(method=method, steps=TRIAL_STEPS)
         job = settings.to_job(TRIAL[0], TRIAL[1:], folder / method)
-        trials[settings], _notes = runner.settle(job)
-    _paint_quickly(dataclasses.replace(trials.pop(Settings()), max_side=256))
+        job, _notes = runner.settle(job)
+        if method == "hub":
+            _paint_quickly(dataclasses.replace(job, max_side=256))
+        else:
+            trials.append(job)
     # Beside the page's own pictures; nobody waits for these.
     threading.Thread(target=_try, args=(trials,), daemon=True).start()
 
 
-def _try(trials):
-    """Estimates how long methods with steps take."""
-    with Image.open(TRIAL[0]) as image:
-        size = image.size
-    for settings, job in trials.items():
+def _try(jobs):
+    """Estimates how long methods with steps take, from a few steps of each."""
+    for job in jobs:
         with contextlib.suppress(Exception):
-            began, steps = time.monotonic(), settings.count_steps()
-            for event in run.run(dataclasses.replace(job, dry_run=True)):
-                if isinstance(event, run.Planned):
-                    # Graphs are traced for the first picture too.
-                    seconds = event.seconds + time.monotonic() - began
-                    forecast.learn_trial(job.mode, size, steps, seconds)
+            times, size = collections.defaultdict(list), (1, 1)
+            began = then = time.monotonic()
+            for event in run.run(job):
+                if isinstance(event, Step):
+                    now, size = time.monotonic(), event.size
+                    times[size].append(now - then)
+                    then = now
+            spent = time.monotonic() - began
+            steps = Settings(method=job.mode).count_steps()
+            # The first step of each size traces its graphs.
+            step = statistics.mean(statistics.median(t[1:]) for t in times.values())
+            seconds = spent + (steps - TRIAL_STEPS) * step
+            forecast.learn_trial(job.mode, size, steps, seconds)
     gc.collect()
     gc.freeze()
 
