@@ -7,12 +7,13 @@ import os
 import socket
 import sys
 import time
-import urllib.parse
 
 from PIL import Image
 
 PROGRAM = (sys.executable, "-m", "tf_style.app", "--no_browser")
 ENDS = ("done", "stopped", "failed")
+
+JSON = {"Content-Type": "application/json"}
 
 # Milliseconds that anything may take on a machine that others use too.
 PATIENCE = 60_000
@@ -53,13 +54,13 @@ def png(width=60, height=50):
     return stream.getvalue()
 
 
-def multipart(fields):
+def multipart(fields, filename="{}.png"):
     """Returns the body of a form, and its type; values are text, or files' bytes."""
     body = b""
     for name, value in fields:
         head = f'Content-Disposition: form-data; name="{name}"'
         if isinstance(value, bytes):
-            head += f'; filename="{name}.png"'
+            head += f'; filename="{filename.format(name)}"'
         data = value if isinstance(value, bytes) else str(value).encode()
         body += b"--x\r\n%s\r\n\r\n%s\r\n" % (head.encode(), data)
     return body + b"--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}
@@ -72,7 +73,7 @@ class Browser:
         self.port, self.headers = app.port, {}
         if cookie:
             status, _said, headers = self.ask("GET", "/")
-            assert (status, "SameSite=Strict" in headers["set-cookie"]) == (200, True)
+            assert (status, "SameSite=Lax" in headers["set-cookie"]) == (200, True)
             self.headers["Cookie"] = headers["set-cookie"].partition(";")[0]
 
     def ask(self, method, path, body=None, headers=None):
@@ -90,14 +91,14 @@ class Browser:
 
     def upload(self, data, name="a.png", kind="photo"):
         """Returns status and answer."""
-        path = f"/pictures?kind={kind}&name={urllib.parse.quote(name)}"
-        status, said, _ = self.ask("POST", path, data)
+        body, headers = multipart([("file", data)], name)
+        status, said, _ = self.ask("POST", f"/pictures?kind={kind}", body, headers)
         return status, json.loads(said)
 
     def order(self, **wanted):
         """Asks for a picture; returns status and answer."""
         wanted = {"photo": "harbor", "styles": ["swirls"]} | wanted
-        status, said, _ = self.ask("POST", "/results", json.dumps(wanted))
+        status, said, _ = self.ask("POST", "/results", json.dumps(wanted), JSON)
         return status, json.loads(said)
 
     def paint(self, **wanted):

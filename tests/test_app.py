@@ -1,15 +1,17 @@
 """The page in a real headless Chromium, on a desk and on a phone."""
 
+import contextlib
 import io
 import json
 import re
 import shutil
+import subprocess
 import zipfile
 from urllib.parse import urlparse
 
 import numpy as np
 import pytest
-from page_client import PATIENCE, wait_until
+from page_client import PATIENCE, PROGRAM, free_port, offline, wait_until
 from PIL import Image
 
 from tf_style import images
@@ -54,7 +56,9 @@ def open_page(chromium, app):
     """A function that opens the page; nothing may come from elsewhere."""
     requested, complaints, contexts = set(), [], []
 
-    def open_page(context=None, locale="en-US", viewport=DESK, **settings):
+    def open_page(
+        context=None, prepare=None, locale="en-US", viewport=DESK, **settings
+    ):
         if context is None:
             context = chromium.new_context(
                 locale=locale, viewport=viewport, reduced_motion="reduce", **settings
@@ -65,6 +69,8 @@ def open_page(chromium, app):
         page.on("request", lambda request: requested.add(request.url))
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
+        if prepare:
+            prepare(page)
         page.goto(app.url)
         page.locator("body[data-ready]").wait_for()
         return page
@@ -141,9 +147,9 @@ def _details(page, **numbers):
     page.locator("summary").click()
 
 
-def _state(page):
-    """Returns the newest result as the server knows it."""
-    return page.evaluate("fetch('/state').then((a) => a.json())")["results"][-1]
+def _server(page):
+    """Returns what the server knows of this browser."""
+    return page.request.get(page.url + "state").json()
 
 
 def _improve(page, method="neighbors", steps=3, side=128):
@@ -207,7 +213,7 @@ def test_paintings_are_mixed_by_weight(page, app):
     slider.fill("0.25")
     slider.dispatch_event("change")
     wait_until(lambda: page.locator("#strip li").count() == 2)
-    wanted = _state(page)["wanted"]
+    wanted = _server(page)["results"][-1]["wanted"]
     assert (wanted["styles"], wanted["weights"]) == (["swirls", "mosaic"], [1, 0.25])
 
 
@@ -251,6 +257,16 @@ def test_film_is_painted_whole_if_it_is_asked_for(page, tmp_path):
         assert image.n_frames == 3
 
 
+def _changed(page, tmp_path):
+    """Returns how much each pixel of the example was changed, in levels [384, 512]."""
+    example = page.request.get(f"{page.url}static/harbor.webp").body()
+    before, after = (
+        np.asarray(Image.open(picture).convert("RGB"), float)
+        for picture in (io.BytesIO(example), _take(page, tmp_path))
+    )
+    return np.abs(after - before).mean(-1)
+
+
 def test_brush_marks_where_to_paint(page, tmp_path):
     page.locator("#mark").click()
     page.get_by_text("Brush over what is to be painted").wait_for()
@@ -261,17 +277,34 @@ def test_brush_marks_where_to_paint(page, tmp_path):
     page.mouse.move(x, y + 30, steps=3)
     page.mouse.up()
     _says(page, "painted in")
-    after = np.asarray(Image.open(_take(page, tmp_path)).convert("RGB"), float)
-    before = np.asarray(
-        Image.open(
-            io.BytesIO(page.request.get(f"{page.url}static/harbor.webp").body())
-        ).convert("RGB"),
-        float,
-    )
-    difference = np.abs(after - before).mean(-1)
-    assert difference[:, :200].mean() < 2 < 20 < difference[180:220, 370:400].mean()
+    changed = _changed(page, tmp_path)
+    assert changed[:, :200].mean() < 2 < 20 < changed[180:220, 370:400].mean()
     page.locator("#unmark").click()
     wait_until(lambda: page.locator("#strip li").count() == 2)
+
+
+def test_brush_is_moved_by_keyboard(page, tmp_path):
+    page.locator("#mark").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "mask"
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("+")
+    where = page.locator("#brush-at")
+    assert (
+        where.inner_text()
+        == "Brush at 80 % from the left, 48 % from the top, 14 % wide"
+    )
+    page.keyboard.down(" ")
+    page.keyboard.press("ArrowDown")
+    assert where.inner_text().startswith("Painting at 80 % from the left, 50 %")
+    page.keyboard.up(" ")
+    _says(page, "painted in")
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.id") == "mark"
+    changed = _changed(page, tmp_path)
+    assert changed[:, :200].mean() < 2 < 20 < changed[180:195, 400:420].mean()
 
 
 def test_painted_grows_from_the_quick_picture(page, photo):
@@ -296,10 +329,10 @@ def test_stop_keeps_the_best_and_continue_goes_on(page, tmp_path):
     page.locator("#stop").click()
     _says(page, "Stopped. This is the best")
     assert Image.open(_take(page, tmp_path)).size == (128, 96)
-    last = _state(page)["step"]
+    last = _server(page)["results"][-1]["step"]
     page.locator("#continue").click()
     _says(page, re.compile("Step [1-9]"))
-    assert _state(page)["step"] >= last
+    assert _server(page)["results"][-1]["step"] >= last
     page.locator("#stop").click()
     _says(page, "Stopped. This is the best")
     assert page.locator("#strip li").count() == 1
@@ -345,10 +378,105 @@ def test_lost_connection_is_said_and_mended(page):
     _says(page, "Stopped. This is the best")
 
 
-def test_server_that_was_started_anew_is_said(page):
+def _is_sent_again(page):
+    """Waits until a server that had forgotten it has painted the photo again."""
+    page.locator("#lost", has_text="tf_style had forgotten this page").wait_for()
+    _painted(page, 150, 100)
+    wait_until(lambda: page.locator("#strip li").count() == 1)
+    pressed = page.locator("#photos [aria-pressed=true]")
+    assert pressed.get_attribute("title") == "photo.png"
+    page.locator("#paintings [data-key=cubist]").click()
+    page.locator("#lost").wait_for(state="hidden")
+
+
+def test_photo_is_sent_again_to_a_server_that_does_not_know_this_browser(page, photo):
+    _give(page, "main", "drop", photo)
+    _painted(page, 150, 100)
     page.context.clear_cookies()
     page.locator("#paintings [data-key=mosaic]").click()
-    page.locator("#lost", has_text="Reload the page").wait_for()
+    _is_sent_again(page)
+
+
+def test_photo_is_sent_again_to_a_server_that_has_removed_it(page, photo):
+    _give(page, "main", "drop", photo)
+    _painted(page, 150, 100)
+    # As after ten minutes without a call.
+    page.request.post(f"{page.url}forget")
+    page.locator("#paintings [data-key=mosaic]").click()
+    _is_sent_again(page)
+
+
+@pytest.mark.slow
+def test_what_is_deleted_in_one_tab_does_not_come_back_by_another(open_page, photo):
+    page = open_page()
+    _give(page, "main", "drop", photo)
+    _painted(page, 150, 100)
+    _improve(page, "gatys", 1000)
+    _says(page, re.compile("Step [1-9]"))
+    other = open_page(page.context)
+    other.locator("#forget").click()
+    _says(other, "An example")
+    _says(page, "This picture is no longer there")
+    assert _server(page)["results"] == []
+
+
+@pytest.mark.slow
+def test_sleep_of_the_computer_is_survived(open_page):
+    page = open_page(prepare=lambda page: page.clock.install())
+    _improve(page, "gatys", 1000)
+    _says(page, re.compile("Step [1-9]"))
+    page.context.set_offline(True)
+    page.clock.fast_forward("02:00:00")
+    page.context.set_offline(False)
+    step = _server(page)["results"][-1]["step"]
+    wait_until(lambda: _shown_step(page) > step)
+    assert not page.locator("#lost").is_visible()
+    page.locator("#stop").click()
+    _says(page, "Stopped. This is the best")
+
+
+def _shown_step(page):
+    return int((re.search(r"Step (\d+)", page.inner_text("#status")) or [0, 0])[1])
+
+
+@pytest.mark.slow
+def test_killed_server_is_said_and_the_next_one_goes_on(chromium, tmp_path, photo):
+    port = free_port()
+    page = chromium.new_page()
+    page.set_default_timeout(PATIENCE)
+
+    @contextlib.contextmanager
+    def running():
+        process = subprocess.Popen(
+            [*PROGRAM, f"--port={port}"],
+            cwd=tmp_path,
+            env=offline(tmp_path),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert "the page is at" in process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
+
+    with running():
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.locator("body[data-ready]").wait_for()
+        _give(page, "main", "drop", photo)
+        _painted(page, 150, 100)
+        _improve(page, "gatys", 1000)
+        _says(page, re.compile("Step [1-9]"))
+    page.locator("#lost", has_text="The connection to tf_style is lost").wait_for()
+    with running():
+        page.locator("#lost", has_text="tf_style had forgotten this page").wait_for()
+        wait_until(lambda: _server(page)["results"])
+        wanted = _server(page)["results"][-1]["wanted"]
+        assert wanted["settings"]["method"] == "gatys"
+        assert wanted["photo"] != "harbor"
+        _says(page, re.compile("Step [1-9]"))
+    page.close()
 
 
 def test_one_slow_picture_at_a_time(open_page):
@@ -463,6 +591,21 @@ def test_phone_has_large_targets_and_a_bar_that_stays(open_page):
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
+def test_what_goes_wrong_is_in_sight_on_a_phone(open_page, tmp_path):
+    page = open_page(viewport=PHONE)
+    (tmp_path / "text.png").write_bytes(b"no picture at all")
+    page.evaluate("scrollTo(0, 1e6)")
+    _give(page, "main", "drop", tmp_path / "text.png")
+    _says(page, "is not a picture that can be read")
+    box = page.locator("#status").bounding_box()
+    assert 0 <= box["y"] < PHONE["height"] - box["height"]
+    page.evaluate("scrollTo(0, 1e6)")
+    page.context.set_offline(True)
+    page.locator("#paintings [data-key=mosaic]").click()
+    page.locator("#lost").wait_for()
+    assert 0 <= page.locator("#lost").bounding_box()["y"] < PHONE["height"] / 2
+
+
 def test_page_speaks_french(open_page):
     page = open_page(locale="fr-CA")
     _says(page, "Un exemple")
@@ -471,3 +614,55 @@ def test_page_speaks_french(open_page):
     _says(page, "An example")
     page.reload()
     _says(page, "An example")
+
+
+@pytest.fixture
+def french(open_page):
+    page = open_page(locale="fr-CA")
+    _says(page, "Un exemple")
+    return page
+
+
+@pytest.mark.slow
+def test_usual_errors_are_said_in_french(french, tmp_path):
+    (tmp_path / "texte.png").write_bytes(b"no picture at all")
+    _give(french, "main", "drop", tmp_path / "texte.png")
+    _says(french, "texte.png n'est pas une image lisible")
+    Image.new("1", (8_001, 8_000)).save(tmp_path / "grande.png")
+    _give(french, "main", "drop", tmp_path / "grande.png")
+    _says(french, "grande.png a plus de 64 millions de pixels")
+    (tmp_path / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(99))
+    _give(french, "main", "drop", tmp_path / "film.mp4")
+    _says(french, "film.mp4 n'est pas un film lisible")
+    _details(french, side=5000)
+    _says(
+        french,
+        "Plus grand c\u00f4t\u00e9, en pixels : cette valeur n'est pas utilisable",
+    )
+    _details(french, side=64)
+    # One that fails only on its way.
+    Image.new("1", (4000, 10)).save(tmp_path / "long.png")
+    _give(french, "#paintings", "drop", tmp_path / "long.png")
+    _says(french, "Impossible de peindre cette image")
+    french.locator("#paintings [data-key=mosaic]").click()
+    _says(french, "peints en")
+
+
+@pytest.mark.parametrize(
+    "code, values, line",
+    [
+        ("busy", {}, "Trop d'images sont en cours"),
+        ("too_large", {"most": 64}, "Ce fichier d\u00e9passe 64 Mo"),
+        ("no_memory", {}, "La m\u00e9moire ne suffit pas"),
+        ("no_space", {}, "Le disque est plein"),
+        ("no_models", {}, "TensorFlow, ou une autre partie"),
+        ("failed", {"reason": "odd"}, "Le programme dit, en anglais : odd"),
+    ],
+)
+def test_errors_of_the_server_are_said_in_french(french, code, values, line):
+    error = {"code": code, "message": "A raw line", "values": values}
+    told = {"status": 503, "json": {"error": error}}
+    french.route("**/results", lambda route: route.fulfill(**told))
+    french.locator("#paintings [data-key=mosaic]").click()
+    _says(french, line)
+    assert "A raw line" not in french.inner_text("body")

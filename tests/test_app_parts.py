@@ -1,6 +1,7 @@
 """The parts of the page, without a browser; and how it starts."""
 
 import asyncio
+import errno
 import io
 import json
 import os
@@ -8,22 +9,24 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import types
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from page_client import PATIENCE, PROGRAM, free_port, png
+from page_client import PATIENCE, PROGRAM, free_port, png, wait_until
 from PIL import Image
 
 pytest.importorskip("fastapi", reason="no FastAPI: pip install '.[app]'")
 
 from tf_style import images
-from tf_style.app import bundle, folder, routes, sessions, warmup
+from tf_style.app import bundle, errors, folder, forecast, routes, sessions, warmup
 from tf_style.app.__main__ import main
+from tf_style.app.errors import Refused
 from tf_style.app.request import Settings, check_weights
-from tf_style.app.waiting_queue import Busy, WaitingQueue
+from tf_style.app.waiting_queue import WaitingQueue
 from tf_style.config import NeighborsConfig
 from tf_style.jobs import manifest
 
@@ -87,10 +90,10 @@ def test_strength_of_neighbors_is_the_photos_share(strength, weight):
 
 def test_languages_say_the_same():
     english, *others = (
-        json.loads((routes.STATIC / f"{language}.json").read_text("utf-8"))
+        json.loads((errors.STATIC / f"{language}.json").read_text("utf-8"))
         for language in ("en", "fr")
     )
-    page = (routes.STATIC / "page.html").read_text("utf-8")
+    page = (errors.STATIC / "page.html").read_text("utf-8")
     assert {*re.findall(r'data-t="(\w+)"', page)} < english.keys()
     for words in others:
         assert words.keys() == english.keys()
@@ -99,26 +102,52 @@ def test_languages_say_the_same():
             assert sorted(re.findall(r"{\w+}", text)) == sorted(named), key
 
 
-class _Task:
-    abandoned = False
+@pytest.mark.parametrize(
+    "error, code",
+    [
+        (ValueError("a.png: not enough memory for 9x9 pixels; --tile"), "no_memory"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "no_space"),
+        (ImportError("No module named 'tensorflow'"), "no_models"),
+        (Refused("bad_film", "a.mp4 has no frames", name="a.mp4"), "bad_film"),
+        (ValueError("a.png is too elongated"), "failed"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_errors_have_codes_that_the_page_translates(error, code):
+    told = errors.explain(error)
+    assert told["code"] == code
+    assert errors.LINES[code].format(**told["values"])
 
 
-def test_queue_is_served_in_order():
-    queue, first, second = WaitingQueue(1), _Task(), _Task()
-    with queue.enter(first) as ahead_of_first, queue.enter(second) as ahead_of_second:
-        assert (ahead_of_first(), ahead_of_second()) == (0, 1)
-        first.abandoned = True
-        assert ahead_of_second() == 0
+def test_all_that_is_refused_has_a_line():
+    # Requests of programs, which the page's words do not concern.
+    codes = {*errors.STATUS, *errors.CAUSES} - {"refused", "token"}
+    assert codes < errors.LINES.keys()
 
 
-def test_full_queue_is_refused():
-    queue = WaitingQueue(1)
-    with queue.enter(_Task()), queue.enter(_Task()):
-        with pytest.raises(Busy, match="1 pictures are waiting already"):
-            with queue.enter(_Task()):
-                pass
-    with queue.enter(_Task()) as count_ahead:
-        assert count_ahead() == 0
+def test_forecast_is_what_pictures_of_that_size_took():
+    known = forecast.Forecast()
+    assert known.seconds("gatys", (500, 400), 10) is None
+    known.learn_trial("gatys", (100, 100), 10, 3.0)
+    assert known.seconds("gatys", (100, 100), 20) == pytest.approx(6)
+    # Four times the pixels take less than four times as long.
+    assert 6 < known.seconds("gatys", (200, 200), 10) < 10
+    # From now on pictures count: the first of a size took 9 s, and others 3.
+    for seconds in (9.0, 3.0, 3.2, 2.8):
+        known.learn("gatys", (200, 100), 20, seconds)
+    assert known.seconds("gatys", (200, 100), 20) == pytest.approx(3)
+    assert known.seconds("gatys", (200, 100), 40) == pytest.approx(6)
+    assert known.seconds("gatys", (100, 200), 20) == pytest.approx(9)
+    assert known.seconds("neighbors", (200, 100), 20) is None
+
+
+def test_forecast_goes_by_the_last_pictures_that_are_nearest_in_size():
+    known = forecast.Forecast()
+    for side, seconds in ((100, 5.0), (100, 1.0), (1000, 20.0)):
+        for _ in range(4):
+            known.learn("hub", (side, side), 1, seconds)
+    assert known.seconds("hub", (100, 100), 1) == pytest.approx(1)
+    assert known.seconds("hub", (1000, 1000), 1) == pytest.approx(20)
 
 
 @pytest.fixture
@@ -127,11 +156,37 @@ def session(tmp_path):
     return sessions.Sessions(tmp_path).get("me")
 
 
+def test_queue_is_served_in_order(session):
+    queue, tasks = WaitingQueue(2), [session.add_task(None) for _ in range(4)]
+    first, second, third, fourth = tasks
+
+    def wait(task):
+        with queue.turn(task) as comes:
+            task.update(comes=comes)
+
+    with queue.turn(first) as comes:
+        assert comes and first.state["status"] == "painting"
+        threads = []
+        for ahead, task in enumerate((second, third), 1):
+            threads.append(threading.Thread(target=wait, args=(task,)))
+            threads[-1].start()
+            wait_until(lambda: task.state.get("ahead") == ahead)
+        with pytest.raises(Refused, match="Too many pictures"):
+            wait(fourth)
+        second.abandon()
+        wait_until(lambda: third.state["ahead"] == 1)
+    for thread in threads:
+        thread.join()
+    assert (second.state["comes"], third.state["comes"]) == (False, True)
+    wait(fourth)
+    assert fourth.state["comes"]
+
+
 def _add(session, name, data=None, kind="photo"):
     """Returns the `Picture` of an upload."""
-    source = session.folder / "upload"
-    source.write_bytes(data or png())
-    return session.pictures[session.add_picture(source, name, kind)]
+    picture = session.add_picture(io.BytesIO(data or png()), name, kind)
+    assert session.pictures[picture.key] == picture
+    return picture
 
 
 @pytest.mark.parametrize("name", ["photo", "a.svg", "photo.2024", "..", "", "a/b.c"])
@@ -188,7 +243,7 @@ def test_of_an_animation_the_first_frame_is_the_photo(session, name):
 
 
 def test_refused_upload_leaves_nothing(session):
-    with pytest.raises(ValueError, match="is not a picture that can be read"):
+    with pytest.raises(Refused, match="is not a picture that can be read"):
         _add(session, "a.png", b"text")
     assert [*session.folder.iterdir()] == []
 
@@ -210,9 +265,13 @@ def test_session_that_is_not_heard_of_leaves_no_files(tmp_path, monkeypatch):
     session = opened.get("me")
     _add(session, "a.png")
     task = session.add_task(None)
-    opened.sweep()
+    monkeypatch.setattr(sessions, "MAX_UNHEARD", 2)
+    for _ in range(2):
+        opened.sweep()
+    opened.get("me")
+    for _ in range(2):
+        opened.sweep()
     assert session.folder.exists()
-    monkeypatch.setattr(sessions, "IDLE_TIMEOUT", -1)
     opened.sweep()
     assert task.abandoned and task.stop.requested
     assert [*tmp_path.iterdir()] == []
@@ -224,7 +283,7 @@ def test_idle_sessions_make_room_and_busy_ones_do_not(tmp_path, monkeypatch):
     opened = sessions.Sessions(tmp_path)
     assert opened.get("a") is opened.get("a")
     task = opened.get("a").add_task(None)
-    with pytest.raises(Busy, match="1 browsers paint already"):
+    with pytest.raises(Refused, match="Too many pictures"):
         opened.get("b")
     task.update(status="done")
     opened.get("b")
@@ -233,7 +292,7 @@ def test_idle_sessions_make_room_and_busy_ones_do_not(tmp_path, monkeypatch):
 
 def test_few_pictures_of_one_session_are_painted_at_a_time(session):
     tasks = [session.add_task(None) for _ in range(5)]
-    with pytest.raises(Busy, match="wait for one"):
+    with pytest.raises(Refused, match="Too many pictures"):
         session.add_task(None)
     tasks[2].update(status="stopped")
     session.add_task(None)
@@ -268,16 +327,16 @@ def test_only_direct_children_are_removed(tmp_path):
     assert [*root.iterdir()] == [] and (victim / "kept").exists()
 
 
-def test_errors_name_files_as_the_user_does(tmp_path):
-    opened = sessions.Sessions(tmp_path)
-    error = ValueError(f"{tmp_path}/session-1/picture-2/my photo.jpg is\nempty")
-    assert opened.describe(error) == "my photo.jpg is empty"
+@pytest.mark.parametrize("place", ["/tmp", "/tmp/my files/x"])
+def test_errors_name_files_as_the_user_does(place):
+    there = f"{place}/tf_style_app-x/session-1/picture-2"
+    error = ValueError(f"{there}/my photo.jpg is\nempty")
+    assert errors.describe(error) == "my photo.jpg is empty"
 
 
 def test_without_tensorflow_a_request_is_answered_in_one_line(tmp_path):
     ready, sent = warmup.Warmup(), []
-    for loaded in (ready.work, ready.notes):
-        loaded.set_exception(ImportError("No module named 'tensorflow'"))
+    ready.work.set_exception(ImportError("No module named 'tensorflow'"))
     app = routes.build(sessions.Sessions(tmp_path), ready)
     scope = {"type": "http", "method": "POST", "path": "/results", "owner": "me"}
 
@@ -285,10 +344,12 @@ def test_without_tensorflow_a_request_is_answered_in_one_line(tmp_path):
         body = b'{"photo": "harbor", "styles": ["swirls"]}'
         return {"type": "http.request", "body": body}
 
+    kind = [(b"content-type", b"application/json")]
+
     async def send(message):
         sent.append(message)
 
-    asyncio.run(app({**scope, "headers": [], "query_string": b""}, receive, send))
+    asyncio.run(app({**scope, "headers": kind, "query_string": b""}, receive, send))
     start, body = sent
     assert start["status"] == 503
     assert (
@@ -307,7 +368,7 @@ def test_bundle_can_be_repeated_where_it_is_unpacked(tmp_path, monkeypatch):
     account = manifest.describe(job, inputs, {"hub": model})
     with manifest.publishing(account, [tmp_path / "out.png"], {}) as (temporary,):
         temporary.write_bytes((tmp_path / "in" / "paint.png").read_bytes())
-    bundle.write(tmp_path / "out.zip", [tmp_path / "out.png"])
+    bundle.write(tmp_path / "out.zip", tmp_path / "out.png")
     there = tmp_path / "there"
     zipfile.ZipFile(tmp_path / "out.zip").extractall(there)
     assert sorted(path.name for path in there.iterdir()) == [

@@ -28,14 +28,12 @@ def main():
         prog="python -m tf_style.app",
         description="Opens a page in the browser that repaints photos.",
     )
-    parser.add_argument(
-        "--port", type=_port, help="of 127.0.0.1 [the first free one from 7860]"
-    )
+    parser.add_argument("--port", type=_port, help="[the first free one from 7860]")
     parser.add_argument(
         "--no_browser", action="store_true", help="only print the page's address"
     )
-    arguments = parser.parse_args()
-    return _serve("serve", arguments.port, not arguments.no_browser)
+    given = parser.parse_args()
+    return _run(lambda server: server.serve(given.port, not given.no_browser))
 
 
 def serve():
@@ -50,19 +48,17 @@ def serve():
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen at [this machine's own]"
     )
-    arguments = parser.parse_args(sys.argv[2:])
+    given = parser.parse_args(sys.argv[2:])
     token = os.environ.get("TF_STYLE_TOKEN", "")
-    return _serve("serve_api", arguments.port, arguments.host, token)
+    return _run(lambda server: server.serve_api(given.port, given.host, token))
 
 
-def _serve(function, *arguments):
-    """Calls a function of `server`; returns the exit status if it fails."""
+def _run(call):
+    """Calls a function with the module `server`; returns the status if it fails."""
     try:
         for name in NEEDED:
             importlib.import_module(name)
-        from tf_style.app import server
-
-        return getattr(server, function)(*arguments)
+        return call(importlib.import_module("tf_style.app.server"))
     except ModuleNotFoundError as error:
         if error.name not in NEEDED:
             raise

@@ -1,83 +1,99 @@
-"""What is answered to a request that cannot be served: one line, as JSON."""
+"""What is said of an error: a code and values for programs, one line for people."""
+
+import errno
+import json
+import os
+import re
+from pathlib import Path
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from tf_style.app.waiting_queue import Busy
-
+STATIC = Path(__file__).parent / "static"
+# By code; the page has these lines in other languages too.
+LINES = json.loads((STATIC / "en.json").read_text("utf-8"))
+STATUS = {
+    "bad_film": 400,
+    "bad_picture": 400,
+    "too_many_pixels": 400,
+    "token": 401,
+    "refused": 403,
+    "gone": 404,
+    "not_stopped": 409,
+    "no_length": 411,
+    "too_large": 413,
+    "busy": 503,
+    "no_models": 503,
+    "no_space": 503,
+}
+# Jobs tell in words why a picture failed.
+CAUSES = {
+    "no_memory": "not enough memory",
+    "no_space": os.strerror(errno.ENOSPC),
+    "no_models": "No module named",
+}
 # Seconds after which to ask a busy server again.
 RETRY_AFTER = 10
 
 
 class Refused(Exception):
-    """A request that is refused, with a status, a code for programs, and a line."""
+    """A request that cannot be served: a code, and values for the gaps in its line."""
 
-    def __init__(self, status, code, message):
-        super().__init__(message)
-        self.status, self.code = status, code
+    def __init__(self, code, message="", **values):
+        super().__init__(message or LINES[code].format(**values))
+        self.code, self.values = code, values
 
 
-def answer(status, code, message, headers=None):
-    """Returns a response that says what is wrong."""
-    headers = dict(headers or {})
+def describe(error):
+    """Returns an error as one line that names files as the user does."""
+    line = " ".join(str(error).split())
+    return re.sub(r"/(?:[^/]+/)*?tf_style_app-[^/]+/(?:[^/\s]+/)*", "", line)
+
+
+def explain(error):
+    """Returns the code, the line and the values of an error, ready for JSON."""
+    message, code, values = describe(error), "failed", {}
+    if isinstance(error, Refused):
+        code, values = error.code, error.values
+    else:
+        found = [code for code, words in CAUSES.items() if words in message]
+        code, values = (found or [code])[0], {"reason": message}
+    return {"code": code, "message": message, "values": values}
+
+
+def answer(error):
+    """Returns the response to a request that failed."""
+    told, headers = explain(error), {}
+    usual = 503 if isinstance(error, (OSError, ImportError)) else 422
+    status = STATUS.get(told["code"], usual)
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER)
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
+    return JSONResponse({"error": told}, status, headers)
 
 
-def install(app, describe):
-    """Has an application answer every error as `{"error": {"code", "message"}}`.
+def install(app):
+    """Has a FastAPI application answer every error as `{"error": {"code", ...}}`."""
 
-    Args:
-        app: a FastAPI application.
-        describe: returns an error as one line.
-    """
+    async def failed(_, error):
+        return answer(error)
 
-    @app.exception_handler(Refused)
-    async def refused(_, error):
-        return answer(error.status, error.code, str(error))
-
-    @app.exception_handler(HTTPException)
-    async def unknown(_, error):
-        return answer(error.status_code, "refused", str(error.detail), error.headers)
-
-    @app.exception_handler(RequestValidationError)
     async def invalid(_, error):
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"] if part != "body")
+        place = [str(part) for part in first["loc"] if part not in ("body", "query")]
         # What came is not repeated: it may be a file.
-        return answer(422, "invalid", f"{place or 'request'}: {first['msg']}")
+        line = f"{'.'.join(place) or 'request'}: {first['msg']}"
+        return answer(Refused("invalid", line, name=(place or ["request"])[-1]))
 
-    @app.exception_handler(Busy)
-    async def busy(_, error):
-        return answer(503, "busy", str(error))
+    async def unknown(_, error):
+        told = {"code": "refused", "message": str(error.detail), "values": {}}
+        return JSONResponse({"error": told}, error.status_code, error.headers)
 
-    @app.exception_handler(OSError)
-    @app.exception_handler(ImportError)
-    async def broken(_, error):  # The disk is full, or a model cannot be had.
-        return answer(503, "failed", describe(error))
-
-    @app.exception_handler(ValueError)
-    async def bad(_, error):
-        return answer(400, "bad_picture", describe(error))
-
-
-async def save_body(chunks, path, max_bytes):
-    """Writes what is uploaded into a file.
-
-    Raises:
-        Refused: it is more than so many bytes.
-    """
-    left = max_bytes
-    with open(path, "wb") as stream:
-        async for chunk in chunks:
-            left -= len(chunk)
-            if left < 0:
-                path.unlink()
-                raise Refused(
-                    413, "too_large", f"The file is larger than {max_bytes >> 20} MB"
-                )
-            stream.write(chunk)
+    for kind in (Refused, OSError, ImportError, ValueError):
+        app.add_exception_handler(kind, failed)
+    for kind in (RequestValidationError, ValidationError):
+        app.add_exception_handler(kind, invalid)
+    app.add_exception_handler(HTTPException, unknown)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tf_style import images
 from tf_style.config import (
     MAX_SECONDS,
     GatysConfig,
@@ -23,37 +24,31 @@ MIN_SIDE = 64
 MAX_STYLES = 4
 # In bytes, of a file: what phones' cameras need.
 MAX_BYTES = 64 << 20
-MAX_STEPS = 1000
 # As in configs/quick.flags: most of the effect, in less than a minute.
-STEPS = {"hub": 0, "neighbors": NeighborsConfig.steps, "gatys": 150}
+STEPS = {"hub": 1, "neighbors": NeighborsConfig.steps, "gatys": 150}
 # At strength 0, the factor on gatys' style weight, which is 1 at full strength, and the
 # content weight of neighbors, which is 0 then.
 WEAKEST = 1e-3
 MAX_CONTENT_WEIGHT = 0.6
 
 
+Method = Literal["hub", "neighbors", "gatys"]
+
+
 class Settings(BaseModel):
     """How one picture is to be painted."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    method: Literal["hub", "neighbors", "gatys"] = Field(
+    method: Method = Field(
         default="hub",
         description="hub takes one pass; neighbors seconds; gatys minutes.",
     )
     strength: float = Field(
-        default=1.0,
-        ge=0,
-        le=1,
-        allow_inf_nan=False,
-        description="From 0, the photo, to 1.",
+        default=1.0, ge=0, le=1, description=help_of(HubConfig, "strength")
     )
     stroke: float = Field(
-        default=1.0,
-        ge=0.25,
-        le=4,
-        allow_inf_nan=False,
-        description=help_of(StyleConfig, "style_scale"),
+        default=1.0, ge=0.25, le=4, description=help_of(StyleConfig, "style_scale")
     )
     colors: Literal["none", "luminance", "covariance", "histogram"] = Field(
         default="none", description=help_of(StyleConfig, "preserve_color")
@@ -69,14 +64,23 @@ class Settings(BaseModel):
     steps: int = Field(
         default=0,
         ge=0,
-        le=MAX_STEPS,
-        description="Of neighbors and gatys; 0: as many as suit it.",
+        le=1000,
+        description=help_of(GatysConfig, "steps") + " 0: as many as suit the method.",
     )
 
     def max_side(self):
         """Returns the longest side that the picture may have, in pixels."""
         most = MAX_SIDE[self.method]
         return max(MIN_SIDE, min(self.side or most, most))
+
+    def fit(self, size):
+        """Returns the width and height at which a photo is painted."""
+        side = self.max_side()
+        return images.fit(size, side) if max(size) > side else tuple(size)
+
+    def count_steps(self):
+        """Returns the number of steps; of the method without any, 1."""
+        return (self.method != "hub" and self.steps) or STEPS[self.method]
 
     def to_job(self, photo, styles, folder, weights=(), mask=None, **changes):
         """Returns the `Job` that paints a picture.
@@ -88,12 +92,12 @@ class Settings(BaseModel):
             weights: one for each style; empty: all alike.
             changes: other settings of the job.
         """
-        steps = self.steps or STEPS[self.method]
         common = {
             "preserve_color": self.colors,
             "style_scale": self.stroke,
             "style_weights": tuple(weights),
         }
+        with_steps = common | {"steps": self.count_steps()}
         settings = {
             "contents": (str(photo),),
             "styles": tuple(map(str, styles)),
@@ -106,14 +110,11 @@ class Settings(BaseModel):
             "checkpoint_every": MAX_SECONDS,
             "gatys": GatysConfig(
                 style_weight=GatysConfig.style_weight * WEAKEST ** (1 - self.strength),
-                steps=steps or GatysConfig.steps,
                 init="hub",
-                **common,
+                **with_steps,
             ),
             "neighbors": NeighborsConfig(
-                content_weight=MAX_CONTENT_WEIGHT * (1 - self.strength),
-                steps=steps or NeighborsConfig.steps,
-                **common,
+                content_weight=MAX_CONTENT_WEIGHT * (1 - self.strength), **with_steps
             ),
             "hub": HubConfig(strength=self.strength, **common),
         }

@@ -5,26 +5,34 @@ import hmac
 import re
 import secrets
 
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+
+from tf_style.app.errors import Refused, answer
+from tf_style.app.request import MAX_BYTES
+
 # The browser may load from this server only, and what the page makes itself.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' blob: data:; media-src 'self'; frame-ancestors 'none'; "
     "form-action 'none'; base-uri 'none'"
 )
-HEADERS = [
-    (b"content-security-policy", POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-]
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
 # Headers by which a request claims to be for another address.
-FORWARDING = re.compile(rb"forwarded|x-forwarded\b.*|x-original\b.*|x-rewrite-url")
+FORWARDING = re.compile(r"forwarded|x-forwarded\b.*|x-original\b.*|x-rewrite-url")
 # Paths that serve nothing private.
 OPEN = re.compile(r"/(static/[\w.-]+|favicon\.ico)")
-# Has the browser ask again, now as a request of the page's own.
-RELOAD = (
-    b'<!doctype html><title>tf_style</title><meta http-equiv="refresh" content="0">'
-)
+
+# In bytes, of a request that uploads no file, and of one that does.
+MAX_JSON = 1 << 16
+MAX_UPLOAD = MAX_BYTES + MAX_JSON
 
 
 class Middleware:
@@ -33,10 +41,6 @@ class Middleware:
     Lets through what the page itself requests: to this machine's name, from this
     origin, and with a cookie of this server. It passes on, as `scope["owner"]`, which
     browser that is.
-
-    Args:
-        app: the page's ASGI application.
-        port: where it is served.
     """
 
     def __init__(self, app, port):
@@ -45,50 +49,43 @@ class Middleware:
         self._secret = secrets.token_bytes(32)
 
     async def __call__(self, scope, receive, send):
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":  # the page needs none
-            await send({"type": "websocket.close"})
-        else:
-            await self._forward(scope, receive, send)
-
-    async def _forward(self, scope, receive, send):
-        headers = [*HEADERS]
+        opens = scope["method"] in ("GET", "HEAD") and scope["path"] == "/"
+        owner, cookie = self._owner(scope), None
+        if opens and not owner:
+            owner = secrets.token_hex(16)
+            cookie = f"{self._name()}={owner}.{self._sign(owner)}"
+        allowed = owner or OPEN.fullmatch(scope["path"])
+        if not (allowed and is_allowed(scope, self._port)):
+            refusal = PlainTextResponse("refused", 403, HEADERS)
+            return await refusal(scope, receive, send)
 
         async def send_with_headers(message):
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *headers]}
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                if cookie:
+                    rules = "Path=/; HttpOnly; SameSite=Lax"
+                    headers.append("set-cookie", f"{cookie}; {rules}")
             await send(message)
 
-        owner = self._owner(scope)
-        opens = scope["method"] in ("GET", "HEAD") and scope["path"] == "/"
-        if not is_allowed(scope, self._port):
-            return await _send_text(send_with_headers, 403, b"refused")
-        if opens and not owner:
-            if {b"cross-site", b"same-site"} & {*_values(scope, b"sec-fetch-site")}:
-                # Following a link from another site, the browser withholds its cookie.
-                return await _send_text(send_with_headers, 200, RELOAD, b"text/html")
-            headers.append((b"set-cookie", self._new_cookie()))
-        elif not owner and not OPEN.fullmatch(scope["path"]):
-            return await _send_text(send_with_headers, 403, b"refused")
-        await self._app({**scope, "owner": owner}, receive, send_with_headers)
+        app = self._app
+        try:
+            check_length(
+                scope, MAX_UPLOAD if scope["path"] == "/pictures" else MAX_JSON
+            )
+        except Refused as error:
+            app = answer(error)
+        await app({**scope, "owner": owner}, receive, send_with_headers)
+
+    def _name(self):
+        return f"tf_style_{self._port}"
 
     def _owner(self, scope):
         """Returns which browser sent a request; None if it has no cookie of ours."""
-        cookies = b";".join(_values(scope, b"cookie")).decode("latin-1")
-        # Other servers on this machine can set further cookies of this name.
-        form = (
-            rf"(?:^|;) *tf_style_{self._port}=([0-9a-f]{{32}})\.([0-9a-f]{{64}})(?=;|$)"
-        )
-        for owner, signature in re.findall(form, cookies):
-            if hmac.compare_digest(signature, self._sign(owner)):
-                return owner
-        return None
-
-    def _new_cookie(self):
-        owner = secrets.token_hex(16)
-        value = f"tf_style_{self._port}={owner}.{self._sign(owner)}"
-        return f"{value}; Path=/; HttpOnly; SameSite=Strict".encode()
+        value = Request(scope).cookies.get(self._name(), "")
+        owner, _, signature = value.partition(".")
+        known = hmac.compare_digest(signature.encode(), self._sign(owner).encode())
+        return owner if known else None
 
     def _sign(self, owner):
         return hmac.new(self._secret, owner.encode(), hashlib.sha256).hexdigest()
@@ -96,43 +93,40 @@ class Middleware:
 
 def is_allowed(scope, port):
     """Tells whether a request comes from the page itself, or opens it."""
-    hosts, modes = (_values(scope, name) for name in (b"host", b"sec-fetch-mode"))
-    # Browsers leave out HTTP's default port.
-    form = rf"(127\.0\.0\.1|localhost){'(:80)?' if port == 80 else f':{port}'}"
-    if len(hosts) != 1 or not re.fullmatch(form.encode(), hosts[0]):
+    headers = Headers(scope=scope)
+    if not is_local(scope, port) or any(map(FORWARDING.fullmatch, headers)):
         return False
-    if any(FORWARDING.fullmatch(name) for name, _ in scope["headers"]):
-        return False
-    opens = scope["method"], scope["path"], modes == [b"navigate"]
-    return is_same_origin(scope) or (
-        opens == ("GET", "/", True) and not _values(scope, b"origin")
-    )
+    opens = scope["method"], scope["path"], headers.getlist("sec-fetch-mode")
+    follows_link = opens == ("GET", "/", ["navigate"]) and "origin" not in headers
+    return follows_link or is_same_origin(scope)
 
 
-def is_local(scope):
-    """Tells whether a request is for this machine by its own name, at any port."""
-    hosts = _values(scope, b"host")
-    form = rb"(127\.0\.0\.1|localhost)(:\d{1,5})?"
+def is_local(scope, port=None):
+    """Tells whether a request is for this machine by its own name, at this port."""
+    form = r"(127\.0\.0\.1|localhost)" + (rf":{port}" if port else r"(:\d{1,5})?")
+    if port == 80:  # browsers leave it out
+        form = form.removesuffix(":80") + "(:80)?"
+    hosts = Headers(scope=scope).getlist("host")
     return len(hosts) == 1 and re.fullmatch(form, hosts[0]) is not None
 
 
 def is_same_origin(scope):
     """Tells whether no other site has a browser send a request."""
-    hosts, origins, sites = (
-        _values(scope, name) for name in (b"host", b"origin", b"sec-fetch-site")
-    )
-    if len(origins) > 1 or any(
-        [origin] != [b"http://" + h for h in hosts] for origin in origins
-    ):
-        return False
-    return {*sites} <= {b"same-origin", b"none"}
+    headers = Headers(scope=scope)
+    origins, sites = headers.getlist("origin"), headers.getlist("sec-fetch-site")
+    own = [[], *([f"http://{host}"] for host in headers.getlist("host"))]
+    return origins in own and {*sites} <= {"same-origin", "none"}
 
 
-def _values(scope, name):
-    return [value for key, value in scope["headers"] if key == name]
+def check_length(scope, most):
+    """Checks how much a request is going to send; the server holds it to that.
 
-
-async def _send_text(send, status, body, content_type=b"text/plain"):
-    headers = [(b"content-type", content_type)]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    Raises:
+        Refused: it does not say, or it is more than so many bytes.
+    """
+    headers = Headers(scope=scope)
+    if "transfer-encoding" in headers:
+        raise Refused("no_length")
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > most:
+        raise Refused("too_large", most=max(1, most >> 20))

@@ -9,7 +9,6 @@ import signal
 import socket
 import tempfile
 import threading
-import time
 import warnings
 import webbrowser
 
@@ -23,8 +22,6 @@ PORTS = range(7860, 7960)
 API_PORTS = range(8000, 8100)
 # Of a picture: what phones' cameras need.
 MAX_PIXELS = 64_000_000
-# Seconds between two searches for files that are no longer needed.
-SWEEP_EVERY = 10.0
 
 
 def serve(port=None, browser=True):
@@ -44,16 +41,12 @@ def serve(port=None, browser=True):
     listening = _listen(HOST, [port] if port else PORTS)
     port = listening.getsockname()[1]
     url = f"http://{HOST}:{port}/"
-
-    def build(opened, ready):
-        return security.Middleware(routes.build(opened, ready), port)
-
-    def announce():
-        print(f"tf_style: the page is at {url}; Ctrl-C ends it", flush=True)
-        if browser:
-            webbrowser.open(url)
-
-    _run(build, listening, announce)
+    _run(
+        lambda *parts: security.Middleware(routes.build(*parts), port),
+        listening,
+        f"the page is at {url}",
+        url if browser else None,
+    )
 
 
 def serve_api(port=None, host=HOST, token=""):
@@ -74,30 +67,21 @@ def serve_api(port=None, host=HOST, token=""):
         )
     listening = _listen(host, [port] if port else API_PORTS)
     url = f"http://{host}:{listening.getsockname()[1]}"
-
-    def build(opened, ready):
-        ready.hurry()
-        return api.build(opened, ready, token)
-
-    def announce():
-        print(
-            f"tf_style: POST pictures to {url}/stylize, as {url}/openapi.json says; "
-            "Ctrl-C ends it",
-            flush=True,
-        )
-
-    _run(build, listening, announce)
+    line = f"POST pictures to {url}/stylize, as {url}/openapi.json says"
+    _run(lambda *parts: api.build(*parts, token), listening, line)
 
 
-def _run(build, listening, announce):
-    """Serves an application until Ctrl-C, with a folder of its own.
+def _run(build, listening, line, url=None):
+    """Serves what `build` makes of a `Sessions` and a `Warmup`, until Ctrl-C.
 
-    Args:
-        build: makes it, of a `sessions.Sessions` and a `warmup.Warmup`.
-        listening: the socket.
-        announce: called when it is there.
+    It prints a line, and opens the address, if any, in a browser.
     """
     _spare_memory()
+    # Larger pictures are refused before they are decoded.
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow's own word
+    # What is wrong with a form is said to who sent it.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     ended = threading.Event()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
@@ -109,55 +93,8 @@ def _run(build, listening, announce):
         temporary.mkdir()
         tempfile.tempdir = os.environ["TMPDIR"] = str(temporary)
         opened, ready = sessions.Sessions(root), warmup.Warmup()
-        _start(build(opened, ready), listening)
-        examples = (
-            str(routes.STATIC / f"{name}.webp") for name in ("harbor", "swirls")
-        )
-        ready.start(*examples, root / "warm-up")
-        announce()
-        while not ended.wait(SWEEP_EVERY):
-            opened.sweep()
-        opened.close_all()
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-    # Python would wait for the current step, and for open pages.
-    os._exit(130)
-
-
-def _listen(host, ports):
-    """Returns a socket that listens at one of several ports.
-
-    Raises:
-        OSError: none is free; one line.
-    """
-    for number in ports:
-        listening = socket.socket()
-        # On Windows it would take a port that another program listens at.
-        if os.name == "posix":
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, number))
-            listening.listen()  # else another program could bind it too
-            return listening
-        except OSError as error:
-            listening.close()
-            reason = error.strerror
-    where = f"port {ports[0]}"
-    if len(ports) > 1:
-        where = f"any port from {ports[0]} to {ports[-1]}"
-    raise OSError(f"cannot serve at {where}: {reason}; choose another by --port")
-
-
-def _start(app, listening):
-    """Has an ASGI application served by a thread, at a socket."""
-    # Larger pictures are refused before they are decoded.
-    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow's own word
-    # What is wrong with a form is said to who sent it.
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
+        config = uvicorn.Config(
+            build(opened, ready),
             log_level="critical",
             access_log=False,
             proxy_headers=False,
@@ -165,15 +102,34 @@ def _start(app, listening):
             ws="none",
             lifespan="off",
         )
-    )
-    thread = threading.Thread(
-        target=server.run, kwargs={"sockets": [listening]}, name="server", daemon=True
-    )
-    thread.start()
-    while not server.started:
-        if not thread.is_alive():
-            raise OSError("the server does not start")
-        time.sleep(0.01)
+        threading.Thread(
+            target=uvicorn.Server(config).run, args=([listening],), daemon=True
+        ).start()
+        ready.start(root / "warm-up")
+        # Who comes before the server is there waits at the socket.
+        print(f"tf_style: {line}; Ctrl-C ends it", flush=True)
+        if url:
+            webbrowser.open(url)
+        while not ended.wait(sessions.SWEEP_EVERY):
+            opened.sweep()
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+        # Python would wait for the current step, and for open pages.
+        if ended.is_set():
+            os._exit(130)
+
+
+def _listen(host, ports):
+    """Returns a socket that listens at the first free one of several ports."""
+    for number in ports:
+        try:
+            return socket.create_server((host, number))
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else error
+    where = f"port {ports[0]}"
+    if len(ports) > 1:
+        where = f"any port from {ports[0]} to {ports[-1]}"
+    raise OSError(f"cannot serve at {where}: {reason}; choose another by --port")
 
 
 def _spare_memory():

@@ -4,42 +4,48 @@ All files are below one folder of this process, and are removed with the session
 Requests name pictures and results by keys that are made up here; none becomes a path.
 """
 
+import os
 import re
 import secrets
 import shutil
 import threading
-import time
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
 from tf_style import images
+from tf_style.app.errors import Refused, describe
 from tf_style.app.folder import remove
-from tf_style.app.request import MAX_SIDE
-from tf_style.app.waiting_queue import Busy
+from tf_style.app.request import MAX_BYTES, MAX_SIDE
 from tf_style.images import decode
 from tf_style.system.stop import StopToken
 from tf_style.video import reader
 
 # Browsers at a time; one that was not heard of makes room for another.
 MAX_SESSIONS = 32
-# Pictures and results that one keeps; the oldest make room for new ones.
+# Pictures and results that one keeps, the oldest making room, and those in work.
 MAX_PICTURES = 50
 MAX_TASKS = 40
+MAX_RUNNING = 5
 # Longest side in pixels of a style that is kept as it is, and of what is shown.
 MAX_STYLE_SIDE = 4096
 SHOWN_SIDE = 1600
-# Seconds after which files of a browser that was not heard of are removed. An open page
-# calls every 30 seconds, or every minute where it is hidden.
-IDLE_TIMEOUT = 600.0
+# Sweeps after which files of a browser that was not heard of are removed: ten minutes,
+# without those that a computer sleeps. An open page calls every 30 seconds, or every
+# minute where it is hidden.
+SWEEP_EVERY = 10.0
+MAX_UNHEARD = 60
 # How a picture is called that browsers send no name of.
 NAME = "photo"
+# What Pillow raises of a header that claims more than is allowed.
+TOO_MANY_PIXELS = (Image.DecompressionBombWarning, Image.DecompressionBombError)
 
 
 class Picture(NamedTuple):
     """A photo, a painting or a mask."""
 
+    key: str
     path: Path
     shown: Path  # as browsers can show it
     size: tuple[int, int]  # width and height in pixels
@@ -48,26 +54,17 @@ class Picture(NamedTuple):
 
 
 class Task:
-    """One picture that is being made, or was.
-
-    Attributes:
-        key: its name in requests.
-        folder: for its files.
-        order: what is to be done, a `work.Order`.
-        stop: a `StopToken`; once set, the best picture so far is the result.
-        abandoned: whether nobody waits for it any more.
-        state: what the page shows of it, ready for JSON; replaced, never changed.
-        files: paths that may be read, by their names.
-    """
+    """One picture that is being made, or was."""
 
     def __init__(self, folder, order):
-        self.key = secrets.token_hex(8)
+        self.key = secrets.token_hex(8)  # its name in requests
         self.folder = folder / f"result-{self.key}"
         self.folder.mkdir()
-        self.order = order
-        self.stop = StopToken()
-        self.abandoned = False
-        self.files = {}
+        self.order = order  # a `work.Order`
+        self.stop = StopToken()  # once set, the best picture so far is the result
+        self.abandoned = False  # whether nobody waits for it any more
+        self.files = {}  # paths that may be read, by their names
+        # What the page shows of it, ready for JSON; replaced, never changed.
         self.state = {"key": self.key, "version": 0, "status": "waiting"}
 
     @property
@@ -92,59 +89,35 @@ class Task:
 
 
 class Session:
-    """What belongs to one browser.
-
-    Attributes:
-        folder: for its files.
-        pictures: `Picture`s by their keys.
-        tasks: `Task`s by their keys, the oldest first.
-        used: when it was last heard of, in seconds of `time.monotonic`.
-    """
+    """What belongs to one browser."""
 
     def __init__(self, folder):
         self.folder = folder
-        self.pictures = {}
+        self.pictures = {}  # by their keys, as the tasks; the oldest first
         self.tasks = {}
-        self.used = time.monotonic()
+        self.unheard = 0  # sweeps since it was last heard of
         self._lock = threading.Lock()
 
-    def add_picture(self, source, name, kind):
-        """Takes over an uploaded file, which is moved or removed.
+    @property
+    def running(self):
+        """The number of tasks that are not finished."""
+        return sum(task.running for task in self.tasks.values())
 
-        Args:
-            source: its path.
-            name: as the user knows it.
-            kind: "photo", "style" or "mask".
-
-        Returns:
-            The key of the `Picture`.
-
-        Raises:
-            ValueError: it is no picture, or too large; one line that names it.
-        """
-        key = secrets.token_hex(8)
-        folder = self.folder / f"picture-{key}"
-        folder.mkdir()
-        try:
-            picture = import_picture(source, folder, name, kind)
-        except BaseException:
-            remove(self.folder, folder)
-            raise
-        finally:
-            source.unlink(missing_ok=True)
+    def add_picture(self, stream, name, kind):
+        """Takes an upload; arguments, result and errors as of `import_picture`."""
+        picture = import_picture(stream, self.folder, name, kind)
         with self._lock:
-            self.pictures[key] = picture
+            self.pictures[picture.key] = picture
             oldest = [*self.pictures][:-MAX_PICTURES]
-        for old in oldest:
-            remove(self.folder, self.pictures.pop(old).path.parent)
-        return key
+        for key in oldest:
+            remove(self.folder, self.pictures.pop(key).path.parent)
+        return picture
 
     def add_task(self, order):
-        """Returns a new `Task`."""
+        """Returns a new `Task`; raises `Refused` if there are too many."""
         with self._lock:
-            running = sum(task.running for task in self.tasks.values())
-            if running > 4:
-                raise Busy("5 pictures are being painted already; wait for one")
+            if self.running >= MAX_RUNNING:
+                raise Refused("busy")
             task = Task(self.folder, order)
             self.tasks[task.key] = task
             finished = [t for t in self.tasks.values() if not t.running]
@@ -164,11 +137,7 @@ class Session:
 
 
 class Sessions:
-    """The sessions of all browsers.
-
-    Args:
-        root: the folder of this process.
-    """
+    """The sessions of all browsers, below the folder of this process."""
 
     def __init__(self, root):
         self.root = Path(root).resolve()
@@ -176,10 +145,10 @@ class Sessions:
         self._lock = threading.Lock()
 
     def get(self, owner):
-        """Returns the `Session` of a browser; a new one at its first request.
+        """Returns the `Session` of a browser, which its first request opens.
 
         Raises:
-            Busy: there are too many, and all paint.
+            Refused: there are too many, and all paint.
         """
         with self._lock:
             if owner not in self._open:
@@ -188,39 +157,25 @@ class Sessions:
                 folder = self.root / f"session-{secrets.token_hex(8)}"
                 folder.mkdir()
                 self._open[owner] = Session(folder)
-            self._open[owner].used = time.monotonic()
+            self._open[owner].unheard = 0
             return self._open[owner]
 
     def sweep(self):
         """Removes what belongs to browsers that were not heard of for a while."""
-        limit = time.monotonic() - IDLE_TIMEOUT
         with self._lock:
-            for owner in [o for o, s in self._open.items() if s.used < limit]:
-                self._close(owner)
+            for owner, session in [*self._open.items()]:
+                session.unheard += 1
+                if session.unheard > MAX_UNHEARD:
+                    self._close(owner)
             self._remove_orphans()
-
-    def close_all(self):
-        """Ends all tasks and removes all files."""
-        with self._lock:
-            for owner in list(self._open):
-                self._close(owner)
-
-    def describe(self, error):
-        """Returns an error as one line that names files as the user does."""
-        folder = re.escape(str(self.root)) + r"/(?:[^/\s]+/)*"
-        return re.sub(folder, "", " ".join(str(error).split()))
 
     def _make_room(self):
         if len(self._open) < MAX_SESSIONS:
             return
-        idle = [
-            owner
-            for owner, session in self._open.items()
-            if not any(task.running for task in session.tasks.values())
-        ]
+        idle = [owner for owner, session in self._open.items() if not session.running]
         if not idle:
-            raise Busy(f"{MAX_SESSIONS} browsers paint already; try again later")
-        self._close(min(idle, key=lambda owner: self._open[owner].used))
+            raise Refused("busy")
+        self._close(max(idle, key=lambda owner: self._open[owner].unheard))
 
     def _close(self, owner):
         session = self._open.pop(owner)
@@ -234,43 +189,72 @@ class Sessions:
             remove(self.root, folder)
 
 
-def import_picture(source, folder, name, kind):
-    """Moves a file into a folder, under a name that is safe, and looks at it.
+def import_picture(stream, parent, name, kind):
+    """Writes an upload into a folder, under a name that is safe, and looks at it.
 
     Of a film the first frame becomes the picture. A large "style" is kept smaller,
     since styles are decoded at full size.
+
+    Args:
+        stream: the upload, open for reading.
+        parent: where a folder for its files is made.
+        name: as the user knows it.
+        kind: "photo", "style" or "mask".
 
     Returns:
         The `Picture`.
 
     Raises:
-        ValueError: it is no picture, or too large; one line.
+        Refused: it is too large, or no picture.
     """
+    if stream.seek(0, os.SEEK_END) > MAX_BYTES:
+        raise Refused("too_large", most=MAX_BYTES >> 20)
+    stream.seek(0)
     stem, ending = Path(name).stem, Path(name).suffix.lower()
     stem = re.sub(r"[^\w.-]+", "_", stem).strip("._")[:60] or NAME
     if ending not in (*decode.READABLE, *reader.READABLE):
         ending = ".png"  # The ending is for us; what is in a file is told by itself.
-    path, film = folder / f"{stem}{ending}", None
-    shutil.move(source, path)
+    key = secrets.token_hex(8)
+    folder = parent / f"picture-{key}"
+    folder.mkdir()
+    path, code = folder / f"{stem}{ending}", "bad_picture"
+    try:
+        with open(path, "wb") as file:
+            shutil.copyfileobj(stream, file)
+        if kind == "photo" and reader.is_film(path):
+            code = "bad_film"
+        return _look_at(Picture(key, path, folder / "shown.jpg", (0, 0), kind))
+    except BaseException as error:
+        remove(parent, folder)
+        if not isinstance(error, (ValueError, ImportError)):
+            raise
+        if isinstance(error.__cause__, TOO_MANY_PIXELS):
+            code = "too_many_pixels"
+        most = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
+        raise Refused(code, describe(error), name=path.name, most=most) from error
+
+
+def _look_at(picture):
+    """Returns a `Picture` with what its file tells; keeps the files it needs."""
+    path, kind, film = picture.path, picture.kind, None
     if kind == "photo" and reader.is_film(path):
-        film, path = path, folder / f"{stem}.png"
+        film, path = path, path.with_suffix(".png")
         if film == path:
-            film = film.rename(folder / f"{stem}_film{ending}")
-        picture = reader.load_first(film, MAX_SIDE["hub"])
-        images.save_image(path, picture.pixels)
-        size = picture.pixels.shape[2:0:-1]
+            film = film.rename(path.with_name(f"{path.stem}_film{path.suffix}"))
+        pixels = reader.load_first(film, MAX_SIDE["hub"]).pixels
+        images.save_image(path, pixels)
+        size = pixels.shape[2:0:-1]
     else:
         # What is too large is refused by its header, before it is decoded.
         side = MAX_STYLE_SIDE if kind == "style" else MAX_SIDE["hub"]
-        picture = images.load_picture(path, side)
-        size = _size(path) or picture.pixels.shape[2:0:-1]
+        pixels = images.load_picture(path, side).pixels
+        size = _size(path) or pixels.shape[2:0:-1]
         if kind == "style" and (max(size) > side or reader.is_film(path)):
             path.unlink()
             path = path.with_suffix(".png")
-            images.save_image(path, picture.pixels)
-    shown = folder / "shown.jpg"
-    images.save_image(shown, images.limit_longest(picture.pixels, SHOWN_SIDE))
-    return Picture(path, shown, tuple(size), kind, film)
+            images.save_image(path, pixels)
+    images.save_image(picture.shown, images.limit_longest(pixels, SHOWN_SIDE))
+    return picture._replace(path=path, size=tuple(size), film=film)
 
 
 def _size(path):

@@ -11,42 +11,33 @@ START_AFTER = 5.0
 
 
 class Warmup:
-    """What the page waits for before it can make a picture.
-
-    Attributes:
-        work: future of the module `tf_style.app.work`.
-        notes: future of the lines that say which models were chosen, and why.
-    """
+    """What the page waits for before it can make a picture."""
 
     def __init__(self):
-        self.work, self.notes = Future(), Future()
+        self.work = Future()  # of the module `tf_style.app.work`, with models loaded
         self._wanted = threading.Event()
 
     def hurry(self):
         """Starts loading now: a page is open, or a picture was requested."""
         self._wanted.set()
 
-    def start(self, photo, style, folder):
-        """Starts a thread that loads when the first page is open, or soon after.
+    def start(self, folder):
+        """Starts to load when the first page is open, or soon after.
 
-        Args:
-            photo, style: paths of pictures for a trial run.
-            folder: for its result.
+        The results of a trial run go to `folder`.
         """
-
-        def load():
-            # Until then, opening the page has the processor to itself.
-            self._wanted.wait(START_AFTER)
-            try:
-                self.work.set_result(startup.import_quietly(_import_work))
-                self.notes.set_result(self.work.result().warm_up(photo, style, folder))
-            except BaseException as error:
-                for future in (self.work, self.notes):
-                    if not future.done():
-                        future.set_exception(error)
-
         # A daemon, so that Ctrl-C does not wait for a download.
-        threading.Thread(target=load, name="warm-up", daemon=True).start()
+        threading.Thread(target=self._load, args=(folder,), daemon=True).start()
+
+    def _load(self, folder):
+        # Until then, opening the page has the processor to itself.
+        self._wanted.wait(START_AFTER)
+        try:
+            work = startup.import_quietly(_import_work)
+            work.warm_up(folder)
+            self.work.set_result(work)
+        except BaseException as error:
+            self.work.set_exception(error)
 
 
 def _import_work():

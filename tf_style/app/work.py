@@ -3,10 +3,12 @@
 Needs TensorFlow: `warmup` imports it while the page is already up.
 """
 
+import collections
 import contextlib
 import dataclasses
-import itertools
+import gc
 import json
+import statistics
 import threading
 import time
 from typing import NamedTuple
@@ -15,10 +17,12 @@ from PIL import Image
 
 from tf_style import images, methods
 from tf_style.app import bundle
+from tf_style.app.errors import STATIC, explain
 from tf_style.app.folder import remove
+from tf_style.app.forecast import Forecast
 from tf_style.app.request import Settings
 from tf_style.app.sessions import Picture
-from tf_style.app.waiting_queue import Busy, WaitingQueue
+from tf_style.app.waiting_queue import WaitingQueue
 from tf_style.jobs import manifest, run, runner
 from tf_style.jobs.progress import TimeLeft
 from tf_style.optimization.engine import Step
@@ -31,15 +35,13 @@ PREVIEW_EVERY = 1.0
 PREVIEW_SIDE = 1024
 # Of a larger photo the fast picture is first shown at this side.
 FIRST_SIDE = 640
-# Steps that tell how long more will take, and the factor for what comes beside steps:
-# graphs of new sizes, and the search for neighbours.
-TRIAL_STEPS = 5
-OVERHEAD = {"neighbors": 3.0, "gatys": 1.25}
 # Losses that are kept to be drawn.
 MAX_POINTS = 200
+# The photo and the painting of the trials, and their steps.
+TRIAL = (STATIC / "harbor.webp", STATIC / "swirls.webp")
+TRIAL_STEPS = 12
 
-# Measured, by method: seconds for a step, or for the picture, and a megapixel.
-RATES = {}
+forecast = Forecast()
 
 
 class Order(NamedTuple):
@@ -66,117 +68,99 @@ class Order(NamedTuple):
         )
 
 
-def warm_up(photo, style, folder):
-    """Loads all models and makes one picture of each method, as the first takes longer.
-
-    Returns:
-        Lines that say which models were chosen, and why.
-    """
-    notes, trials = [], []
+def warm_up(folder):
+    """Loads all models and paints one picture, as the first takes longer."""
+    trials = []
+    gc.freeze()  # What was imported stays, and need not be looked at for garbage.
     for method in methods.METHODS:
-        settings = Settings(method=method, side=256, steps=TRIAL_STEPS)
-        job, said = runner.settle(settings.to_job(photo, [style], folder / method))
-        notes += [note for note in said if note not in notes]
+        settings = Settings(method=method, steps=TRIAL_STEPS)
+        job = settings.to_job(TRIAL[0], TRIAL[1:], folder / method)
+        job, _notes = runner.settle(job)
         if method == "hub":
-            _paint_quickly(dataclasses.replace(job, max_side=0))
+            _paint_quickly(dataclasses.replace(job, max_side=256))
         else:
             trials.append(job)
     # Beside the page's own pictures; nobody waits for these.
-    threading.Thread(target=_measure, args=(trials,), daemon=True).start()
-    return notes
+    threading.Thread(target=_try, args=(trials,), daemon=True).start()
 
 
-def _measure(jobs):
-    """Tells how long methods with steps take, from a few of them."""
+def _try(jobs):
+    """Estimates how long methods with steps take, from a few steps of each."""
     for job in jobs:
         with contextlib.suppress(Exception):
-            times, size = [], (1, 1)
+            times, size = collections.defaultdict(list), (1, 1)
+            began = then = time.monotonic()
             for event in run.run(job):
                 if isinstance(event, Step):
-                    times, size = [*times, time.monotonic()], event.size
-            step = min(after - then for then, after in itertools.pairwise(times))
-            _take_note(job.mode, size, OVERHEAD[job.mode] * step)
+                    now, size = time.monotonic(), event.size
+                    times[size].append(now - then)
+                    then = now
+            spent = time.monotonic() - began
+            steps = Settings(method=job.mode).count_steps()
+            # The first step of each size traces its graphs.
+            step = statistics.mean(statistics.median(t[1:]) for t in times.values())
+            seconds = spent + (steps - TRIAL_STEPS) * step
+            forecast.learn_trial(job.mode, size, steps, seconds)
+    gc.collect()
+    gc.freeze()
 
 
-def _take_note(method, size, seconds):
-    rate = seconds / (size[0] * size[1] / 1e6)
-    if old := RATES.get(method):
-        # Some wait for a graph to be traced, or for other programs.
-        rate = (old + min(rate, 3 * old)) / 2
-    RATES[method] = rate
-
-
-def run_task(task, wait_for_models, describe):
-    """Paints what a task orders, and tells in its state whatever happens.
-
-    Args:
-        task: a `sessions.Task`.
-        wait_for_models: returns when they are loaded, or raises.
-        describe: returns an error as one line.
-    """
+def run_task(task):
+    """Paints what a `sessions.Task` orders, and tells in its state what happens."""
+    settings, seconds = task.order.settings, 0.0
+    phases = [_paint_first, _paint_with_steps]
+    if settings.method == "hub":
+        phases.pop()
+    elif task.files:  # it goes on
+        phases.pop(0)
     try:
-        task.update(status="loading")
-        wait_for_models()
-        has_steps = task.order.settings.method != "hub"
-        if not (has_steps and task.files):  # else it goes on
-            with _turn(task, task.order.film) as comes:
+        for paint in phases:
+            long = task.order.film or paint is _paint_with_steps
+            with _QUEUES[long].turn(task) as comes:
+                began = time.monotonic()
                 if comes:
-                    _paint_first(task, last=not has_steps)
-        if has_steps:
-            with _turn(task, True) as comes:
-                if comes:
-                    _paint_with_steps(task)
+                    paint(task)
+                seconds += time.monotonic() - began
+        whole = phases[0] is _paint_first and task.state["status"] == "done"
+        if whole and not task.order.film:
+            size, steps = task.state["size"], settings.count_steps()
+            forecast.learn(settings.method, size, steps, seconds)
     except Exception as error:
-        code = "busy" if isinstance(error, Busy) else "failed"
-        error = {"code": code, "message": describe(error)}
-        task.update(status="failed", error=error)
+        task.update(status="failed", error=explain(error))
     finally:
         if task.running:
             task.update(status="stopped")
         if task.abandoned and task.folder.exists():  # written after all was removed
             remove(task.folder.parent, task.folder)
+        # Graphs and events hold each other, and pictures: if these stayed for a while,
+        # TensorFlow would take more memory for the next, and never give it back.
+        gc.collect()
 
 
-@contextlib.contextmanager
-def _turn(task, long):
-    """Waits for the turn of a task; gives whether it still wants it."""
-    with _QUEUES[long].enter(task) as count_ahead:
-        shown = None
-        while (ahead := count_ahead()) and not task.stop.requested:
-            if ahead != shown:
-                task.update(status="queued", ahead=ahead)
-                shown = ahead
-            task.stop.wait(0.05)
-        if not task.stop.requested:
-            task.update(status="painting", ahead=0)
-        yield not task.stop.requested
-
-
-def _paint_first(task, last):
+def _paint_first(task):
     """Makes the fast picture: the result itself, or what one sees meanwhile."""
     order, folder = task.order, task.folder / "quick"
     if order.film:
         return _paint_film(task)
-    side = order.settings.max_side()
+    side, last = order.settings.max_side(), order.settings.method == "hub"
     longest = min(side, max(order.photo.size))
     if last and longest > 1.5 * FIRST_SIDE:
         scale = max(0.25, order.settings.stroke * FIRST_SIDE / longest)
         job = order.to_job(folder / "first", side=FIRST_SIDE, stroke=scale)
-        _show(task, _paint_quickly(job)[0])
-    job = order.to_job(folder, method="hub", side=side)
-    path, seconds = _paint_quickly(job)
-    size = _show(task, path)
+        _show(task, _paint_quickly(job).path)
+    written = _paint_quickly(order.to_job(folder, method="hub", side=side))
     if last:
-        _take_note("hub", size, seconds)
-        _finish(task, path, seconds)
+        _finish(task, written)
+    else:
+        _show(task, written.path)
 
 
 def _paint_quickly(job):
-    """Returns the path of the picture, and the seconds it took."""
+    """Returns the event of the picture."""
     for event in _events(job):
         if isinstance(event, run.Written) and event.seconds is not None:
-            return event.path, event.seconds
-    raise ValueError("There is no picture")
+            return event
+    raise ValueError("there is no picture")
 
 
 def _events(job, task=None):
@@ -196,39 +180,34 @@ def _events(job, task=None):
 
 def _paint_with_steps(task):
     """Improves the fast picture step by step, until it is done or stopped."""
-    order, time_left, shown, size = task.order, TimeLeft(), 0.0, (1, 1)
-    job = dataclasses.replace(order.to_job(task.folder / "steps"), resume=True)
-    steps, points = job.configs[-1].steps, task.state.get("points", [])
-    number, spent = task.state["version"], task.state.get("seconds", 0.0)
-    task.update(steps=steps)
-    with contextlib.closing(_events(job, task)) as events:
-        for event in events:
-            if isinstance(event, run.Written) and event.seconds is not None:
-                if not (task.stop.requested or spent):
-                    _take_note(job.mode, size, event.seconds / steps)
-                task.update(points=_thinned(points))
-                _finish(task, event.path, spent + event.seconds)
-            if not isinstance(event, Step):
-                continue
-            now, size = time.monotonic(), event.size
-            left = time_left.update(event.index, event.progress, now)
-            losses = {k: v for k, v in event.losses.items() if k != "total"}
-            point = {"step": event.index, "side": max(size), "losses": losses}
-            points = [*points, point]
-            if task.stop.requested or now - shown < PREVIEW_EVERY:
-                continue
-            shown, number = now, number + 1
-            path = task.folder / f"preview_{number}.jpg"
+    time_left, shown = TimeLeft(), 0.0
+    job = dataclasses.replace(task.order.to_job(task.folder / "steps"), resume=True)
+    points, spent = task.state.get("points", []), task.state.get("seconds", 0.0)
+    task.update(steps=job.configs[-1].steps)
+    for event in _events(job, task):
+        if isinstance(event, run.Written) and event.seconds is not None:
+            _finish(task, event, spent, points=_thinned(points))
+        if not isinstance(event, Step):
+            continue
+        now = time.monotonic()
+        left = time_left.update(event.index, event.progress, now)
+        losses = {k: v for k, v in event.losses.items() if k != "total"}
+        point = {"step": event.index, "side": max(event.size), "losses": losses}
+        points = [*points, point]
+        if task.stop.requested or now - shown < PREVIEW_EVERY:
+            continue
+        shown = now
+        if event.index > 0:  # before that it is the fast picture, but smaller
+            path = task.folder / f"preview_{task.state['version'] % 3}.jpg"
             preview = images.limit_longest(event.best.numpy(), PREVIEW_SIDE)
             images.save_image(path, preview)
-            if event.index > 0:  # before that it is the fast picture, but smaller
-                _show(task, path)
-            task.update(
-                step=event.index,
-                progress=event.progress,
-                left=left,
-                points=_thinned(points),
-            )
+            _show(task, path)
+        task.update(
+            step=event.index,
+            progress=event.progress,
+            left=left,
+            points=_thinned(points),
+        )
 
 
 def _thinned(points):
@@ -237,49 +216,46 @@ def _thinned(points):
 
 def _paint_film(task):
     """Paints all frames of a film."""
-    job, frames = task.order.to_job(task.folder / "film"), 0
+    frames = 0
     task.update(film=True, step=0, steps=0)
-    with contextlib.closing(_events(job, task)) as events:
-        for event in events:
-            if isinstance(event, run.Started):
-                task.update(steps=event.steps or 0)
-            if isinstance(event, run.Framed):
-                frames += 1
-                total = task.state["steps"]
-                task.update(step=frames, progress=frames / total if total else None)
-            if isinstance(event, run.Written) and event.seconds is not None:
-                _finish(task, event.path, event.seconds)
+    for event in _events(task.order.to_job(task.folder / "film"), task):
+        if isinstance(event, run.Started):
+            task.update(steps=event.steps or 0)
+        if isinstance(event, run.Framed):
+            frames += 1
+            total = task.state["steps"]
+            task.update(step=frames, progress=frames / total if total else None)
+        if isinstance(event, run.Written) and event.seconds is not None:
+            _finish(task, event)
 
 
-def _show(task, path):
-    """Shows a picture; returns its height and width."""
+def _show(task, path, files=None, **changes):
+    """Shows a picture, with other files and changes of the state."""
     name = f"{task.state['version']}{path.suffix}"
     with Image.open(path) as image:
-        width, height = image.size
-    for old in [*task.files][:-2]:  # A browser may still ask for the last ones.
-        if (path_then := task.files.pop(old)).parent == task.folder:  # a preview
-            path_then.unlink(missing_ok=True)
-    task.files = task.files | {name: path}
-    task.update(picture=name, size=[width, height])
-    return height, width
+        size = list(image.size)
+    task.files = task.files | {name: path} | (files or {})
+    task.update(**{"picture": name, "size": size} | changes)
 
 
-def _finish(task, path, seconds):
+def _finish(task, written, spent=0.0, **changes):
     """Shows the result, as it is to be downloaded."""
+    path = written.path
     facts = json.loads(manifest.path_of(path).read_text("utf-8"))
     stopped = bool(facts.get("interrupted"))
     with_inputs = path.with_name(f"{path.stem}.zip")
-    bundle.write(with_inputs, [path])
-    name = f"{task.state['version']}{path.suffix}"
-    task.files = task.files | {name: path, "bundle.zip": with_inputs}
-    task.update(
+    bundle.write(with_inputs, path)
+    _show(
+        task,
+        path,
+        {"bundle.zip": with_inputs},
         status="stopped" if stopped else "done",
-        picture=name,
         name=path.name,
         size=facts["size"],
-        seconds=seconds,
+        seconds=spent + written.seconds,
         progress=None,
         left=None,
         resumable=stopped and not task.order.film,
         models={kind: model["name"] for kind, model in facts["models"].items()},
+        **changes,
     )

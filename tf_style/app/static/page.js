@@ -2,22 +2,28 @@
 // The server knows pictures and results by keys; see routes.py.
 
 const $ = (id) => document.getElementById(id);
-const METHODS = ["hub", "neighbors", "gatys"];
 const MAX_STYLES = 4;
 const ENDS = ["done", "stopped", "failed"];
 const LANGUAGES = ["en", "fr"];
 
 let words = {};
-let server = { rates: {}, steps: {}, max_side: {}, models: [] };
-let photo = { key: "harbor", size: [512, 384], url: "/static/harbor.webp", name: "harbor" };
-let photos = [], paintings = [];
+let server = { seconds: {}, max_side: {} };
+const pictures = new Map(); // photos and paintings, by key; with the file of what was chosen here
+let photo = { key: "harbor", size: [512, 384] };
 let chosen = [{ key: "swirls", weight: 1 }];
 let settings = { method: "hub", strength: 1, stroke: 1, colors: "none" };
 let mask = null, strokes = [];
+let cursor = null, brushing = false; // of the brush, by keyboard
 let shown = null; // the state of the result that is shown; null: the example
-let results = new Map();
-let painting = Promise.resolve(), again = false, busy = false;
+const results = new Map();
+let painting = Promise.resolve(), busy = false;
+let ordered = ["hub", {}], next = null; // arguments of paint
 let follow = true; // shows what is being painted, unless one goes back meanwhile
+let reading = null, trouble = null; // name of a file that is being sent; why something failed
+let forgotten = false; // whether the server is another one than before
+
+const urlOf = (key) => `/pictures/${key}`;
+const pause = (time) => new Promise((done) => setTimeout(done, time));
 
 // ---- words ----
 
@@ -42,7 +48,7 @@ async function speak(language) {
 }
 
 function nameOf(key) {
-  return words[key] ?? paintings.concat(photos).find((p) => p.key === key)?.name ?? say("yours");
+  return words[key] ?? pictures.get(key)?.name ?? say("yours");
 }
 
 // ---- what one sees ----
@@ -51,8 +57,8 @@ function show(node, visible) {
   node.toggleAttribute("hidden", !visible); // SVG has no property
 }
 
-function status(text) {
-  if ($("status").textContent !== text) $("status").textContent = text; // read out once
+function tell(id, text) {
+  if ($(id).textContent !== text) $(id).textContent = text; // read out once
 }
 
 function render() {
@@ -61,10 +67,10 @@ function render() {
   const running = shown && !ENDS.includes(shown.status);
   const working = findRunning();
   const isFilm = Boolean(url && /\.mp4$/.test(url));
-  const picture = url ?? (shown ? photo.url : "/static/harbor_swirls.webp");
+  const picture = url ?? (shown ? urlOf(photo.key) : "/static/harbor_swirls.webp");
   if (isFilm && $("film").getAttribute("src") !== url) $("film").src = url;
   if (!isFilm && $("picture").getAttribute("src") !== picture) $("picture").src = picture;
-  if ($("original").getAttribute("src") !== photo.url) $("original").src = photo.url;
+  if ($("original").getAttribute("src") !== urlOf(photo.key)) $("original").src = urlOf(photo.key);
   const size = shown?.size ?? photo.size;
   // Previews are smaller than the picture; it shall not jump.
   const [width, height] = photo.size[0] ? photo.size : size;
@@ -87,39 +93,37 @@ function render() {
   show($("progress"), running && shown.progress != null);
   if (shown?.progress != null) $("progress").value = shown.progress;
   $("progress").setAttribute("aria-label", say("result"));
-  status(describe());
+  tell("status", describe());
 
   for (const button of document.querySelectorAll("[data-method]")) {
     const method = button.dataset.method;
     button.setAttribute("aria-pressed", String(method === settings.method));
-    const seconds = estimate(method);
+    const seconds = server.seconds[method];
     button.querySelector("span").textContent = seconds ? say("about", { time: inWords(seconds) }) : "";
   }
-  for (const button of document.querySelectorAll("#photos [data-key]")) button.setAttribute("aria-pressed", String(button.dataset.key === photo.key));
-  for (const button of document.querySelectorAll("#paintings [data-key]"))
-    button.setAttribute("aria-pressed", String(chosen.some((c) => c.key === button.dataset.key)));
-  for (const button of document.querySelectorAll("#strip [data-key]")) button.setAttribute("aria-pressed", String(button.dataset.key === shown?.key));
+  const pressed = [photo.key, ...chosen.map((c) => c.key), shown?.key];
+  for (const button of document.querySelectorAll("[data-key]")) button.setAttribute("aria-pressed", String(pressed.includes(button.dataset.key)));
   show($("paint-film"), Boolean(photo.film));
   show($("unmark"), Boolean(mask) || !$("mask").hidden);
   show($("bundle"), Boolean(finished && shown.name));
   if (finished) $("bundle").href = `/results/${shown.key}/bundle.zip?save=true`;
   $("facts").textContent = shown?.models ? Object.values(shown.models).join(", ") : "";
-  $("models").replaceChildren(...server.models.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
   drawLosses(shown?.points ?? []);
 }
 
 function describe() {
-  if (photo.reading) return say("uploading", { name: photo.reading });
-  if (photo.trouble) return photo.trouble;
+  if (reading) return say("uploading", { name: reading });
+  if (trouble) return explain(trouble);
+  if (busy && !server.ready) return say("loading");
   if (!shown) return say("example");
   const left = shown.left == null ? "" : say("left", { time: inWords(shown.left) });
   switch (shown.status) {
-    case "waiting": case "loading": return say(shown.status);
+    case "waiting": return say("waiting");
     case "queued": return say("queued", { n: shown.ahead });
     case "painting":
       if (shown.film) return say("frame", { n: shown.step, of: shown.steps || "?" });
       return shown.progress != null ? say("step", { n: shown.step, of: shown.steps, left }) : say("quick");
-    case "failed": return say(shown.error.code) === shown.error.code ? shown.error.message : say(shown.error.code);
+    case "failed": return explain(shown.error);
     case "stopped": return say(shown.resumable || shown.name ? "stopped" : "stopped_early");
   }
   const size = inPixels(shown.size), most = server.max_side[shown.wanted.settings.method];
@@ -127,14 +131,9 @@ function describe() {
   return say("done", { size, time: inWords(shown.seconds) }) + (smaller ? say("bounded", { size: inPixels(photo.size), most }) : "");
 }
 
-// Seconds that a method will take for this photo, as measured on this machine.
-function estimate(method) {
-  const rate = server.rates[method];
-  if (!rate) return 0;
-  const most = Math.min(Number($("side").value) || Infinity, server.max_side[method]);
-  const factor = Math.min(1, most / Math.max(...photo.size));
-  const steps = method === "hub" ? 1 : Number($("steps").value) || server.steps[method];
-  return (rate * steps * photo.size[0] * photo.size[1] * factor ** 2) / 1e6;
+// An error of the server, or of this page.
+function explain({ code, message, values = {} }) {
+  return code in words ? say(code, { ...values, name: words[values.name] ?? values.name }) : say("failed", { reason: message });
 }
 
 function drawLosses(points) {
@@ -167,8 +166,6 @@ function drawLosses(points) {
 
 // ---- requests ----
 
-class Refused extends Error {}
-
 // Asks the server; while it cannot be reached, says so and tries again.
 async function ask(path, options = {}) {
   for (let wait = 500; ; wait = Math.min(wait * 1.5, 5000)) {
@@ -176,65 +173,100 @@ async function ask(path, options = {}) {
     try {
       answer = await fetch(path, options);
     } catch {
-      if (wait > 1000) lost("lost"); // a sleeping machine needs a moment
-      await new Promise((done) => setTimeout(done, wait));
+      if (wait > 1000) notice("lost"); // a computer that wakes up needs a moment
+      await pause(wait);
       continue;
     }
-    if (answer.status === 403) {
-      lost("anew");
-      throw new Refused(say("anew"));
+    if ($("lost").dataset.why === "lost") notice(null);
+    if (answer.status === 403 && wait < 3000) {
+      forgotten = true; // It was started anew; its page comes with a new cookie.
+      await fetch("/").catch(() => {});
+      await pause(wait);
+      continue;
     }
-    show($("lost"), false);
     const said = await answer.json().catch(() => ({}));
     if (answer.ok) return said;
-    const { code, message } = said.error ?? { code: "failed", message: answer.statusText };
-    throw new Refused(code in words ? say(code) : message);
+    throw said.error ?? { code: "failed", values: { reason: `HTTP ${answer.status}` } };
   }
 }
 
-function lost(why) {
-  $("lost").textContent = say(why);
-  show($("lost"), true);
+function notice(why) {
+  $("lost").dataset.why = why ?? "";
+  tell("lost", why ? say(why) : "");
+  show($("lost"), Boolean(why));
+}
+
+// Sends again what the server has forgotten, as far as this page has it; returns whether
+// the photo is among it.
+async function bringBack() {
+  const keys = new Map(), own = [...pictures.values()].filter((picture) => !picture.example);
+  if (own.length || results.size) notice("anew");
+  forgotten = false;
+  results.clear();
+  for (const old of own) {
+    pictures.delete(old.key);
+    for (const button of document.querySelectorAll(`.thumbs [data-key="${old.key}"]`)) button.remove();
+    if (old.file) keys.set(old.key, (await take(old.file, old.kind)).key);
+  }
+  const has = pictures.get(keys.get(photo.key) ?? photo.key);
+  photo = has ?? pictures.get("harbor");
+  chosen = chosen.map((c) => ({ ...c, key: keys.get(c.key) ?? c.key })).filter((c) => pictures.has(c.key));
+  if (!chosen.length) chosen = [{ key: "swirls", weight: 1 }];
+  if (mask) mask = strokes.length ? await sendMask() : null;
+  if (!has) shown = null;
+  drawWeights();
+  drawStrip();
+  return Boolean(has);
 }
 
 // Paints what is chosen; what changes meanwhile is painted next.
 function paint(method = "hub", extra = {}) {
   settings.method = method;
-  photo.trouble = null;
+  trouble = null;
+  notice(null);
   if (busy) {
-    again = [method, extra];
+    next = [method, extra];
     stop();
-    return painting;
+  } else {
+    ordered = [method, extra];
+    painting = attend(order);
   }
-  busy = follow = true;
-  painting = make(method, extra).finally(() => {
-    busy = false;
-    render();
-    if (again) {
-      const next = again;
-      again = false;
-      return paint(...next);
-    }
-  });
   return painting;
 }
 
-async function make(method, extra) {
+function order() {
+  const [method, extra] = ordered;
   const wanted = {
     photo: photo.key,
     styles: chosen.map((c) => c.key),
     weights: chosen.length > 1 ? chosen.map((c) => c.weight) : [],
     mask,
-    settings: { ...settings, method, side: Number($("side").value) || 0, steps: Number($("steps").value) || 0 },
+    settings: { ...settings, method, side: Number($("side").value), steps: Number($("steps").value) },
     ...extra,
   };
+  const headers = { "content-type": "application/json" };
+  return ask("/results", { method: "POST", headers, body: JSON.stringify(wanted) });
+}
+
+// Starts something, and shows it until its end.
+async function attend(start, retry = true) {
+  let state = null;
+  busy = follow = true;
+  render();
   try {
-    const state = await ask("/results", { method: "POST", body: JSON.stringify(wanted) });
+    state = await start();
     await watch(state);
-    await refresh();
   } catch (error) {
-    photo.trouble = error.message;
+    // What is gone while it is painted was deleted in another tab, or the server is new.
+    const lost = error.code === "gone" && (forgotten || !state);
+    if (lost && retry && (await bringBack().catch(complain))) return attend(order, false);
+    complain(error);
   }
+  busy = false;
+  render();
+  const then = next;
+  next = null;
+  await (then ? paint(...then) : refresh().catch(complain));
 }
 
 async function watch(state) {
@@ -258,28 +290,30 @@ function findRunning() {
 
 function stop() {
   const running = findRunning();
-  if (running) return ask(`/results/${running.key}/stop`, { method: "POST" });
-}
-
-async function goOn() {
-  busy = follow = true;
-  try {
-    await watch(await ask(`/results/${shown.key}/continue`, { method: "POST" }));
-  } catch (error) {
-    photo.trouble = error.message;
-  }
-  busy = false;
-  render();
+  // If it is gone, who watches it says so.
+  if (running) return ask(`/results/${running.key}/stop`, { method: "POST" }).catch(() => {});
 }
 
 async function refresh() {
-  server = await ask("/state");
+  const idle = !busy;
+  server = await ask(`/state?photo=${photo.key}&side=${Number($("side").value)}&steps=${Number($("steps").value)}`);
+  if (idle && !busy && !forgotten) keepUp(server.results);
   render();
 }
 
+// Takes the results as the server has them; another tab may have made or deleted some.
+function keepUp(known) {
+  if (known.map((state) => state.key).join() === [...results.keys()].join()) return;
+  results.clear();
+  for (const state of known) results.set(state.key, state);
+  if (shown && !results.has(shown.key)) [shown, trouble] = [null, { code: "gone" }];
+  drawStrip();
+}
+
 async function upload(file, kind) {
-  const name = encodeURIComponent(file.name || "photo.png");
-  return ask(`/pictures?kind=${kind}&name=${name}`, { method: "POST", body: file });
+  const body = new FormData();
+  body.append("file", file, file.name || "photo.png");
+  return ask(`/pictures?kind=${kind}`, { method: "POST", body });
 }
 
 // ---- choices ----
@@ -296,32 +330,40 @@ function thumbnail(place, key, url, label, onClick) {
   return button;
 }
 
-function offer(kind, picture) {
-  const place = document.querySelector(`#${kind} .thumbs`);
-  (kind === "photos" ? photos : paintings).push(picture);
-  thumbnail(place, picture.key, picture.url, nameOf(picture.key), () =>
-    kind === "photos" ? choosePhoto(picture) : choosePainting(picture.key));
+function offer(picture) {
+  const { key, kind, name } = picture;
+  pictures.set(key, { ...picture, example: key in words });
+  const place = document.querySelector(kind === "photo" ? "#photos .thumbs" : "#paintings .thumbs");
+  thumbnail(place, key, urlOf(key), words[key] ?? name, () => kind === "photo" ? choosePhoto(key) : choosePainting(key));
+  return picture;
 }
 
-function choosePhoto(picture) {
-  photo = picture;
+// Uploads a file, and offers it.
+async function take(file, kind) {
+  return offer({ ...(await upload(file, kind)), name: file.name, file });
+}
+
+function choosePhoto(key) {
+  photo = pictures.get(key);
   forgetMask();
   return paint();
 }
 
 function choosePainting(key) {
   const at = chosen.findIndex((c) => c.key === key);
-  if (!$("mix").checked) chosen = [{ key, weight: 1 }];
-  else if (at < 0 && chosen.length === MAX_STYLES) return complain(say("too_many", { n: MAX_STYLES }));
-  else if (at < 0) chosen.push({ key, weight: 0.5 });
+  if (!$("mix").checked) chosen = [];
+  else if (at < 0 && chosen.length === MAX_STYLES) return complain({ code: "too_many", values: { n: MAX_STYLES } });
+  if (at < 0 || !chosen.length) chosen.push({ key, weight: chosen.length ? 0.5 : 1 });
   else if (chosen.length > 1) chosen.splice(at, 1);
   drawWeights();
   return paint();
 }
 
-function complain(line) {
-  photo.trouble = line;
+function complain(error) {
+  trouble = error;
+  reading = null;
   render();
+  $("status").scrollIntoView({ block: "nearest" }); // on a phone it may be far up
 }
 
 function drawWeights() {
@@ -338,37 +380,28 @@ function drawWeights() {
 }
 
 async function takePhotos(files) {
-  const before = photo;
   for (const file of files) {
-    photo = { ...photo, reading: file.name, trouble: null };
+    [reading, trouble] = [file.name, null];
     render();
     try {
-      const { key, size, film } = await upload(file, "photo");
-      const picture = { key, size, film, name: file.name, url: `/pictures/${key}` };
-      offer("photos", picture);
-      await choosePhoto(picture);
+      const { key } = await take(file, "photo");
+      reading = null;
+      await choosePhoto(key);
     } catch (error) {
-      photo = { ...before, trouble: error.message, reading: null };
-      render();
+      complain(error);
     }
   }
 }
 
 async function takePaintings(files) {
-  for (const [number, file] of [...files].slice(0, MAX_STYLES).entries()) {
+  for (const [number, file] of [...files].entries()) {
     try {
-      const { key } = await upload(file, "style");
-      offer("paintings", { key, name: file.name, url: `/pictures/${key}` });
-      if (number === 0 && !$("mix").checked) chosen = [];
-      if (files.length > 1) $("mix").checked = true;
-      if (chosen.length < MAX_STYLES) chosen.push({ key, weight: chosen.length ? 0.5 : 1 });
-      else complain(say("too_many", { n: MAX_STYLES }));
+      const { key } = await take(file, "style");
+      if (number > 0) $("mix").checked = true;
+      choosePainting(key);
     } catch (error) {
-      complain(error.message);
-      continue;
+      complain(error);
     }
-    drawWeights();
-    paint();
   }
 }
 
@@ -398,7 +431,7 @@ function drawStrip() {
     const item = document.createElement("li");
     const { photo: of, styles, settings: how } = state.wanted;
     const label = `${say(how.method)}: ${nameOf(of)}, ${styles.map(nameOf).join(", ")}`;
-    const url = /\.mp4$/.test(state.picture) ? `/pictures/${of}` : `/results/${state.key}/${state.picture}`;
+    const url = /\.mp4$/.test(state.picture) ? urlOf(of) : `/results/${state.key}/${state.picture}`;
     thumbnail(item, state.key, url, label, () => recall(state)).removeAttribute("data-label");
     return item;
   }));
@@ -410,11 +443,12 @@ function recall(state) {
   const { photo: of, styles, weights, settings: how } = state.wanted;
   shown = state;
   follow = !ENDS.includes(state.status);
-  photo = photos.find((p) => p.key === of) ?? { key: of, size: state.size, url: `/pictures/${of}`, name: of };
-  photo.trouble = null;
+  photo = pictures.get(of) ?? { key: of, size: state.size };
+  ordered = [how.method, { film: state.wanted.film }];
+  trouble = null;
   chosen = styles.map((key, i) => ({ key, weight: weights[i] ?? 1 }));
   $("mix").checked = chosen.length > 1;
-  for (const name of ["method", "strength", "stroke", "colors"]) settings[name] = how[name];
+  for (const name of Object.keys(settings)) settings[name] = how[name];
   for (const input of document.querySelectorAll(".cards input")) input.checked = String(settings[input.name]) === input.value;
   $("side").value = how.side || "";
   $("steps").value = how.steps || "";
@@ -434,9 +468,23 @@ function forgetMask() {
 }
 
 function showBrush(on) {
+  [cursor, brushing] = [null, false];
   show($("mask"), on);
   for (const node of document.querySelectorAll(".marking")) show(node, on);
-  if (on) drawMask($("mask"), "rgb(255 90 30 / 55%)");
+  if (on) drawMarks();
+}
+
+function drawMarks() {
+  drawMask($("mask"), "rgb(255 90 30 / 55%)");
+  if (!cursor) return;
+  const { width, height } = $("mask");
+  const pen = $("mask").getContext("2d");
+  for (const [colour, line] of [["black", 4], ["white", 2]]) {
+    Object.assign(pen, { strokeStyle: colour, lineWidth: line });
+    pen.beginPath();
+    pen.arc(cursor[0] * width, cursor[1] * height, (Number($("width").value) / 200) * width, 0, 7);
+    pen.stroke();
+  }
 }
 
 function drawMask(canvas, colour, back = null) {
@@ -456,30 +504,69 @@ function drawMask(canvas, colour, back = null) {
   }
 }
 
-function brush(event) {
-  const box = $("mask").getBoundingClientRect();
-  const point = [(event.clientX - box.x) / box.width, (event.clientY - box.y) / box.height];
-  if (event.type === "pointerdown") {
-    $("mask").setPointerCapture(event.pointerId);
-    strokes.push({ width: Number($("width").value), points: [point] });
-  } else if (!event.buttons) return;
+// Starts a stroke, or goes on with the last.
+function brush(point, starts) {
+  if (starts) strokes.push({ width: Number($("width").value), points: [point] });
   strokes.at(-1)?.points.push(point);
-  drawMask($("mask"), "rgb(255 90 30 / 55%)");
+  drawMarks();
 }
 
-async function useMask() {
+function brushByPointer(event) {
+  const box = $("mask").getBoundingClientRect();
+  const starts = event.type === "pointerdown";
+  if (starts) {
+    cursor = null;
+    $("mask").setPointerCapture(event.pointerId);
+  }
+  if (starts || event.buttons) brush([(event.clientX - box.x) / box.width, (event.clientY - box.y) / box.height], starts);
+}
+
+// The arrows move the brush, and the space bar is what a mouse's button is.
+function brushByKey(event) {
+  const { key } = event, step = event.shiftKey ? 0.1 : 0.02;
+  const move = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] }[key];
+  const wider = { "+": 2, "=": 2, "-": -2 }[key];
+  if (key === "Escape") return $("mark").focus();
+  if (event.ctrlKey || event.metaKey || (!move && !wider && key !== " ")) return;
+  event.preventDefault(); // else the page would scroll
+  if (event.type === "keyup" && key !== " ") return;
+  if (event.type === "keyup") {
+    brushing = false;
+    return useMask();
+  }
+  cursor ??= [0.5, 0.5];
+  if (move) cursor = cursor.map((at, i) => Math.min(1, Math.max(0, at + move[i])));
+  if (wider) $("width").value = Number($("width").value) + wider;
+  if (key === " " && !event.repeat) brush(cursor, (brushing = true));
+  else if (move && brushing) brush(cursor, false);
+  else drawMarks();
+  const [x, y] = cursor.map((at) => Math.round(at * 100));
+  tell("brush-at", say(brushing ? "brushing" : "brush_at", { x, y, n: $("width").value }));
+}
+
+async function sendMask() {
   const canvas = document.createElement("canvas");
   drawMask(canvas, "white", "black");
   const blob = await new Promise((done) => canvas.toBlob(done));
+  return (await upload(new File([blob], "mask.png"), "mask")).key;
+}
+
+async function useMask() {
   try {
-    mask = (await upload(new File([blob], "mask.png"), "mask")).key;
+    mask = await sendMask();
     paint();
   } catch (error) {
-    complain(error.message);
+    complain(error);
   }
 }
 
 // ---- events ----
+
+function toggle(button) {
+  const on = button.getAttribute("aria-pressed") !== "true";
+  button.setAttribute("aria-pressed", String(on));
+  return on;
+}
 
 function connect() {
   $("language").addEventListener("change", () => {
@@ -487,15 +574,16 @@ function connect() {
     speak($("language").value);
   });
   $("before").addEventListener("click", () => {
-    $("before").setAttribute("aria-pressed", String($("before").getAttribute("aria-pressed") !== "true"));
+    toggle($("before"));
     render();
   });
   for (const button of document.querySelectorAll("[data-method]")) button.addEventListener("click", () => paint(button.dataset.method));
   $("stop").addEventListener("click", stop);
-  $("continue").addEventListener("click", goOn);
+  $("continue").addEventListener("click", () => {
+    painting = attend(() => ask(`/results/${shown.key}/continue`, { method: "POST" }));
+  });
   $("paint-film").addEventListener("click", () => paint("hub", { film: true }));
   $("forget").addEventListener("click", async () => {
-    await stop();
     await ask("/forget", { method: "POST" });
     location.reload();
   });
@@ -512,7 +600,7 @@ function connect() {
       paint();
     }
   });
-  for (const id of ["side", "steps"]) $(id).addEventListener("change", render);
+  for (const id of ["side", "steps"]) $(id).addEventListener("change", () => refresh().catch(complain));
 
   // A file that is dropped anywhere would else replace the page.
   addEventListener("dragover", (event) => {
@@ -531,19 +619,19 @@ function connect() {
     if (files.length) takePhotos(files);
   });
 
-  $("mark").addEventListener("click", () => {
-    const on = $("mark").getAttribute("aria-pressed") !== "true";
-    $("mark").setAttribute("aria-pressed", String(on));
+  $("mark").addEventListener("click", (event) => {
+    const on = toggle($("mark"));
     showBrush(on);
     render();
+    if (on && !event.detail) $("mask").focus(); // by keyboard
   });
   $("unmark").addEventListener("click", () => {
     forgetMask();
     paint();
   });
-  $("mask").addEventListener("pointerdown", brush);
-  $("mask").addEventListener("pointermove", brush);
+  for (const name of ["pointerdown", "pointermove"]) $("mask").addEventListener(name, brushByPointer);
   $("mask").addEventListener("pointerup", useMask);
+  for (const name of ["keydown", "keyup"]) $("mask").addEventListener(name, brushByKey);
 }
 
 async function begin() {
@@ -551,32 +639,23 @@ async function begin() {
   drawCards();
   const language = localStorage.getItem("language") ?? navigator.languages.map((l) => l.slice(0, 2)).find((l) => LANGUAGES.includes(l)) ?? "en";
   await speak(language);
-  server = await ask("/state");
-  const sizes = { harbor: [512, 384], still_life: [512, 512] };
-  for (const key of server.photos) offer("photos", { key, size: sizes[key], url: `/static/${key}.webp` });
-  for (const key of server.paintings) offer("paintings", { key, url: `/static/${key}.webp` });
-  for (const found of server.pictures) offer(found.kind === "style" ? "paintings" : "photos", { ...found, url: `/pictures/${found.key}` });
-  photo = photos[0];
-  for (const state of server.results) results.set(state.key, state);
+  await refresh();
+  server.pictures.forEach(offer);
   const last = [...results.values()].at(-1);
   if (last) {
     recall(last);
-    if (!ENDS.includes(last.status)) {
-      busy = true;
-      painting = watch(last).finally(() => {
-        busy = false;
-        render();
-      });
-    }
+    if (!ENDS.includes(last.status)) painting = attend(async () => last);
   }
   drawStrip();
   document.body.dataset.ready = "yes";
   // The server keeps what belongs to pages that call now and then.
-  const call = async () => {
-    await refresh();
-    setTimeout(call, server.ready && server.rates.gatys ? 30000 : 2000);
-  };
-  call();
+  for (;;) {
+    await pause(server.seconds.gatys ? 30000 : 2000);
+    await refresh().catch(() => {}); // of a setting that is wrong it was said at once
+    if (!forgotten || busy) continue;
+    const had = shown; // else the example is all there was
+    if ((await bringBack().catch(complain)) && had) painting = attend(order);
+  }
 }
 
 begin();
