@@ -14,7 +14,7 @@ LAYERS = ("block2_conv1", "block3_conv1", "block4_conv1")
 # Size in pixels of one position of each.
 STRIDES = (2, 4, 8)
 STRIDE = STRIDES[-1]
-# Root mean square of activations over paintings, to normalise the decoder's input.
+# Root mean square of activations over paintings; normalises the decoder's input.
 SCALE = 250.0
 # `keras.applications.vgg19.preprocess_input` of [0, 1], as a product: its slices take
 # three times as long.

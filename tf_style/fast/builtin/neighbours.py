@@ -5,8 +5,8 @@ of activations is nearest by the cosine. It gets the painting's colours and acti
 of all layers from there. Chen and Schmidt (2016), "Fast patch-based style transfer of
 arbitrary style", https://arxiv.org/abs/1612.04337, swapped patches of one layer alone.
 
-Places of one painting or several are rows of one list; the photo's places hold numbers
-of rows.
+The places of all paintings are rows of one list; each place of the photo holds the
+number of a row.
 """
 
 import math
@@ -21,15 +21,15 @@ from tf_style.networks.second_moments import CHANNELS
 SIDES = (8, 4, 2, 1)
 # A place is also offered what the places beside it found, moved by as much.
 SHIFTS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
-# What places are compared by: principal components of the last two layers.
+# Number of principal components of the last two layers by which places are compared.
 COMPONENTS = 32
 # Weight of the finer of them: strokes rather than motifs.
 FINE = 0.5
-# What it costs to lie as far apart as the painting is long, beside a cosine: where
-# many places would do, those beside each other find such that are so too.
+# What a distance as long as the painting costs, in units of the cosine: where many
+# places are alike, neighbours in the photo then find neighbours in the painting.
 DISTANCE = 0.05
-# Squared length of patches that say little, and likeness below which less is copied: a
-# photo of one colour is like nothing in the painting.
+# Squared length of patches that are nearly plain, and likeness below which less is
+# copied: a photo of one colour resembles nothing in the painting.
 FAINT, LIKE = 1.0, 0.25
 
 
@@ -41,14 +41,14 @@ def join_layers(measured):
 
 
 def keys(joined, mean, projection):
-    """Returns what places of paintings are found by, [B, H, W, D].
+    """Returns the search keys of paintings' places, [B, H, W, D].
 
     The product with what `queries` returns is the cosine of 3x3 patches, less
     `DISTANCE` times the squared distance, but for what the photo's place alone adds.
 
     Args:
         joined: as from `join_layers`, [B, H, W, C].
-        mean: what is nothing remarkable in the painting, [B, 1, 1, C].
+        mean: the painting's mean over places, [B, 1, 1, C].
         projection: its principal components, [C, COMPONENTS].
     """
     patches = _describe(joined, mean, projection)
@@ -59,7 +59,7 @@ def keys(joined, mean, projection):
 
 
 def queries(joined, mean, projection, size, part=None):
-    """Returns what places of photos look for, [B, H, W, D].
+    """Returns the search queries of photos' places, [B, H, W, D].
 
     Args:
         joined: as from `join_layers`, of photos.
@@ -80,7 +80,7 @@ def queries(joined, mean, projection, size, part=None):
 
 
 def _describe(joined, mean, projection):
-    """Returns 3x3 patches, of unit length but for faint ones, [B, H, W, D]."""
+    """Returns 3x3 patches of unit length; plain ones are shorter. [B, H, W, D]."""
     x = ops.matmul(joined - mean, projection)
     height, width = ops.shape(x)[1:3]
     x = ops.concatenate([x[:, :1], x, x[:, -1:]], 1)
@@ -96,9 +96,9 @@ def _describe(joined, mean, projection):
 
 
 def _positions(size, within):
-    """Where places lie in a picture, [1, H, W, 2]; its centre is 0, its length 1.
+    """Returns the coordinates of places, [1, H, W, 2]: 0 at the centre, length 1.
 
-    Places outside of a smaller picture `within` are mirrored into it.
+    Places outside a smaller picture `within` are mirrored into it.
     """
     length = ops.cast(ops.maximum(*within), "float32")
     axes = []
@@ -134,7 +134,7 @@ def beside(height, width):
 
 
 def offers(places, neighbours):
-    """Returns what a place found, and what those beside it found, moved by as much.
+    """Returns what each place found, and what its neighbours found, moved by one place.
 
     Args:
         places: rows of paintings, int32 [B, H, W].
@@ -150,7 +150,7 @@ def offers(places, neighbours):
 
 
 def cut(measured):
-    """Returns what each place of paintings has, a list of [B * H * W, S * S * C].
+    """Returns colours and activations by place, a list of [B * H * W, S * S * C].
 
     Args:
         measured: colours and activations, as from `encoder.measure`.
@@ -163,14 +163,14 @@ def cut(measured):
 
 
 class Copy(keras.layers.Layer):
-    """Mixes what was transported with what the painting has at the places found.
+    """Mixes the transported activations with the painting's at the places found.
 
-    Its weights are a gate for each channel, the share of what is copied, and for each
-    layer how much the places beside a place have to say of it.
+    Its weights are a gate for each channel, the share that is copied; and for each
+    layer, the weight of what the neighbours of a place copy.
     """
 
     def build(self):
-        """Makes the gates; what is coarse is copied most."""
+        """Makes the gates; coarse layers are copied most."""
         self.gates = [
             self.add_weight((channels,), keras.initializers.Constant(_logit(share)))
             for channels, share in zip(CHANNELS, (0.3, 0.5, 0.6, 0.85))
@@ -185,9 +185,9 @@ class Copy(keras.layers.Layer):
             transported: colours and activations of photos, a list of [B, H, W, C].
             values: as from `cut`, of all paintings, N places.
             neighbours: as from `beside`, int32 [N, 5].
-            places: what the photos' places found, int32 [B, H / 8, W / 8].
-            likeness: how near that is, [B, H / 8, W / 8, 1].
-            strength: in [0, 1], lets the gates through.
+            places: rows that the photos' places found, int32 [B, H / 8, W / 8].
+            likeness: how similar these are, [B, H / 8, W / 8, 1].
+            strength: in [0, 1], scales the gates.
         """
         found = offers(places, neighbours)
         strength = strength * ops.clip(likeness / LIKE, 0, 1)
@@ -212,7 +212,7 @@ class Copy(keras.layers.Layer):
 
 
 def _shifted(places, shift, rim):
-    """What the place at -shift of each has; at the rim, what `rim` has."""
+    """Returns the value at -shift of each place; beyond the border, that of `rim`."""
     down, right = shift
     if down > 0:
         return ops.concatenate([rim[:, :1], places[:, :-1]], 1)
@@ -226,7 +226,7 @@ def _shifted(places, shift, rim):
 
 
 def _repeats(places):
-    """Share of the places beside each that found the same, [B, H, W, 1]."""
+    """Returns the share of neighbours that found the same place, [B, H, W, 1]."""
     same = []
     for down, right in SHIFTS[1:]:
         # Beyond the rim, as on its other side.
@@ -237,7 +237,7 @@ def _repeats(places):
 
 
 def _without_repeats(blocks, repeats, side):
-    """Fades detail that would be the same over and over into its mean."""
+    """Fades detail that would repeat from place to place into its mean."""
     if side == 1:
         return blocks
     count, height, width, size = ops.shape(blocks)

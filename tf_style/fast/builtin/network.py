@@ -18,7 +18,7 @@ SHARE_STEPS, SHARE_WIDTH = 20, 0.03
 
 
 class Painting(NamedTuple):
-    """What is known of a style. It has N places of 8x8 pixels."""
+    """A style prepared for painting. It has N places of 8x8 pixels."""
 
     moments: tf.Tensor  # [1, CODE_SIZE]
     mean: tf.Tensor  # see `neighbours.keys`
@@ -29,7 +29,7 @@ class Painting(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Where in paintings a photo's places found what they look like."""
+    """The most similar place of the paintings, for each place of a photo."""
 
     places: tf.Tensor  # rows of all paintings' values, int32 [B, H / 8, W / 8]
     likeness: tf.Tensor  # [B, H / 8, W / 8, 1]
@@ -52,8 +52,8 @@ class Network:
             self.copy.build()
         self._projection = decoder.read(self.decoder, self.copy, WEIGHTS)
         fast = "bfloat16" in policy
-        # What is compared is held in this, and what is copied in that, whose sums are
-        # nearly twice as fast.
+        # Keys are kept in the first, and values in the second, whose sums are nearly
+        # twice as fast.
         self._dtype = tf.bfloat16 if fast else tf.float32
         self._values_dtype = tf.float16 if fast else tf.float32
 
@@ -113,7 +113,7 @@ class Network:
             searching, between = _rows(white), _rows(~white)
             queries = tf.reshape(queries, [-1, queries.shape[-1]])
             places, likeness = search(tf.gather(queries, searching), painting.keys)
-            # Where nothing lies beside, the last place before that searched will do.
+            # At the border, the last result before it stands in for a neighbour.
             last = tf.maximum(_count(white) - 1, 0)
             _, *offered = neighbours.offers(tf.gather(places, last), painting.beside)
             offered = tf.gather(tf.reshape(tf.stack(offered, -1), [-1, 4]), between)
@@ -134,7 +134,7 @@ class Network:
         return found
 
     def rate(self, transported, paintings, places):
-        """Returns how well given places fit: what `find` would call their likeness.
+        """Returns the likeness, as in `Found`, of given places.
 
         Args:
             transported, paintings: as of `find`.
@@ -182,7 +182,7 @@ class Network:
 
 
 def choose(found, paintings, shares):
-    """Settles which painting each place takes, so that each gets its share of them.
+    """Chooses a painting for each place, so that each painting gets its share.
 
     Args:
         found: as from `Network.find`.

@@ -2,8 +2,8 @@
 
 The photo's colours, and its activations in three layers of the built-in backbone, are
 moved to the style's means and covariances in closed form (`second_moments`). Each spot
-finds the most similar spot of the painting (`neighbours`). A decoder, trained on the
-mixture of both, paints the picture.
+finds a similar spot of the painting (`neighbours`). A decoder, trained on the mixture
+of both, paints the picture.
 """
 
 import functools
@@ -50,8 +50,8 @@ class Stylizer:
         self._network = network.Network("mixed_bfloat16" if fast else "float32")
         self._large = large.Large(self._network)
         self._steady = steady.Steady(self._network)
-        # The same graphs whatever was painted before: others round differently, and
-        # find other spots.
+        # Graphs that do not depend on what was painted before: others would round
+        # differently, and find other spots.
         self._encode = Traced(functools.partial(encoder.encode, self._network.encoder))
         self._paint = Traced(self._stylize)
         self._look_at = Traced(self._network.look)
