@@ -346,6 +346,8 @@ def test_a_moving_gif_becomes_one(make_job, source, tmp_path):
     _, times = films.read(tmp_path / "out.gif")
     assert times == [0, Fraction(5, 100), Fraction(13, 100)]
     assert account_of(job)["frames"] == 3
+    with Image.open(tmp_path / "out.gif") as image:
+        assert "loop" not in image.info  # It plays once, as the source does.
 
 
 @pytest.fixture

@@ -136,7 +136,8 @@ def _finish(task, video, found, began, whole):
     seconds = time.perf_counter() - began
     facts = {"frames": video.frames, "interrupted": not whole}
     with task.publishing([output], seconds, facts) as (temporary,):
-        notes = [video.finish(images.fetch(source), temporary)]
+        end = found.plays, task.job.keep_location
+        notes = [video.finish(images.fetch(source), temporary, *end)]
     lacking = found.duration - float(video.end)
     if whole and lacking > MAX_LACKING_S:
         notes += [f"{source} has no pictures for its last {lacking:.1f} seconds"]
