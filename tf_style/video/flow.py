@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tf_style import images
 from tf_style.system.errors import MissingPackage
 
 # Share of a frame that is nowhere near in the one before, above which there is a cut.
@@ -29,12 +30,17 @@ MAX_CHANGE = 24
 HOLE_SHARE = 48
 # Pixels a side below which OpenCV fails, or falls.
 MIN_SIDE = 16
-# Most that details are strengthened by.
-MAX_GAIN = 1.5
+# Longest side in pixels at which motion is searched: more takes longer than painting a
+# frame, and finds hardly more.
+MAX_SIDE = 960
+# Most that details are strengthened by, and how fine these are: the width in pixels of
+# the blur that removes them. Finer ones make still places grainy; with coarser ones,
+# the finest fade from frame to frame.
+MAX_GAIN, FINE = 1.5, 0.8
 
 
 class Motion(NamedTuple):
-    """How a frame moved since the one before."""
+    """How a frame moved since the one before; H and W may be less than the frame's."""
 
     places: np.ndarray  # [H, W, 2], x and y of each pixel in the frame before
     trust: np.ndarray  # [H, W, 1] in [0, 1], 0 where it was not to be seen there
@@ -99,11 +105,37 @@ def stillness(
 def measure(before: npt.NDArray[np.uint8], now: npt.NDArray[np.uint8]) -> Motion:
     """Returns the `Motion` between two frames, uint8 [H, W, 3] of one size.
 
-    It is trusted where the displacements there and back come to the same place, as in
-    Ruder et al. (2016), "Artistic style transfer for videos", eq. 5,
+    It has their size, and is trusted where the displacements there and back come to the
+    same place, as in Ruder et al. (2016), "Artistic style transfer for videos", eq. 5,
     https://arxiv.org/abs/1604.08610, and to the same colour.
     """
-    return _compare(before, now, _search(now, before), _search(before, now))
+    small = limit(before), limit(now)
+    motion = _compare(*small, _search(*small[::-1]), _search(*small))
+    return enlarge(motion, *now.shape[:2])
+
+
+def limit(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Shrinks a frame [H, W, 3] to at most `MAX_SIDE` pixels a side."""
+    import cv2  # optional, and slow to load
+
+    if max(frame.shape[:2]) <= MAX_SIDE:
+        return frame
+    size = images.fit(frame.shape[1::-1], MAX_SIDE)
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+
+
+def enlarge(motion: Motion, height: int, width: int) -> Motion:
+    """Returns the `Motion` of frames that were shrunk before it was measured."""
+    import cv2
+
+    rows, columns = motion.places.shape[:2]
+    if (rows, columns) == (height, width):
+        return motion
+    field = motion.places - _places(np.zeros((rows, columns, 2), np.float32))
+    field = cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR)
+    field *= np.array([width / columns, height / rows], np.float32)
+    trust = cv2.resize(motion.trust, (width, height), interpolation=cv2.INTER_LINEAR)
+    return Motion(_places(field), trust[..., None])
 
 
 def between(frames: Sequence[npt.NDArray[np.uint8]]) -> tuple[list[Motion], ...]:
@@ -112,7 +144,7 @@ def between(frames: Sequence[npt.NDArray[np.uint8]]) -> tuple[list[Motion], ...]
     What moves is followed from frame to frame: it may come too far to be found at once.
 
     Args:
-        frames: uint8 [H, W, 3] of one size, at least two.
+        frames: uint8 [H, W, 3] of one size, at least two; see `limit`.
 
     Returns:
         Those since the first, of all frames but that; and, as if the film ran
@@ -137,15 +169,17 @@ def _follow(frames, steps):
 
 def _compare(before, now, back, forth):
     """Returns the `Motion` of displacements [H, W, 2] that may be wrong."""
-    import cv2  # optional, and slow to load
+    import cv2
 
     height, width = now.shape[:2]
     places = _places(back)
     forth = _take(forth, places)
-    lengths = [np.square(field).sum(-1) for field in (back, forth, back + forth)]
+    lengths = [
+        field[..., 0] ** 2 + field[..., 1] ** 2 for field in (back, forth, back + forth)
+    ]
     trusted = lengths[2] <= 0.01 * (lengths[0] + lengths[1]) + 0.5
-    last = np.array([width - 1, height - 1], np.float32)
-    trusted &= ((places >= 0) & (places <= last)).all(-1)
+    for axis, side in enumerate((width, height)):
+        trusted &= (places[..., axis] >= 0) & (places[..., axis] <= side - 1)
     # Two displacements can agree and both be wrong, if something small has moved far.
     changed = cv2.blur(cv2.absdiff(_take(before, places), now), (3, 3)).max(-1)
     trusted &= changed <= MAX_CHANGE
@@ -156,8 +190,10 @@ def _compare(before, now, back, forth):
 
 def _places(field):
     """Returns where displacements lead, [H, W, 2]."""
-    rows, columns = np.mgrid[: field.shape[0], : field.shape[1]].astype(np.float32)
-    return field + np.stack([columns, rows], -1)
+    places = np.array(field, np.float32)
+    places[..., 0] += np.arange(field.shape[1], dtype=np.float32)
+    places[..., 1] += np.arange(field.shape[0], dtype=np.float32)[:, None]
+    return places
 
 
 def _take(values, places):
@@ -208,12 +244,12 @@ def warp(picture: npt.NDArray[np.float32], motion: Motion) -> npt.NDArray[np.flo
         cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return np.clip(moved, 0, 1)[None]
+    return np.clip(moved, 0, 1, out=moved)[None]
 
 
 def carry(picture: npt.NDArray[np.float32], motion: Motion) -> npt.NDArray[np.float32]:
     """Moves a picture like `warp`, and sharpens it, since interpolation blurs."""
-    return _sharpen(warp(picture, motion), _details(picture))
+    return _sharpen(warp(picture, motion), picture)
 
 
 def interpolate(
@@ -241,7 +277,7 @@ def interpolate(
     ]
     mixed = (shares[0] * moved[0] + shares[1] * moved[1]) / sum(shares)
     nearer = first if share < 0.5 else last
-    return _sharpen(mixed, _details(nearer)), np.maximum(since.trust, until.trust)
+    return _sharpen(mixed, nearer), np.maximum(since.trust, until.trust)
 
 
 def has_holes(trust: npt.NDArray[np.float32]) -> bool:
@@ -280,25 +316,38 @@ class Blend:
             motion: the `Motion` since the previous frame; None where a scene begins.
         """
         if self.before is not None and motion is not None:
-            share = self.CARRIED * motion.trust
-            mixed = picture + share * (warp(self.before, motion) - picture)
-            picture = _sharpen(mixed, _details(picture))
+            mixed = warp(self.before, motion)
+            mixed -= picture
+            mixed *= self.CARRIED * motion.trust
+            mixed += picture
+            picture = _sharpen(mixed, picture)
         self.before = picture
         return picture
 
 
 def _details(picture):
-    """Returns what is finer than about two pixels."""
+    """Returns what is finer than about two pixels, [H, W, 3]."""
     import cv2
 
-    return picture - cv2.GaussianBlur(picture[0], (0, 0), 1)[None]
+    return picture[0] - cv2.GaussianBlur(picture[0], (0, 0), FINE)
 
 
-def _sharpen(picture, wanted):
-    """Strengthens the details of a picture to the mean size of those `wanted`."""
+def _size(details):
+    """Returns the mean size of details."""
+    import cv2
+
+    return cv2.norm(details, cv2.NORM_L1) / details.size
+
+
+def _sharpen(picture, like):
+    """Strengthens the details of a picture to the mean size of those of another."""
     details = _details(picture)
-    size, target = np.abs(details).mean(), np.abs(wanted).mean()
+    size, target = _size(details), _size(_details(like))
     # Details of details are smaller than they are: once more for what is lacking.
-    twice = np.abs(details + _details(details)).mean() - size
+    twice = _size(details + _details(details[None])) - size
     gain = np.clip((target - size) / max(twice, 1e-6), 0, MAX_GAIN)
-    return np.clip(picture + gain * details, 0, 1)
+    if gain:
+        details *= np.float32(gain)
+        details += picture[0]
+        picture = np.clip(details, 0, 1, out=details)[None]
+    return picture
