@@ -301,7 +301,7 @@ class Blend:
     """
 
     # Share of the picture before. More hardly flickers less, and edges begin to ring.
-    CARRIED = 0.9
+    CARRIED = 0.92
 
     def __init__(self, before=None):
         self.before = before
