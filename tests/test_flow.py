@@ -1,6 +1,7 @@
 """Motion: found where it is known, doubted where it cannot be, and followed."""
 
 import importlib.util
+import itertools
 import os
 import subprocess
 import sys
@@ -202,7 +203,8 @@ def test_large_frames_move_as_small_ones_do():
 
 def test_what_moves_is_followed_over_many_frames_both_ways():
     frames = films.pan(7, HEIGHT, WIDTH, (1, 4))
-    since, until = flow.between(frames)
+    displacements = [flow.search(*pair) for pair in itertools.pairwise(frames)]
+    since, until = flow.between(frames, displacements)
     assert len(since) == len(until) == 6
     for count in (1, 6):
         found = since[count - 1].places - moved(count, 4 * count).places

@@ -78,15 +78,14 @@ def count_first_frames(task):
 
 def _stylize(task, frames, video):
     """Stylizes frames while a thread writes them."""
-    # Between keyframes the motion is followed later.
-    with_flow = task.job.flow and task.job.keyframes == 1
-    shots = stylize.look_at(frames, video.frames, with_flow, task.stop)
-    stylize_film = modes.of(task.job).stylize_film
+    mode = modes.of(task.job)
+    keyframes = task.job.keyframes if mode.HAS_STEPS else 1
+    shots = stylize.look_at(frames, video.frames, task.job.flow, task.stop, keyframes)
     with (
-        pipeline.ahead(shots) as shots,
+        pipeline.ahead(shots, max(pipeline.AHEAD, keyframes)) as shots,
         pipeline.Writer(pipeline.AHEAD) as writer,
     ):
-        for found in stylize_film(task, shots, video.state):
+        for found in mode.stylize_film(task, shots, video.state):
             if isinstance(found, engine.Step):
                 yield found
                 continue

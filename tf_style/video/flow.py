@@ -5,7 +5,6 @@ Dense Inverse Search", https://arxiv.org/abs/1603.03590), in OpenCV's implementa
 """
 
 import importlib.util
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -40,7 +39,7 @@ MAX_GAIN, FINE = 1.5, 0.8
 
 
 class Motion(NamedTuple):
-    """How a frame moved since the one before; H and W may be less than the frame's."""
+    """How a frame moved since the one before."""
 
     places: np.ndarray  # [H, W, 2], x and y of each pixel in the frame before
     trust: np.ndarray  # [H, W, 1] in [0, 1], 0 where it was not to be seen there
@@ -109,13 +108,22 @@ def measure(before: npt.NDArray[np.uint8], now: npt.NDArray[np.uint8]) -> Motion
     same place, as in Ruder et al. (2016), "Artistic style transfer for videos", eq. 5,
     https://arxiv.org/abs/1604.08610, and to the same colour.
     """
-    small = limit(before), limit(now)
-    motion = _compare(*small, _search(*small[::-1]), _search(*small))
+    motion = _compare(_limit(before), _limit(now), *search(before, now))
     return enlarge(motion, *now.shape[:2])
 
 
-def limit(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Shrinks a frame [H, W, 3] to at most `MAX_SIDE` pixels a side."""
+def search(
+    before: npt.NDArray[np.uint8], now: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Returns how far each pixel is from where it was, and will be, [H, W, 2] each.
+
+    Frames of more than `MAX_SIDE` pixels a side are shrunk to that.
+    """
+    before, now = _limit(before), _limit(now)
+    return _search(now, before), _search(before, now)
+
+
+def _limit(frame):
     import cv2  # optional, and slow to load
 
     if max(frame.shape[:2]) <= MAX_SIDE:
@@ -125,7 +133,7 @@ def limit(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def enlarge(motion: Motion, height: int, width: int) -> Motion:
-    """Returns the `Motion` of frames that were shrunk before it was measured."""
+    """Returns the `Motion` of frames of a size that it was measured at or below."""
     import cv2
 
     rows, columns = motion.places.shape[:2]
@@ -138,22 +146,25 @@ def enlarge(motion: Motion, height: int, width: int) -> Motion:
     return Motion(_places(field), trust[..., None])
 
 
-def between(frames: Sequence[npt.NDArray[np.uint8]]) -> tuple[list[Motion], ...]:
+def between(
+    frames: Sequence[npt.NDArray[np.uint8]], displacements: Sequence[tuple]
+) -> tuple[list[Motion], ...]:
     """Returns the `Motion`s of frames since the first of them, and until the last.
 
     What moves is followed from frame to frame: it may come too far to be found at once.
 
     Args:
-        frames: uint8 [H, W, 3] of one size, at least two; see `limit`.
+        frames: uint8 [H, W, 3] of one size, at least two.
+        displacements: what `search` returns for each and the next.
 
     Returns:
         Those since the first, of all frames but that; and, as if the film ran
-        backwards, those of all frames but the last.
+        backwards, those of all frames but the last. They may be smaller than frames;
+        see `enlarge`.
     """
-    pairs = list(itertools.pairwise(frames))
-    steps = [(_search(now, before), _search(before, now)) for before, now in pairs]
-    turned = [(forth, back) for back, forth in reversed(steps)]
-    return _follow(frames, steps), _follow(frames[::-1], turned)[::-1]
+    frames = [_limit(frame) for frame in frames]
+    turned = [(forth, back) for back, forth in reversed(displacements)]
+    return _follow(frames, displacements), _follow(frames[::-1], turned)[::-1]
 
 
 def _follow(frames, steps):
@@ -263,12 +274,14 @@ def interpolate(
 
     Args:
         first, last: [1, H, W, 3] each.
-        since, until: the `Motion` since the one and, backwards, until the other.
+        since, until: the `Motion` since the one and, backwards, until the other; they
+            may be smaller.
         share: of the time between them that has gone by, in (0, 1).
 
     Returns:
         The picture [1, H, W, 3], and in [H, W, 1] how far it can be trusted.
     """
+    since, until = (enlarge(m, *first.shape[1:3]) for m in (since, until))
     moved = [warp(picture, m) for picture, m in ((first, since), (last, until))]
     # Where neither is trusted, it is the nearer one.
     shares = [
