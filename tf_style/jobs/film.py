@@ -14,6 +14,8 @@ from tf_style.system.errors import InvalidInput
 from tf_style.video import reader, stylize
 
 GOES_ON = "the same command continues from there"
+# Most frames that are read and whose motion is found while a keyframe is painted.
+MAX_AHEAD = 32
 # Tolerated seconds without pictures at the end of a film: sound is often longer.
 MAX_LACKING_S = 0.5
 
@@ -82,7 +84,7 @@ def _stylize(task, frames, video):
     keyframes = task.job.keyframes if mode.HAS_STEPS else 1
     shots = stylize.look_at(frames, video.frames, task.job.flow, task.stop, keyframes)
     with (
-        pipeline.ahead(shots, max(pipeline.AHEAD, keyframes)) as shots,
+        pipeline.ahead(shots, min(max(pipeline.AHEAD, keyframes), MAX_AHEAD)) as shots,
         pipeline.Writer(pipeline.AHEAD) as writer,
     ):
         for found in mode.stylize_film(task, shots, video.state):

@@ -282,13 +282,13 @@ def interpolate(
         The picture [1, H, W, 3], and in [H, W, 1] how far it can be trusted.
     """
     since, until = (enlarge(m, *first.shape[1:3]) for m in (since, until))
-    moved = [warp(picture, m) for picture, m in ((first, since), (last, until))]
+    mixed, other = warp(first, since), warp(last, until)
     # Where neither is trusted, it is the nearer one.
-    shares = [
-        weight * (motion.trust + 1e-3)
-        for weight, motion in ((1 - share, since), (share, until))
-    ]
-    mixed = (shares[0] * moved[0] + shares[1] * moved[1]) / sum(shares)
+    weight = (1 - share) * (since.trust + 1e-3)
+    weight /= weight + share * (until.trust + 1e-3)
+    mixed -= other
+    mixed *= weight
+    mixed += other
     nearer = first if share < 0.5 else last
     return _sharpen(mixed, nearer), np.maximum(since.trust, until.trust)
 
