@@ -435,6 +435,15 @@ def fit(size: Size, side: float) -> tuple[int, ...]:
     return tuple(max(1, round(length * factor)) for length in size)
 
 
+def are_alike(size: Size, other: Size) -> bool:
+    """Tells whether two sizes, height and width, have the same proportions.
+
+    Sides are whole numbers, so that proportions hold to half a pixel.
+    """
+    (rows, columns), (height, width) = size, other
+    return 2 * abs(rows * width - columns * height) <= rows + columns + height + width
+
+
 def _to_arrays(image):
     """Returns pixels and alpha as `Picture` holds them."""
     if image.mode == "F":
