@@ -275,6 +275,19 @@ def test_a_film_flickers_half_as_much_as_its_frames_and_is_as_sharp(
     assert here < 0.7 * there
 
 
+def test_strokes_of_a_slow_method_do_not_fade(make_job, taken, tmp_path):
+    height, width = SIZE
+    twice = films.pan(8, 2 * height, 2 * width, (1, 3))
+    # Half a pixel down and one and a half to the right, which interpolation blurs.
+    frames = [cv2.resize(f, (width, height), interpolation=3) for f in twice]
+    films.write(tmp_path / "slow.mkv", frames)
+    config = dataclasses.replace(SLOW, steps=40)
+    done(make_job(tmp_path / "slow.mkv", mode="gatys", gatys=config))
+    sharp = [sharpness_of([np.float32(image)]) for image in taken]
+    assert min(sharp) > 0.93 * sharp[0]
+    assert max(sharp) < 1.07 * sharp[0]
+
+
 def test_without_flow_a_film_still_flickers_less_than_its_frames(
     make_job, noisy, taken, style_path
 ):

@@ -36,6 +36,8 @@ MAX_SIDE = 960
 # the blur that removes them. Finer ones make still places grainy; with coarser ones,
 # the finest fade from frame to frame.
 MAX_GAIN, FINE = 1.5, 0.8
+# Of pictures that are painted over after they were carried.
+FINEST = 0.4
 
 
 class Motion(NamedTuple):
@@ -244,15 +246,20 @@ def _slope(grey):
     return np.sqrt(cv2.blur(across**2 + down**2, (9, 9)))
 
 
-def warp(picture: npt.NDArray[np.float32], motion: Motion) -> npt.NDArray[np.float32]:
-    """Moves a picture [1, H, W, 3] of the previous frame to where things are now."""
+def warp(
+    picture: npt.NDArray[np.float32], motion: Motion, slowly: bool = False
+) -> npt.NDArray[np.float32]:
+    """Moves a picture [1, H, W, 3] of the previous frame to where things are now.
+
+    Interpolation is by Lanczos' window if `slowly`, and bicubic else.
+    """
     import cv2
 
     moved = cv2.remap(
         np.ascontiguousarray(picture[0]),
         motion.places,
         None,
-        cv2.INTER_CUBIC,
+        cv2.INTER_LANCZOS4 if slowly else cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,
     )
     return np.clip(moved, 0, 1, out=moved)[None]
@@ -260,7 +267,7 @@ def warp(picture: npt.NDArray[np.float32], motion: Motion) -> npt.NDArray[np.flo
 
 def carry(picture: npt.NDArray[np.float32], motion: Motion) -> npt.NDArray[np.float32]:
     """Moves a picture like `warp`, and sharpens it, since interpolation blurs."""
-    return _sharpen(warp(picture, motion), picture)
+    return _sharpen(warp(picture, motion, slowly=True), picture, FINEST)
 
 
 def interpolate(
@@ -338,11 +345,11 @@ class Blend:
         return picture
 
 
-def _details(picture):
-    """Returns what is finer than about two pixels, [H, W, 3]."""
+def _details(picture, fine):
+    """Returns what a blur of so many pixels removes, [H, W, 3]."""
     import cv2
 
-    return picture[0] - cv2.GaussianBlur(picture[0], (0, 0), FINE)
+    return picture[0] - cv2.GaussianBlur(picture[0], (0, 0), fine)
 
 
 def _size(details):
@@ -352,12 +359,12 @@ def _size(details):
     return cv2.norm(details, cv2.NORM_L1) / details.size
 
 
-def _sharpen(picture, like):
+def _sharpen(picture, like, fine=FINE):
     """Strengthens the details of a picture to the mean size of those of another."""
-    details = _details(picture)
-    size, target = _size(details), _size(_details(like))
+    details = _details(picture, fine)
+    size, target = _size(details), _size(_details(like, fine))
     # Details of details are smaller than they are: once more for what is lacking.
-    twice = _size(details + _details(details[None])) - size
+    twice = _size(details + _details(details[None], fine)) - size
     gain = np.clip((target - size) / max(twice, 1e-6), 0, MAX_GAIN)
     if gain:
         details *= np.float32(gain)
