@@ -317,7 +317,7 @@ def test_of_a_trusted_frame_most_is_the_one_before(trust):
         shown = blend.add(plain(0.5), still(trust))
         np.testing.assert_allclose(shown, expected, atol=1e-6)
     if trust == 1:
-        assert 0.1 < expected < 0.2
+        assert 0.05 < expected < 0.2
 
 
 def test_what_is_carried_is_where_it_is_now():

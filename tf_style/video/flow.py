@@ -35,7 +35,7 @@ MAX_SIDE = 960
 # Most that details are strengthened by, and how fine these are: the width in pixels of
 # the blur that removes them. Finer ones make still places grainy; with coarser ones,
 # the finest fade from frame to frame.
-MAX_GAIN, FINE = 1.5, 0.8
+MAX_GAIN, FINE = 1.5, 0.7
 # Of pictures that are painted over after they were carried.
 FINEST = 0.4
 
@@ -321,7 +321,7 @@ class Blend:
     """
 
     # Share of the picture before. More hardly flickers less, and edges begin to ring.
-    CARRIED = 0.92
+    CARRIED = 0.94
 
     def __init__(self, before=None):
         self.before = before
