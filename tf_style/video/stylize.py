@@ -25,8 +25,9 @@ from tf_style.video import flow, reader
 LATER_STEPS = 0.4
 # Most frames between keyframes from one that the fast model fills to the next.
 FILL_EVERY = 6
-# Scale at which what is lacking in the others is painted.
-RIMS_SCALE = 0.5
+# Longest side in pixels at which what is lacking in the others is painted. In smaller
+# films it would flicker if it were shrunk.
+RIMS_SIDE = 640
 # Time of a frame between keyframes, of that of a scene's first.
 BETWEEN = 0.07
 
@@ -297,7 +298,9 @@ class _Between:
         fill, near_trust = self._mix(begin, end, number, self._near[begin])
         if flow.has_holes(np.maximum(trust, near_trust)):
             # These are rims of what moves fast.
-            fresh = self._fast.stylize(self._shots[number - 1].pixels, RIMS_SCALE)
+            pixels = self._shots[number - 1].pixels
+            scale = min(1, RIMS_SIDE / max(pixels.shape[1:3]))
+            fresh = self._fast.stylize(pixels, scale)
             fill = fresh + near_trust * (fill - fresh)
         return fill
 
