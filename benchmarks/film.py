@@ -19,6 +19,7 @@ the sharpness and mean colour of the last second relative to the first.
 
 import argparse
 import itertools
+import sys
 import tempfile
 import time
 import warnings
@@ -29,7 +30,7 @@ from typing import NamedTuple
 import cv2
 import memory
 import numpy as np
-from folder import EXAMPLES, call
+from folder import CALLS, EXAMPLES, call
 
 from tf_style import images
 from tf_style.config import GatysConfig, HubConfig, Job, NeighborsConfig
@@ -162,28 +163,35 @@ def _job(options, source, folder, with_flow, name):
     )
 
 
+def _run(job):
+    """Yields the events of a job, in which nothing may fail."""
+    for event in run.run(job):
+        if isinstance(event, run.Failed):
+            raise ValueError(event.reason)
+        yield event
+
+
 def _compare_speed(options, source, folder):
     config = HubConfig(model=options.model)
     frame = reader.load_first(source).pixels
-    call(config, options.style, frame)
+    calls = min(CALLS, 2 + options.frames // 4)
     for with_flow in (False, True):
-        job = _job(options, source, folder, with_flow, f"speed_{with_flow}.mp4")
-        before = call(config, options.style, frame)
+        job = _job(options, source, folder, with_flow, f"film_{with_flow}.mp4")
+        before = call(config, options.style, frame, calls)
         seconds = []
         for _ in range(2):  # The first job of a process compiles.
             Path(job.output).unlink(missing_ok=True)
             began = time.perf_counter()
             held = []
-            for event in run.run(job):
-                assert not isinstance(event, run.Failed), event
+            for event in _run(job):
                 if isinstance(event, run.Framed):
                     held.append(memory.resident())
             seconds.append((time.perf_counter() - began) / options.frames)
-        bare = (before + call(config, options.style, frame)) / 2
+        bare = (before + call(config, options.style, frame, calls)) / 2
         print(
-            f"{'with' if with_flow else 'without'} flow {1 / seconds[1]:.1f} frames a "
-            f"second, the bare model {1 / bare:.1f}: {bare / seconds[1]:.2f} "
-            f"(first job of the process {1 / seconds[0]:.1f})"
+            f"{'with' if with_flow else 'without'} flow {seconds[1]:.3f} s a frame, "
+            f"the bare model {bare:.3f}: {seconds[1] / bare:.2f} times as long "
+            f"(first job of the process {seconds[0]:.3f})"
         )
         tenths = held[:: max(1, len(held) // 10)]
         print("MiB resident, every tenth of the way:", *tenths)
@@ -196,14 +204,14 @@ def _compare_flicker(options, source, folder, frames):
         images.save_image(stills / f"{index:06}.png", frame.image / 255)
     alone = Path(folder, "alone")
     job = _job(options, stills, folder, False, "alone")
-    for _ in run.run(job):
-        pass
+    list(_run(job))
     painted = [images.load_image(path)[0] for path in sorted(alone.glob("0*.png"))]
     _write(Path(folder, "alone.mp4"), map(images.to_uint8, painted))
     _report("each frame alone", Path(folder, "alone.mp4"), frames)
     for with_flow in (False, True):
         job = _job(options, source, folder, with_flow, f"film_{with_flow}.mp4")
-        list(run.run(job))
+        if not Path(job.output).exists():  # by the measure of speed
+            list(_run(job))
         _report("with flow" if with_flow else "without flow", job.output, frames)
 
 
@@ -215,14 +223,15 @@ def _measure_real(options, film):
             frames = itertools.islice(found.frames, options.frames)
             _write(source, [frame.image for frame in frames])
         frames = _read(source)
+        if len(frames) < 2:
+            raise ValueError(f"{film} has no two frames to compare")
         motions = list(itertools.starmap(_move_back, itertools.pairwise(frames)))
         print(f"{Path(film).name}, {len(frames)} frames", *frames[0].shape[1::-1])
         flickers = {}
         for with_flow in (False, True):
             job = _job(options, source, folder, with_flow, f"film_{with_flow}.mp4")
             began = time.perf_counter()
-            for event in run.run(job):
-                assert not isinstance(event, run.Failed), event
+            list(_run(job))
             seconds = (time.perf_counter() - began) / len(frames)
             painted = _read(job.output)
             found = [
@@ -302,4 +311,7 @@ def _report(name, path, frames):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, ValueError, ImportError) as error:
+        sys.exit(f"film.py: {' '.join(str(error).split())}")

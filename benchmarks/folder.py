@@ -72,15 +72,15 @@ def draw(folder, options):
         images.save_image(folder / f"{index:04}{options.ending}", picture)
 
 
-def call(config, style, photo):
+def call(config, style, photo, calls=CALLS):
     """Returns seconds of a call of the model on pixels, with the style known."""
     code = hub.encode(images.load_image(style), config)
     model = hub.load_model(config.model)
-    for index in range(CALLS + 3):
+    for index in range(calls + 3):
         if index == 3:
             began = time.perf_counter()
         model.paint(photo, code.parts, code.weights, 1.0)
-    return (time.perf_counter() - began) / CALLS
+    return (time.perf_counter() - began) / calls
 
 
 if __name__ == "__main__":

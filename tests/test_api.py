@@ -201,6 +201,24 @@ def test_client_of_the_examples_gets_a_picture(port, tmp_path):
     assert Image.open(tmp_path / "out.png").size == (60, 50)
 
 
+@pytest.mark.parametrize(
+    "photo, said", [("photo.png", "nobody answers"), ("none.png", "No such file")]
+)
+def test_client_of_the_examples_says_what_is_lacking(tmp_path, photo, said):
+    pytest.importorskip("requests")
+    (tmp_path / "photo.png").write_bytes(png())
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / "client.py", photo, photo, "out.png"],
+        cwd=tmp_path,
+        env=os.environ
+        | {"TF_STYLE_URL": f"http://127.0.0.1:{free_port()}", "no_proxy": "*"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert said in done.stderr and not (tmp_path / "out.png").exists()
+
+
 def test_others_are_served_only_with_a_token(tmp_path):
     process, said = _start(tmp_path, "", "--host=0.0.0.0", f"--port={free_port()}")
     assert (process.wait(PATIENCE / 1000), said) == (1, "")

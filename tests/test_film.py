@@ -275,6 +275,19 @@ def test_a_film_flickers_half_as_much_as_its_frames_and_is_as_sharp(
     assert here < 0.7 * there
 
 
+def test_strokes_of_a_slow_method_do_not_fade(make_job, taken, tmp_path):
+    height, width = SIZE
+    twice = films.pan(8, 2 * height, 2 * width, (1, 3))
+    # Half a pixel down and one and a half to the right, which interpolation blurs.
+    frames = [cv2.resize(f, (width, height), interpolation=3) for f in twice]
+    films.write(tmp_path / "slow.mkv", frames)
+    config = dataclasses.replace(SLOW, steps=40)
+    done(make_job(tmp_path / "slow.mkv", mode="gatys", gatys=config))
+    sharp = [sharpness_of([np.float32(image)]) for image in taken]
+    assert min(sharp) > 0.93 * sharp[0]
+    assert max(sharp) < 1.07 * sharp[0]
+
+
 def test_without_flow_a_film_still_flickers_less_than_its_frames(
     make_job, noisy, taken, style_path
 ):
@@ -346,6 +359,8 @@ def test_a_moving_gif_becomes_one(make_job, source, tmp_path):
     _, times = films.read(tmp_path / "out.gif")
     assert times == [0, Fraction(5, 100), Fraction(13, 100)]
     assert account_of(job)["frames"] == 3
+    with Image.open(tmp_path / "out.gif") as image:
+        assert "loop" not in image.info  # It plays once, as the source does.
 
 
 @pytest.fixture
@@ -866,3 +881,109 @@ def done_frames(job, taken):
     Path(job.output).unlink(missing_ok=True)
     done(job)
     return taken
+
+
+def region(path, columns):
+    """Writes a mask of some columns; returns its path."""
+    mask = np.zeros((1, *SIZE, 3), np.float32)
+    mask[:, :, columns] = 1
+    images.save_image(path, mask)
+    return str(path)
+
+
+def test_a_mask_leaves_the_pixels_between_keyframes(make_job, taken, tmp_path):
+    shown = films.pan(5, *SIZE, (0, 3))
+    films.write(tmp_path / "pan.mkv", shown)
+    mask = region(tmp_path / "mask.png", np.s_[:30])
+    done(keyed(make_job, tmp_path / "pan.mkv", masks=(mask,)))
+    for painted, frame in zip(taken, shown, strict=True):
+        np.testing.assert_array_equal(painted[:, 30:], frame[:, 30:])
+        assert np.abs(painted[:, :30].astype(int) - frame[:, :30]).mean() > 2
+
+
+def jumping(count):
+    """Frames of a still scene, of which a third changes all the time."""
+    (still,) = films.pan(1, *SIZE)
+    frames = [still.copy() for _ in range(count)]
+    for seed, frame in enumerate(frames):
+        frame[:, -20:] = films.scene(SIZE[0], 20, seed=seed + 5)
+    return frames
+
+
+def test_each_style_fills_its_own_region_between_keyframes(
+    make_job, style_path, taken, tmp_path
+):
+    films.write(tmp_path / "jump.mkv", jumping(5))
+    red, blue = (tmp_path / f"{name}.png" for name in ("red", "blue"))
+    for path, channel in ((red, 0), (blue, 2)):
+        tint = np.full((1, 64, 64, 3), 0.1, np.float32)
+        tint[..., channel] = images.load_image(style_path)[:, :64, :64, 0]
+        images.save_image(path, tint)
+    masks = tuple(
+        region(tmp_path / f"{name}_mask.png", columns)
+        for name, columns in (("left", np.s_[:54]), ("right", np.s_[54:]))
+    )
+    job = keyed(make_job, tmp_path / "jump.mkv", masks=masks)
+    job = dataclasses.replace(job, styles=(str(red), str(blue)))
+    done(job)
+    # Columns 44 to 64 are new in each frame: half of them red, half of them blue.
+    for image in np.asarray(taken)[1:-1].astype(int):
+        left, right = image[:, 45:52].mean((0, 1)), image[:, 56:].mean((0, 1))
+        assert left[0] - left[2] > right[0] - right[2] + 40
+
+
+@pytest.mark.parametrize("colours", ["luminance", "covariance"])
+def test_preserved_colours_are_the_films_between_keyframes(
+    make_job, taken, tmp_path, colours
+):
+    shown = jumping(5)
+    films.write(tmp_path / "jump.mkv", shown)
+    config = dataclasses.replace(SLOW, steps=5, preserve_color=colours)
+    job = make_job(tmp_path / "jump.mkv", mode="gatys", gatys=config, keyframes=4)
+    done(job)
+    for painted, frame in zip(taken, shown, strict=True):
+        means = [image.mean((0, 1), np.float64) for image in (painted, frame)]
+        apart = [mean - mean.mean() for mean in means]
+        assert np.abs(apart[0] - apart[1]).max() < 4
+
+
+def test_keyframes_of_a_gif_make_a_gif_in_time(make_job, tmp_path):
+    from PIL import Image
+
+    stills = [Image.fromarray(frame) for frame in films.pan(5, *SIZE, (0, 2))]
+    path, times = tmp_path / "walk.gif", [50, 80, 70, 40, 60]
+    stills[0].save(
+        path, save_all=True, append_images=stills[1:], duration=times, loop=2
+    )
+    job = keyed(make_job, path, output=str(tmp_path / "out.gif"))
+    done(job)
+    _, found = films.read(tmp_path / "out.gif")
+    assert found == [0, *(Fraction(ms, 1000) for ms in np.cumsum(times[:-1]).tolist())]
+    with Image.open(tmp_path / "out.gif") as image:
+        assert image.info["loop"] == 2
+
+
+def test_the_painting_is_encoded_once_for_what_is_filled(
+    make_job, tmp_path, monkeypatch
+):
+    calls, encode = [], hub.encode
+
+    def look(*arguments, **more):
+        calls.append(arguments)
+        return encode(*arguments, **more)
+
+    monkeypatch.setattr(hub, "encode", look)
+    films.write(tmp_path / "jump.mkv", jumping(9))
+    done(keyed(make_job, tmp_path / "jump.mkv"))
+    assert len(calls) == 1
+
+
+def test_keyframes_do_nothing_to_the_fast_method(make_job, source, taken):
+    done(make_job(source))
+    plain = list(taken)
+    taken.clear()
+    job = make_job(source, keyframes=2)
+    Path(job.output).unlink()
+    manifest.path_of(job.output).unlink()
+    done(job)
+    np.testing.assert_array_equal(np.asarray(taken), np.asarray(plain))

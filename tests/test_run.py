@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tf_style import images
 from tf_style.config import GatysConfig, HubConfig, Job, NeighborsConfig
@@ -196,6 +197,34 @@ def test_a_first_picture_is_read_from_its_file(single, paintings):
     first = of_kind(run.run(job), gatys.Step)[0]
     expected = images.resize(images.load_image(start, 512), 37, 50)
     np.testing.assert_array_equal(first.image, expected)
+
+
+def test_a_first_picture_of_other_proportions_is_noted_once(single, photos, tmp_path):
+    start = str(tmp_path / "start.png")
+    images.save_image(start, noise(40, 40, seed=5))
+    config = dataclasses.replace(single.gatys, init=start, steps=1)
+    job = dataclasses.replace(
+        single,
+        mode="gatys",
+        gatys=config,
+        contents=(str(photos / "*.png"),),
+        output=f"{tmp_path / 'out'}/",
+    )
+    notes = [event.note for event in of_kind(run.run(job), run.Info)]
+    stretched = [note for note in notes if "start.png" in note]
+    assert len(stretched) == len(set(stretched)) > 0
+    assert all("of 40x40 pixels is stretched to" in note for note in stretched)
+
+
+def test_a_mask_that_is_cut_short_is_noted_once(single, photos, tmp_path):
+    photo = images.load_image(single.contents[0])
+    mask = np.random.default_rng(0).integers(0, 256, photo.shape[1:3], np.uint8)
+    path = tmp_path / "mask.bmp"
+    Image.fromarray(mask).save(path)
+    path.write_bytes(path.read_bytes()[:-40])
+    job = dataclasses.replace(single, masks=(str(path),))
+    notes = [event.note for event in of_kind(run.run(job), run.Info)]
+    assert len([note for note in notes if "mask.bmp is cut short" in note]) == 1
 
 
 @pytest.mark.parametrize("mode", ["gatys", "compare"])

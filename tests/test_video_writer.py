@@ -12,7 +12,7 @@ from PIL import Image
 
 from tf_style.jobs import progress_folder, video_writer
 from tf_style.system import files
-from tf_style.video import writer
+from tf_style.video import reader, writer
 
 av = pytest.importorskip("av")
 
@@ -266,6 +266,31 @@ def test_gif_has_as_many_frames_as_it_can_show(
     if sum(milliseconds) == sum(shown):
         assert list(shown) == milliseconds
     assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png"])
+@pytest.mark.parametrize("plays", [0, 1, 3])
+def test_gif_plays_as_often_as_its_source(tmp_path, name, plays):
+    frames = films.pan(3, 24, 32)
+    first, *others = [Image.fromarray(frame) for frame in frames]
+    loop = {"loop": plays}
+    if name == "a.gif":  # which says how often it repeats
+        loop = {1: {}, 0: {"loop": 0}, 3: {"loop": 2}}[plays]
+    first.save(
+        tmp_path / name, save_all=True, append_images=others, duration=40, **loop
+    )
+    with reader.opened(tmp_path / name) as film:
+        assert film.plays == plays
+        with video_writer.VideoWriter(tmp_path / "out.gif", film.rate, {}) as video:
+            for index, frame in enumerate(film.frames):
+                video.add(index, *frame)
+            with files.replacing(tmp_path / "out.gif") as temporary:
+                video.finish(tmp_path / name, temporary, film.plays)
+            video.remove()
+    with Image.open(tmp_path / "out.gif") as image:
+        assert image.info.get("loop") == {0: 0, 1: None, 3: 2}[plays]
+    with reader.opened(tmp_path / "out.gif") as film:
+        assert film.plays == plays
 
 
 def test_gif_has_no_sound_and_asks_for_none(tmp_path):

@@ -18,7 +18,7 @@ and tf-style serve --help."""
 GROUPS = {
     "What to paint": (
         *("content", "style", "output", "mode", "max_side", "mask"),
-        *("format", "quality", "from_manifest"),
+        *("format", "quality", "keep_location", "from_manifest"),
     ),
     "Styles": (
         *("style_scale", "style_size", "style_blend", "style_weights"),

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tf_style.images import decode
+from tf_style.images import decode, metadata
 from tf_style.system import files
 from tf_style.system.errors import InvalidInput, IsFolder, NotFound
 from tf_style.system.files import StrPath
@@ -29,8 +29,9 @@ WRITABLE: dict[str, tuple[str, dict[str, Any]]] = {
     # and saves no byte.
     ".png": ("PNG", {"compress_type": zlib.Z_RLE}),
     ".webp": ("WEBP", {"quality": 95}),
-    ".tif": ("TIFF", {"compression": "tiff_lzw"}),
-    ".tiff": ("TIFF", {"compression": "tiff_lzw"}),
+    # LZW makes paintings larger, and its encoder cannot hold the date.
+    ".tif": ("TIFF", {}),
+    ".tiff": ("TIFF", {}),
     ".bmp": ("BMP", {}),
 }
 HAS_QUALITY = tuple(e for e, (_, options) in WRITABLE.items() if "quality" in options)
@@ -72,6 +73,7 @@ class Picture(NamedTuple):
     alpha: np.ndarray | None  # [1, H, W, 1] float32 in [0, 1]; None if opaque
     sha256: str  # of the file, as hex digits
     note: str = ""  # one line on what the file lacks
+    exif: bytes = b""  # see `metadata.read`
 
 
 def load_image(source: StrPath, max_side: int = 0) -> Pixels:
@@ -144,11 +146,11 @@ def _decode(source, data, max_side):
     if not data:
         raise InvalidInput(f"{source} is empty (0 bytes)")
     with decode.explained(source):
-        image, note = decode.open_srgb(data)
+        image, exif, note = decode.open_srgb(data)
         if max_side and max(image.size) > max_side:
             image = image.resize(fit(image.size, max_side), Image.Resampling.LANCZOS)
         arrays, checksum = _to_arrays(image), hashlib.sha256(data).hexdigest()
-        return Picture(*arrays, checksum, note and f"{source} {note}")
+        return Picture(*arrays, checksum, note and f"{source} {note}", exif)
 
 
 def is_url(source: StrPath) -> bool:
@@ -317,6 +319,8 @@ def write_image(
     alpha: PictureLike | None = None,
     name: StrPath | None = None,
     quality: int = 0,
+    exif: bytes = b"",
+    location: bool = False,
 ) -> None:
     """Writes a picture, in the format of the path's ending.
 
@@ -328,6 +332,8 @@ def write_image(
             transparency store just that.
         name: the path that messages name, if `path` is a temporary one.
         quality: quality of JPEG and WebP, from 1 to 100; 0 is 95.
+        exif: date, author and the like, of a `Picture`.
+        location: whether to write the GPS data among them.
 
     Raises:
         ValueError: the ending is unknown, `pixels` are not a picture or not finite,
@@ -342,6 +348,7 @@ def write_image(
     kind, options = writing_format(name, pixels.shape[:2])
     if quality and "quality" in options:
         options = options | {"quality": quality}
+    options = options | metadata.save_options(exif, kind, location)
     if alpha is not None:
         alpha = as_array(alpha, "alpha", ALPHA, channels=(1,))[0]
         if alpha.shape[:2] != pixels.shape[:2]:
@@ -426,6 +433,15 @@ def fit(size: Size, side: float) -> tuple[int, ...]:
     """Returns the two lengths of `size` scaled so that the longer is `side`."""
     factor = side / max(size)
     return tuple(max(1, round(length * factor)) for length in size)
+
+
+def are_alike(size: Size, other: Size) -> bool:
+    """Tells whether two sizes, height and width, have the same proportions.
+
+    Sides are whole numbers, so that proportions hold to half a pixel.
+    """
+    (rows, columns), (height, width) = size, other
+    return 2 * abs(rows * width - columns * height) <= rows + columns + height + width
 
 
 def _to_arrays(image):

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageFile, PngImagePlugin
 
+from tf_style.images import metadata
 from tf_style.system.errors import InvalidInput
 from tf_style.system.files import StrPath
 
@@ -91,20 +92,19 @@ class _Unreadable(Exception):
     """A file is not a readable picture; the message says what it is and what to do."""
 
 
-def open_srgb(data: bytes) -> tuple[Image.Image, str]:
+def open_srgb(data: bytes) -> tuple[Image.Image, bytes, str]:
     """Decodes the bytes of a file, upright, to an image of mode RGB, RGBA or F.
 
     F is grey in [0, 1], for files with more than 8 bits. Of an animation, it decodes
-    the
-    first frame. Metadata may be broken, and a few rows may be missing at the end. It
-    can
-    raise anything; see `explained`.
+    the first frame. Metadata may be broken, and a few rows may be missing at the end.
+    It can raise anything; see `explained`.
 
     Returns:
-        The image, and a note on missing rows, usually empty.
+        The image, what `metadata.read` finds, and a note on missing rows, usually
+        empty.
     """
     try:
-        return _decode(data), ""
+        return *_decode(data), ""
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise
     except (_Unreadable, MemoryError):
@@ -115,10 +115,10 @@ def open_srgb(data: bytes) -> tuple[Image.Image, str]:
         if data.startswith(b"\x89PNG"):
             data = _without_texts(data)
             with contextlib.suppress(Exception):
-                return _decode(data), ""
+                return *_decode(data), ""
         ImageFile.LOAD_TRUNCATED_IMAGES = True
         try:
-            image = _decode(data)
+            image, exif = _decode(data)
         except Image.UnidentifiedImageError:
             raise _Unreadable(_describe(data)) from damage
         except Exception:
@@ -127,13 +127,13 @@ def open_srgb(data: bytes) -> tuple[Image.Image, str]:
     if rows > MAX_LACKING * image.height:
         raise damage
     which = f"; {rows} of its {image.height} rows may be missing"
-    return image, f"is cut short{which if rows else ''}"
+    return image, exif, f"is cut short{which if rows else ''}"
 
 
 def _decode(data):
     with _opened(data) as image:
         image.load()
-        return to_srgb(image)
+        return to_srgb(image), metadata.read(image)
 
 
 def _opened(data):
@@ -254,8 +254,8 @@ def opened_animation(source, path):
         path: where it is.
 
     Yields:
-        The milliseconds of each frame, and an iterator of its frames, of mode RGB,
-        transparent parts on white.
+        How often it plays, 0 for ever; the milliseconds of each frame, and an iterator
+        of its frames, of mode RGB, transparent parts on white.
 
     Raises:
         ValueError: it is damaged.
@@ -294,7 +294,15 @@ def opened_animation(source, path):
             if damage:
                 raise damage
 
-        yield durations, frames()
+        yield _count_plays(image), durations, frames()
+
+
+def _count_plays(image):
+    """Returns how often an animation plays; 0: for ever."""
+    loop = image.info.get("loop")
+    if image.format == "GIF":  # It says how often it repeats, or nothing.
+        return 1 if loop is None else loop and loop + 1
+    return loop or 0
 
 
 # Warnings and tolerance of damage are global to the process.

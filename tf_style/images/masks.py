@@ -98,8 +98,7 @@ def fit(masks: Masks, content: Pixels, styles: int) -> list[Pixels]:
     height, width = content.shape[1:3]
     for mask in masks:
         rows, columns = mask.shape[1:3]
-        # Sides are whole numbers, so that proportions hold to half a pixel.
-        if 2 * abs(rows * width - columns * height) > rows + columns + height + width:
+        if not images.are_alike((rows, columns), (height, width)):
             raise InvalidInput(
                 f"a mask of {columns}x{rows} pixels does not have the proportions of "
                 f"the content, {width}x{height}"

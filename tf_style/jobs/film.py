@@ -14,6 +14,8 @@ from tf_style.system.errors import InvalidInput
 from tf_style.video import reader, stylize
 
 GOES_ON = "the same command continues from there"
+# Most frames that are read and whose motion is found while a keyframe is painted.
+MAX_AHEAD = 32
 # Tolerated seconds without pictures at the end of a film: sound is often longer.
 MAX_LACKING_S = 0.5
 
@@ -78,15 +80,14 @@ def count_first_frames(task):
 
 def _stylize(task, frames, video):
     """Stylizes frames while a thread writes them."""
-    # Between keyframes the motion is followed later.
-    with_flow = task.job.flow and task.job.keyframes == 1
-    shots = stylize.look_at(frames, video.frames, with_flow, task.stop)
-    stylize_film = modes.of(task.job).stylize_film
+    mode = modes.of(task.job)
+    keyframes = task.job.keyframes if mode.HAS_STEPS else 1
+    shots = stylize.look_at(frames, video.frames, task.job.flow, task.stop, keyframes)
     with (
-        pipeline.ahead(shots) as shots,
+        pipeline.ahead(shots, min(max(pipeline.AHEAD, keyframes), MAX_AHEAD)) as shots,
         pipeline.Writer(pipeline.AHEAD) as writer,
     ):
-        for found in stylize_film(task, shots, video.state):
+        for found in mode.stylize_film(task, shots, video.state):
             if isinstance(found, engine.Step):
                 yield found
                 continue
@@ -136,7 +137,8 @@ def _finish(task, video, found, began, whole):
     seconds = time.perf_counter() - began
     facts = {"frames": video.frames, "interrupted": not whole}
     with task.publishing([output], seconds, facts) as (temporary,):
-        notes = [video.finish(images.fetch(source), temporary)]
+        end = found.plays, task.job.keep_location
+        notes = [video.finish(images.fetch(source), temporary, *end)]
     lacking = found.duration - float(video.end)
     if whole and lacking > MAX_LACKING_S:
         notes += [f"{source} has no pictures for its last {lacking:.1f} seconds"]

@@ -52,6 +52,11 @@ class Job(MethodConfigs):
         FORMATS,
     )
     quality: int = setting(0, "Quality of JPEG and WebP, from 1 to 100; 0 is 95.")
+    keep_location: bool = setting(
+        False,
+        "Copy the place where a photo or film was taken (GPS) to its result. Date, "
+        "author, title and resolution are always copied.",
+    )
     mode: str = setting("hub", "Method to paint with.", tuple(modes.MODES))
     style_blend: bool = setting(
         False, "Blend all styles into one picture, instead of painting one in each."

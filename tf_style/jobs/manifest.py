@@ -129,6 +129,8 @@ def describe(job, inputs, models):
     settings = {"mode": job.mode, "max_side": job.max_side}
     if job.quality:
         settings["quality"] = job.quality
+    if job.keep_location:
+        settings["keep_location"] = True
     for method, config in zip(job.methods, job.configs):
         settings[method] = {
             name: _place(value, NAMES[name]) if name in NAMES else value
@@ -282,6 +284,7 @@ def read(path: StrPath, output: str = "") -> Job:
             masks=sources("mask"),
             max_side=settings["max_side"],
             quality=settings.get("quality", Job.quality),
+            keep_location=settings.get("keep_location", Job.keep_location),
             flow=settings.get("flow", Job.flow),
             keyframes=settings.get("keyframes", Job.keyframes),
             **{

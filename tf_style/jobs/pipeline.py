@@ -25,15 +25,18 @@ def _yield_to_others():
 
 
 @contextlib.contextmanager
-def read_ahead(read, sources):
-    """Yields (source, function that returns the result of `read(source)`)."""
+def read_ahead(read, sources, count=AHEAD):
+    """Yields (source, function that returns the result of `read(source)`).
+
+    Up to `count` of them are read before they are asked for.
+    """
     with concurrent.futures.ThreadPoolExecutor(1, initializer=_yield_to_others) as pool:
 
         def found():
             waiting = collections.deque()
             for source in sources:
                 waiting.append((source, pool.submit(read, source).result))
-                if len(waiting) > AHEAD:
+                if len(waiting) > count:
                     yield waiting.popleft()
             yield from waiting
 
@@ -44,9 +47,10 @@ def read_ahead(read, sources):
 
 
 @contextlib.contextmanager
-def ahead(items):
+def ahead(items, count=AHEAD):
     """Runs the iterator `items` in a thread, and yields its items."""
-    with read_ahead(lambda _: next(items, None), itertools.repeat(None)) as found:
+    read = lambda _: next(items, None)  # noqa: E731
+    with read_ahead(read, itertools.repeat(None), count) as found:
         made = (result() for _, result in found)
         yield itertools.takewhile(lambda item: item is not None, made)
 

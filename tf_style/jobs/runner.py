@@ -17,7 +17,7 @@ from tf_style.jobs import (
     sweep,
     tasks,
 )
-from tf_style.jobs.events import Planned, Skipped, Started
+from tf_style.jobs.events import Info, Planned, Skipped, Started
 from tf_style.jobs.inputs import attempt, read
 from tf_style.jobs.job import Job
 
@@ -55,6 +55,7 @@ class Runner:
         self._shared = _load_shared(job)
         names = manifest.numbered("mask", len(job.masks))
         self._masks = [read(job, *mask) for mask in zip(names, job.masks)]
+        self._noted = set()
         self._batch_pixels = 0
         alike = job.hub.preserve_color == "none" and not job.masks and not job.sweep
         if modes.of(job).IS_QUICK and alike and count >= BATCHES_FROM:
@@ -106,6 +107,7 @@ class Runner:
             if not shared:
                 return None
         job, models, init = shared
+        yield from self._note(job, content, init)
         seconds = self._seconds_for(job, content, self._count - pair.index)
         task = tasks.Task(
             job,
@@ -136,6 +138,22 @@ class Runner:
         if not (job.dry_run or pair.is_film):
             yield _started(task, self._count)
         return task
+
+    def _note(self, job, content, init):
+        """Yields notes on masks and the picture to start from, each once."""
+        notes = [picture.note for picture in (*self._masks, init) if picture]
+        if init:
+            sizes = [picture.pixels.shape[1:3] for picture in (init, content)]
+            if not images.are_alike(*sizes):
+                (rows, columns), (height, width) = sizes
+                notes.append(
+                    f"{job.configs[-1].init} of {columns}x{rows} pixels is stretched "
+                    f"to the proportions of {width}x{height}"
+                )
+        for note in filter(None, notes):
+            if note not in self._noted:
+                self._noted.add(note)
+                yield Info(note)
 
     def _plan(self, task):
         seconds = yield from attempt(task.pair.content, self._forecast.seconds, task)

@@ -85,6 +85,18 @@ class Task(NamedTuple):
                 account["settings"]["keyframes"] = self.job.keyframes
         return account
 
+    def write_image(self, path, picture, output):
+        """Writes a picture of its photo to a path, which will be named `output`."""
+        images.write_image(
+            path,
+            picture,
+            self.content.alpha,
+            output,
+            self.job.quality,
+            self.content.exif,
+            self.job.keep_location,
+        )
+
     def publishing(self, outputs, seconds, facts):
         """Provides temporary paths (`manifest.publishing`); records the time."""
         size = list(self.content.pixels.shape[2:0:-1])

@@ -165,12 +165,14 @@ class VideoWriter:
             self._files.state(before).unlink(missing_ok=True)
         self._kept, self._committed_at = None, time.monotonic()
 
-    def finish(self, source, path):
+    def finish(self, source, path, plays=0, location=False):
         """Writes the film of all frames, with the sound of `source`.
 
         Args:
             source: path of the film that is stylized.
             path: temporary file to write.
+            plays: how often a GIF plays; 0: for ever.
+            location: whether an MP4 says where the source was taken.
 
         Returns:
             A note for the user, usually "".
@@ -182,7 +184,9 @@ class VideoWriter:
             indices, seconds = writer.gif_times(
                 [begin * Mp4.TIME_BASE for begin, _ in self._stills], self.end
             )
-            writer.write_gif(path, list(map(self._files.frame, indices)), seconds)
+            writer.write_gif(
+                path, list(map(self._files.frame, indices)), seconds, plays
+            )
             return ""
         segments = [
             (self._files.segment(number), begin)
@@ -194,7 +198,7 @@ class VideoWriter:
                 self._encoder.close()
                 self._encoder = None
             segments.append((self._files.open_segment, self._stills[0][0]))
-        reason = writer.join(segments, source, path, self.end)
+        reason = writer.join(segments, source, path, self.end, location)
         return f"{self._path} has no sound: {reason}" if reason else ""
 
     def remove(self):

@@ -5,13 +5,13 @@ Dense Inverse Search", https://arxiv.org/abs/1603.03590), in OpenCV's implementa
 """
 
 import importlib.util
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from tf_style import images
 from tf_style.system.errors import MissingPackage
 
 # Share of a frame that is nowhere near in the one before, above which there is a cut.
@@ -29,8 +29,15 @@ MAX_CHANGE = 24
 HOLE_SHARE = 48
 # Pixels a side below which OpenCV fails, or falls.
 MIN_SIDE = 16
-# Most that details are strengthened by.
-MAX_GAIN = 1.5
+# Longest side in pixels at which motion is searched: more takes longer than painting a
+# frame, and finds hardly more.
+MAX_SIDE = 960
+# Most that details are strengthened by, and how fine these are: the width in pixels of
+# the blur that removes them. Finer ones make still places grainy; with coarser ones,
+# the finest fade from frame to frame.
+MAX_GAIN, FINE = 1.5, 0.7
+# Of pictures that are painted over after they were carried.
+FINEST = 0.4
 
 
 class Motion(NamedTuple):
@@ -99,29 +106,67 @@ def stillness(
 def measure(before: npt.NDArray[np.uint8], now: npt.NDArray[np.uint8]) -> Motion:
     """Returns the `Motion` between two frames, uint8 [H, W, 3] of one size.
 
-    It is trusted where the displacements there and back come to the same place, as in
-    Ruder et al. (2016), "Artistic style transfer for videos", eq. 5,
+    It has their size, and is trusted where the displacements there and back come to the
+    same place, as in Ruder et al. (2016), "Artistic style transfer for videos", eq. 5,
     https://arxiv.org/abs/1604.08610, and to the same colour.
     """
-    return _compare(before, now, _search(now, before), _search(before, now))
+    motion = _compare(_limit(before), _limit(now), *search(before, now))
+    return enlarge(motion, *now.shape[:2])
 
 
-def between(frames: Sequence[npt.NDArray[np.uint8]]) -> tuple[list[Motion], ...]:
+def search(
+    before: npt.NDArray[np.uint8], now: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Returns how far each pixel is from where it was, and will be, [H, W, 2] each.
+
+    Frames of more than `MAX_SIDE` pixels a side are shrunk to that.
+    """
+    before, now = _limit(before), _limit(now)
+    return _search(now, before), _search(before, now)
+
+
+def _limit(frame):
+    import cv2  # optional, and slow to load
+
+    if max(frame.shape[:2]) <= MAX_SIDE:
+        return frame
+    size = images.fit(frame.shape[1::-1], MAX_SIDE)
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+
+
+def enlarge(motion: Motion, height: int, width: int) -> Motion:
+    """Returns the `Motion` of frames of a size that it was measured at or below."""
+    import cv2
+
+    rows, columns = motion.places.shape[:2]
+    if (rows, columns) == (height, width):
+        return motion
+    field = motion.places - _places(np.zeros((rows, columns, 2), np.float32))
+    field = cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR)
+    field *= np.array([width / columns, height / rows], np.float32)
+    trust = cv2.resize(motion.trust, (width, height), interpolation=cv2.INTER_LINEAR)
+    return Motion(_places(field), trust[..., None])
+
+
+def between(
+    frames: Sequence[npt.NDArray[np.uint8]], displacements: Sequence[tuple]
+) -> tuple[list[Motion], ...]:
     """Returns the `Motion`s of frames since the first of them, and until the last.
 
     What moves is followed from frame to frame: it may come too far to be found at once.
 
     Args:
         frames: uint8 [H, W, 3] of one size, at least two.
+        displacements: what `search` returns for each and the next.
 
     Returns:
         Those since the first, of all frames but that; and, as if the film ran
-        backwards, those of all frames but the last.
+        backwards, those of all frames but the last. They may be smaller than frames;
+        see `enlarge`.
     """
-    pairs = list(itertools.pairwise(frames))
-    steps = [(_search(now, before), _search(before, now)) for before, now in pairs]
-    turned = [(forth, back) for back, forth in reversed(steps)]
-    return _follow(frames, steps), _follow(frames[::-1], turned)[::-1]
+    frames = [_limit(frame) for frame in frames]
+    turned = [(forth, back) for back, forth in reversed(displacements)]
+    return _follow(frames, displacements), _follow(frames[::-1], turned)[::-1]
 
 
 def _follow(frames, steps):
@@ -137,15 +182,17 @@ def _follow(frames, steps):
 
 def _compare(before, now, back, forth):
     """Returns the `Motion` of displacements [H, W, 2] that may be wrong."""
-    import cv2  # optional, and slow to load
+    import cv2
 
     height, width = now.shape[:2]
     places = _places(back)
     forth = _take(forth, places)
-    lengths = [np.square(field).sum(-1) for field in (back, forth, back + forth)]
+    lengths = [
+        field[..., 0] ** 2 + field[..., 1] ** 2 for field in (back, forth, back + forth)
+    ]
     trusted = lengths[2] <= 0.01 * (lengths[0] + lengths[1]) + 0.5
-    last = np.array([width - 1, height - 1], np.float32)
-    trusted &= ((places >= 0) & (places <= last)).all(-1)
+    for axis, side in enumerate((width, height)):
+        trusted &= (places[..., axis] >= 0) & (places[..., axis] <= side - 1)
     # Two displacements can agree and both be wrong, if something small has moved far.
     changed = cv2.blur(cv2.absdiff(_take(before, places), now), (3, 3)).max(-1)
     trusted &= changed <= MAX_CHANGE
@@ -156,8 +203,10 @@ def _compare(before, now, back, forth):
 
 def _places(field):
     """Returns where displacements lead, [H, W, 2]."""
-    rows, columns = np.mgrid[: field.shape[0], : field.shape[1]].astype(np.float32)
-    return field + np.stack([columns, rows], -1)
+    places = np.array(field, np.float32)
+    places[..., 0] += np.arange(field.shape[1], dtype=np.float32)
+    places[..., 1] += np.arange(field.shape[0], dtype=np.float32)[:, None]
+    return places
 
 
 def _take(values, places):
@@ -197,23 +246,28 @@ def _slope(grey):
     return np.sqrt(cv2.blur(across**2 + down**2, (9, 9)))
 
 
-def warp(picture: npt.NDArray[np.float32], motion: Motion) -> npt.NDArray[np.float32]:
-    """Moves a picture [1, H, W, 3] of the previous frame to where things are now."""
+def warp(
+    picture: npt.NDArray[np.float32], motion: Motion, slowly: bool = False
+) -> npt.NDArray[np.float32]:
+    """Moves a picture [1, H, W, 3] of the previous frame to where things are now.
+
+    Interpolation is by Lanczos' window if `slowly`, and bicubic else.
+    """
     import cv2
 
     moved = cv2.remap(
         np.ascontiguousarray(picture[0]),
         motion.places,
         None,
-        cv2.INTER_CUBIC,
+        cv2.INTER_LANCZOS4 if slowly else cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return np.clip(moved, 0, 1)[None]
+    return np.clip(moved, 0, 1, out=moved)[None]
 
 
 def carry(picture: npt.NDArray[np.float32], motion: Motion) -> npt.NDArray[np.float32]:
     """Moves a picture like `warp`, and sharpens it, since interpolation blurs."""
-    return _sharpen(warp(picture, motion), _details(picture))
+    return _sharpen(warp(picture, motion, slowly=True), picture, FINEST)
 
 
 def interpolate(
@@ -227,21 +281,23 @@ def interpolate(
 
     Args:
         first, last: [1, H, W, 3] each.
-        since, until: the `Motion` since the one and, backwards, until the other.
+        since, until: the `Motion` since the one and, backwards, until the other; they
+            may be smaller.
         share: of the time between them that has gone by, in (0, 1).
 
     Returns:
         The picture [1, H, W, 3], and in [H, W, 1] how far it can be trusted.
     """
-    moved = [warp(picture, m) for picture, m in ((first, since), (last, until))]
+    since, until = (enlarge(m, *first.shape[1:3]) for m in (since, until))
+    mixed, other = warp(first, since), warp(last, until)
     # Where neither is trusted, it is the nearer one.
-    shares = [
-        weight * (motion.trust + 1e-3)
-        for weight, motion in ((1 - share, since), (share, until))
-    ]
-    mixed = (shares[0] * moved[0] + shares[1] * moved[1]) / sum(shares)
+    weight = (1 - share) * (since.trust + 1e-3)
+    weight /= weight + share * (until.trust + 1e-3)
+    mixed -= other
+    mixed *= weight
+    mixed += other
     nearer = first if share < 0.5 else last
-    return _sharpen(mixed, _details(nearer)), np.maximum(since.trust, until.trust)
+    return _sharpen(mixed, nearer), np.maximum(since.trust, until.trust)
 
 
 def has_holes(trust: npt.NDArray[np.float32]) -> bool:
@@ -265,7 +321,7 @@ class Blend:
     """
 
     # Share of the picture before. More hardly flickers less, and edges begin to ring.
-    CARRIED = 0.9
+    CARRIED = 0.94
 
     def __init__(self, before=None):
         self.before = before
@@ -280,25 +336,38 @@ class Blend:
             motion: the `Motion` since the previous frame; None where a scene begins.
         """
         if self.before is not None and motion is not None:
-            share = self.CARRIED * motion.trust
-            mixed = picture + share * (warp(self.before, motion) - picture)
-            picture = _sharpen(mixed, _details(picture))
+            mixed = warp(self.before, motion)
+            mixed -= picture
+            mixed *= self.CARRIED * motion.trust
+            mixed += picture
+            picture = _sharpen(mixed, picture)
         self.before = picture
         return picture
 
 
-def _details(picture):
-    """Returns what is finer than about two pixels."""
+def _details(picture, fine):
+    """Returns what a blur of so many pixels removes, [H, W, 3]."""
     import cv2
 
-    return picture - cv2.GaussianBlur(picture[0], (0, 0), 1)[None]
+    return picture[0] - cv2.GaussianBlur(picture[0], (0, 0), fine)
 
 
-def _sharpen(picture, wanted):
-    """Strengthens the details of a picture to the mean size of those `wanted`."""
-    details = _details(picture)
-    size, target = np.abs(details).mean(), np.abs(wanted).mean()
+def _size(details):
+    """Returns the mean size of details."""
+    import cv2
+
+    return cv2.norm(details, cv2.NORM_L1) / details.size
+
+
+def _sharpen(picture, like, fine=FINE):
+    """Strengthens the details of a picture to the mean size of those of another."""
+    details = _details(picture, fine)
+    size, target = _size(details), _size(_details(like, fine))
     # Details of details are smaller than they are: once more for what is lacking.
-    twice = np.abs(details + _details(details)).mean() - size
+    twice = _size(details + _details(details[None], fine)) - size
     gain = np.clip((target - size) / max(twice, 1e-6), 0, MAX_GAIN)
-    return np.clip(picture + gain * details, 0, 1)
+    if gain:
+        details *= np.float32(gain)
+        details += picture[0]
+        picture = np.clip(details, 0, 1, out=details)[None]
+    return picture

@@ -59,6 +59,7 @@ class Film(NamedTuple):
     duration: float  # in seconds, according to the file; its sound may be longer
     frames: Iterator[Frame]
     notes: tuple[str, ...] = ()  # notes on what is dropped
+    plays: int = 0  # how often an animation plays; 0: for ever
 
 
 def is_film(source):
@@ -150,7 +151,7 @@ def load_first(source, max_side=0):
 
 @contextlib.contextmanager
 def _opened_animation(source, path, max_side):
-    with decode.opened_animation(source, path) as (durations, frames):
+    with decode.opened_animation(source, path) as (plays, durations, frames):
 
         def shrink(image):
             if max_side and max(image.size) > max_side:
@@ -168,7 +169,8 @@ def _opened_animation(source, path, max_side):
                 time += duration
 
         rate = Fraction(1000 * len(durations), sum(durations))
-        yield Film(rate, len(durations), sum(durations) / 1000, found())
+        seconds = sum(durations) / 1000
+        yield Film(rate, len(durations), seconds, found(), plays=plays)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ https://arxiv.org/abs/1604.08610.
 """
 
 import dataclasses
+import functools
 import math
 from typing import NamedTuple
 
@@ -22,6 +23,11 @@ from tf_style.video import flow, reader
 # Share of the steps for a frame that starts from the previous one, as in Ruder et al. A
 # quarter of that is as still, but hardly paints what comes into view.
 LATER_STEPS = 0.4
+# Most frames between keyframes from one that the fast model fills to the next.
+FILL_EVERY = 6
+# Longest side in pixels at which what is lacking in the others is painted. In smaller
+# films it would flicker if it were shrunk.
+RIMS_SIDE = 640
 # Time of a frame between keyframes, of that of a scene's first.
 BETWEEN = 0.07
 
@@ -31,9 +37,15 @@ class Shot(NamedTuple):
 
     index: int
     frame: reader.Frame
-    pixels: np.ndarray  # [1, H, W, 3]
     cut: bool  # whether a scene starts
-    motion: flow.Motion | None  # since the previous frame, if requested
+    # Since the previous frame, if requested: between keyframes, where it is followed
+    # over many frames, as from `flow.search`.
+    motion: flow.Motion | tuple | None
+
+    @property
+    def pixels(self):
+        """The frame as [1, H, W, 3] in [0, 1]."""
+        return images.to_float(self.frame.image)
 
 
 class Stylized(NamedTuple):
@@ -43,7 +55,7 @@ class Stylized(NamedTuple):
     state: dict | None  # state for later frames, arrays by name; None: incomplete
 
 
-def look_at(frames, done, with_flow, stop):
+def look_at(frames, done, with_flow, stop, keyframes=1):
     """Yields the `Shot` of each `reader.Frame`, without the first `done`.
 
     Args:
@@ -51,7 +63,9 @@ def look_at(frames, done, with_flow, stop):
         done: number of frames to skip.
         with_flow: whether to measure their motion.
         stop: a `StopToken`.
+        keyframes: see `by_optimizing`.
     """
+    measure = flow.measure if keyframes == 1 else flow.search
     before = None
     for index, frame in enumerate(frames):
         if stop.requested:
@@ -60,8 +74,8 @@ def look_at(frames, done, with_flow, stop):
             cut = before is None or flow.is_cut(before, frame.image)
             motion = None
             if with_flow and not cut:
-                motion = flow.measure(before, frame.image)
-            yield Shot(index, frame, images.to_float(frame.image), cut, motion)
+                motion = measure(before, frame.image)
+            yield Shot(index, frame, cut, motion)
         before = frame.image
 
 
@@ -139,7 +153,7 @@ def _unflatten(state):
 
 
 def by_optimizing(
-    shots, method, style, config, state, *, masks, keyframes, init_of, stop
+    shots, method, style, config, state, *, first, masks, keyframes, init_of, stop
 ):
     """Stylizes frames with a slow method: all of them, or keyframes.
 
@@ -152,34 +166,35 @@ def by_optimizing(
         method: the module of a slow method, such as `gatys`.
         style: result of its `encode`.
         config: config of the method, for the first frame of a scene.
+        first: the first frame of the film, [1, H, W, 3].
         keyframes: distance between keyframes, in frames; 1 stylizes all frames.
         init_of: returns the picture to start a scene from, given its first frame
             [1, H, W, 3]; None: as the config says.
 
     Yields:
-        The `engine.Step`s of each keyframe, and then it and those before it,
+        The `engine.Step`s of each keyframe, and then those before it and itself,
         `Stylized`.
     """
     later = dataclasses.replace(
         config, steps=math.ceil(LATER_STEPS * config.steps), scales=1, init="before"
     )
+    fast = _FastModel(style, first, masks)
     before, image = state.get("before"), state.get("frame")
     for group in _group(shots, keyframes):
         if stop.requested:
             return
         shot = group[-1]
-        motion, since, until = shot.motion, [], []
+        pixels, motion = shot.pixels, shot.motion
+        frames, since, until = [image, *(s.frame.image for s in group)], [], []
         if keyframes > 1 and not shot.cut:
-            since, until = flow.between([image, *(s.frame.image for s in group)])
-            motion = since.pop()
+            since, until = flow.between(frames, [s.motion for s in group])
+            motion = flow.enlarge(since[-1], *image.shape[:2])
         settings, init, prior = later, before, None
         if before is None or shot.cut:
-            settings, init = config, init_of(shot.pixels)
+            settings, init = config, init_of(pixels)
         else:
             # What comes into view must not start from what hid it.
-            fresh = shot.pixels
-            if config.init == "builtin":
-                fresh = method.first_picture(shot.pixels, style, config)
+            fresh = fast.stylize(pixels) if config.init == "builtin" else pixels
             if motion:
                 moved, trust = flow.carry(before, motion), motion.trust[None]
                 prior = Prior(moved, trust)
@@ -187,43 +202,117 @@ def by_optimizing(
                 moved, trust = before, flow.stillness(image, shot.frame.image)[None]
             init = fresh + trust * (moved - fresh)
         for step in method.iterate(
-            shot.pixels, style, settings, masks=masks, init=init, prior=prior, stop=stop
+            pixels, style, settings, masks=masks, init=init, prior=prior, stop=stop
         ):
             yield step
         if stop.requested:  # The frame is incomplete, and starts over next time.
             return
         after = step.best.numpy()
-        done = [
-            _interpolate(
-                found, before, after, motions, index / len(group), style, masks
-            )
-            for index, (found, *motions) in enumerate(zip(group, since, until[1:]), 1)
-        ]
+        if len(group) > 1:
+            shown = _Between(frames, group, [before, after], (since, until), fast)
+            for number, found in enumerate(group[:-1], 1):
+                picture = fast.finish(shown.picture(number), found.pixels)
+                yield Stylized([(found.index, found.frame, picture)], None)
+                if stop.requested:
+                    return
         before, image = after, shot.frame.image
-        picture = method.finish(step, shot.pixels, settings, masks=masks)
-        done.append((shot.index, shot.frame, picture))
+        picture = method.finish(step, pixels, settings, masks=masks)
+        done = [(shot.index, shot.frame, picture)]
         yield Stylized(done, {"before": before, "frame": image})
 
 
-def _interpolate(shot, before, after, motions, share, style, masks):
-    """Returns a frame between two keyframes, as of `Stylized`.
+class _FastModel:
+    """The built-in model, with the styles and colours of a slow method.
 
     Args:
-        shot: the `Shot`.
-        before, after: the stylized keyframes, [1, H, W, 3].
-        motions: the `flow.Motion`s since the one and until the other.
-        share: of the way from one to the other.
         style: the `optimization.style.Style`.
-        masks: see `by_hub`.
+        first: the first frame of the film, [1, H, W, 3]; styles take on its colours if
+            the config says so.
+        masks: masks in the size of the frames.
     """
-    config = HubConfig.builtin_as(style.config)
-    picture, trust = flow.interpolate(before, after, *motions, share)
-    if flow.has_holes(trust):
-        code = hub.encode(style.paintings, config, content=shot.pixels)
-        (fresh,) = hub.stylize_batch([shot.pixels], code, config, masks=masks)
-        picture = fresh + trust * (picture - fresh)
-    picture = hub.finish(picture, shot.pixels, config, masks=masks)
-    return shot.index, shot.frame, picture
+
+    def __init__(self, style, first, masks):
+        self._config, self._masks = HubConfig.builtin_as(style.config), masks
+        self._encode = functools.cache(
+            lambda: hub.encode(style.paintings, self._config, content=first)
+        )
+
+    def stylize(self, pixels, scale=1.0):
+        """Returns the stylized frame, [1, H, W, 3], painted at a scale of its size."""
+        size = pixels.shape[1:3]
+        scaled = images.resize(pixels, *(max(1, round(scale * side)) for side in size))
+        (picture,) = hub.stylize_batch(
+            [scaled], self._encode(), self._config, masks=self._masks
+        )
+        return images.resize(picture, *size)
+
+    def finish(self, picture, pixels):
+        """Applies preserved colours and masks; see `hub.finish`."""
+        return hub.finish(picture, pixels, self._config, masks=self._masks)
+
+
+class _Between:
+    """The frames between two keyframes.
+
+    Where neither keyframe shows what is there, every few frames come from the fast
+    model, and the others from these.
+
+    Args:
+        frames: from the one keyframe to the other, uint8 [H, W, 3].
+        shots: the `Shot`s after the first.
+        keyframes: the first and the last of them, stylized, [1, H, W, 3].
+        motions: what `flow.between` returns for all.
+        fast: a `_FastModel`.
+    """
+
+    def __init__(self, frames, shots, keyframes, motions, fast):
+        self._frames, self._shots, self._fast = frames, shots, fast
+        self._motions, self._last = motions, len(shots)
+        parts = max(2, math.ceil(self._last / FILL_EVERY))
+        self._every = math.ceil(self._last / parts)
+        self._filled = dict(zip((0, self._last), keyframes))
+        self._near = {}  # what `flow.between` returns, by the number it starts at
+
+    def picture(self, number):
+        """Returns the picture of a frame, [1, H, W, 3]."""
+        if number not in self._filled:
+            picture, trust = self._mix(0, self._last, number, self._motions)
+            if flow.has_holes(trust):
+                fill = self._fill(number, trust)
+                picture = fill + trust * (picture - fill)
+            if number % self._every:
+                return picture
+            self._filled[number] = picture
+        return self._filled[number]
+
+    def _fill(self, number, trust):
+        """Returns what to show where the keyframes are not trusted."""
+        begin = number - number % self._every
+        end = min(begin + self._every, self._last)
+        if begin == number:
+            return self._fast.stylize(self._shots[number - 1].pixels)
+        if begin not in self._near:
+            displacements = [shot.motion for shot in self._shots[begin:end]]
+            near = flow.between(self._frames[begin : end + 1], displacements)
+            self._near = {begin: near}
+        fill, near_trust = self._mix(begin, end, number, self._near[begin])
+        if flow.has_holes(np.maximum(trust, near_trust)):
+            # These are rims of what moves fast.
+            pixels = self._shots[number - 1].pixels
+            scale = min(1, RIMS_SIDE / max(pixels.shape[1:3]))
+            fresh = self._fast.stylize(pixels, scale)
+            fill = fresh + near_trust * (fill - fresh)
+        return fill
+
+    def _mix(self, begin, end, number, motions):
+        since, until = motions
+        return flow.interpolate(
+            self.picture(begin),
+            self.picture(end),
+            since[number - begin - 1],
+            until[number - begin],
+            (number - begin) / (end - begin),
+        )
 
 
 def _group(shots, count):

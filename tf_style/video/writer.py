@@ -40,6 +40,9 @@ FROM_THE_START = {"movflags": "+faststart"}
 KEYFRAME_EVERY_S = 2
 # Frames of a segment are stored uncompressed until it is full; this limits their size.
 MAX_SEGMENT_FRAMES = 250
+# What films tell of themselves that MP4 holds, and where they say their place.
+TAGS = "title artist date creation_time copyright description comment".split()
+PLACES = ("location", "location-eng", "com.apple.quicktime.location.ISO6709")
 # Audio codecs that MP4 holds; others are converted to AAC.
 MP4_SOUNDS = ("aac", "ac3", "alac", "eac3", "flac", "mp3", "opus")
 
@@ -101,14 +104,17 @@ def keyframe_distance(rate):
     return min(MAX_SEGMENT_FRAMES, max(1, round(KEYFRAME_EVERY_S * rate)))
 
 
-def join(segments, source, path, end):
+def join(segments, source, path, end, location=False):
     """Writes the pictures of segments, and the sound of `source` up to an end.
+
+    The result has the source's title, date, author and language.
 
     Args:
         segments: the path of each, and when it begins, in ticks of `Mp4.TIME_BASE`.
         source: path of a film, or None.
         path: file to write.
         end: of the last frame, in seconds.
+        location: whether the result says where the source was taken, too.
 
     Returns:
         The reason if the source's sound could not be copied, else "".
@@ -117,16 +123,16 @@ def join(segments, source, path, end):
         Exception: whatever the encoder raises where the pictures cannot be written.
     """
     try:
-        _join(segments, source, path, end)
+        _join(segments, source, path, end, location)
     except Exception as error:
         if _is_full(error):  # Without sound, there might be enough space.
             raise
-        _join(segments, None, path, end)
+        _join(segments, None, path, end, False)
         return " ".join(str(error).split())
     return ""
 
 
-def _join(segments, source, path, end):
+def _join(segments, source, path, end, location):
     import av
 
     with contextlib.ExitStack() as stack:
@@ -135,9 +141,21 @@ def _join(segments, source, path, end):
         tracks = [_pictures(segments, mp4)]
         if source:
             original = stack.enter_context(av.open(str(source)))
+            mp4.metadata.update(_tags(original.metadata, location))
             tracks += [_sound(original, mp4, end)] if original.streams.audio else []
         for packet in heapq.merge(*tracks, key=lambda p: p.dts * p.time_base):
             mp4.mux(packet)
+
+
+def _tags(metadata, location):
+    """Returns what the result tells of the film that it was made from."""
+    tags = {tag: metadata[tag] for tag in TAGS if tag in metadata}
+    places = [metadata[tag] for tag in PLACES if tag in metadata]
+    return tags | ({"location": places[0]} if location and places else {})
+
+
+def _language(stream):
+    return {k: v for k, v in stream.metadata.items() if k == "language"}
 
 
 def _pictures(segments, mp4):
@@ -177,6 +195,7 @@ def _begin(stream):
 
 def _copied(container, stream, mp4, begin=0, end=float("inf")):
     copy = mp4.add_stream_from_template(stream)
+    copy.metadata.update(_language(stream))
     shift = round(begin / stream.time_base)
 
     def packets():
@@ -199,6 +218,7 @@ def _encoded(container, stream, mp4, begin, end):
     if layout.endswith("channels"):  # Some files only number their packets.
         layout = "mono" if stream.channels == 1 else "stereo"
     encoder = mp4.add_stream("aac", rate=stream.rate, layout=layout)
+    encoder.metadata.update(_language(stream))
 
     def packets():
         for frame in container.decode(stream):
@@ -234,14 +254,17 @@ def gif_times(times, end):
     return indices, [(stop - start) * GIF_TICK for start, stop in zip(ticks, ends)]
 
 
-def write_gif(path, frames, durations):
-    """Writes a looping GIF.
+def write_gif(path, frames, durations, plays=0):
+    """Writes a GIF.
 
     Args:
         path: file to write.
         frames: paths of pictures, all of one size.
         durations: seconds of each.
+        plays: how often it plays; 0: for ever.
     """
+    # A GIF says how often it repeats, in 16 bits, and nothing if it does not.
+    loop = {} if plays == 1 else {"loop": min(max(plays - 1, 0), 65535)}
     # With a palette per frame, even still areas would change their colours.
     palette = _palette(frames)
     with open(path, "wb") as stream:
@@ -250,7 +273,7 @@ def write_gif(path, frames, durations):
                 palette=palette, dither=Image.Dither.FLOYDSTEINBERG
             )
             if not index:
-                header, _ = GifImagePlugin.getheader(image, info={"loop": 0})
+                header, _ = GifImagePlugin.getheader(image, info=loop)
                 stream.writelines(header)
             # `Image.save` would keep all frames in memory.
             stream.writelines(

@@ -43,9 +43,11 @@ class Modulate(keras.layers.Layer):
         """Maps x [B, H, W, C] and known [B, K] to [B, H, W, C]."""
         scale, shift = ops.split(self.affine(known), 2, -1)
         replaced = _statistics.get()
-        if x.shape[0] == 1 and not replaced and keras.backend.backend() == "tensorflow":
-            return ops.leaky_relu(_normalise_one(x, 1 + scale[0], shift[0]))
-        mean, variance = replaced(self, x) if replaced else measure_moments(x)
+        moments = replaced(self, x) if replaced else None
+        if _is_one_in_tensorflow(x):
+            x, *_ = _normalise_one(x, 1 + scale[0], shift[0], moments)
+            return ops.leaky_relu(x)
+        mean, variance = moments or measure_moments(x)
         scale = (1 + scale[:, None, None]) * ops.rsqrt(variance + EPSILON)
         shift = shift[:, None, None] - mean * scale
         return ops.leaky_relu(x * ops.cast(scale, x.dtype) + ops.cast(shift, x.dtype))
@@ -169,6 +171,10 @@ def read(network, copy, path):
 
 def measure_moments(x, axes=(1, 2)):
     """Returns mean and variance of [B, H, W, C], float32 [B, 1, 1, C] each."""
+    if x.dtype == "bfloat16" and _is_one_in_tensorflow(x):  # without a longer copy
+        ones = ops.ones(x.shape[-1:])
+        _, *found = _normalise_one(x, ones, 0 * ones)
+        return [ops.reshape(values, (1, 1, 1, -1)) for values in found]
     return ops.moments(ops.cast(x, "float32"), axes, keepdims=True)
 
 
@@ -217,16 +223,31 @@ def _double(x):
     return ops.reshape(columns, (count, 2 * height, 2 * width, channels))
 
 
-def _normalise_one(x, scale, offset):
-    """Normalises one picture as batch normalisation does, which has a fast kernel."""
+def _is_one_in_tensorflow(x):
+    return x.shape[0] == 1 and keras.backend.backend() == "tensorflow"
+
+
+def _normalise_one(x, scale, offset, moments=None):
+    """Normalises one picture as batch normalisation does, which has a fast kernel.
+
+    Args:
+        x: [1, H, W, C].
+        scale, offset: [C] each.
+        moments: as from `measure_moments`; None: its own.
+
+    Returns:
+        It, and its mean and variance, [C] each.
+    """
     import tensorflow as tf
 
-    return tf.raw_ops.FusedBatchNormV3(
+    mean, variance = (tf.reshape(m, [-1]) for m in moments) if moments else ([], [])
+    found = tf.raw_ops.FusedBatchNormV3(
         x=x,
         scale=scale,
         offset=offset,
-        mean=[],
-        variance=[],
+        mean=mean,
+        variance=variance,
         epsilon=EPSILON,
-        is_training=True,
-    ).y
+        is_training=moments is None,
+    )
+    return found.y, found.batch_mean, found.batch_variance

@@ -116,12 +116,17 @@ def carry(places, offsets, motion):
     """
     height, width = motion.trust.shape[:2]
     rows, columns = places.shape[1:]
-    moved = motion.places[..., ::-1] - np.moveaxis(np.mgrid[:height, :width], 0, -1)
-    fields = np.concatenate([motion.trust * moved, motion.trust], -1)
+    x, y = np.moveaxis(motion.places, -1, 0)
+    down = y - np.arange(height, dtype=np.float32)[:, None]
+    right = x - np.arange(width, dtype=np.float32)
+    trust = motion.trust[..., 0]
+    fields = np.stack([trust * down, trust * right, trust])
     side = encoder.STRIDE
-    rims = ((0, rows * side - height), (0, columns * side - width), (0, 0))
-    fields = np.pad(fields, rims, "edge").reshape(rows, side, columns, side, 3)
-    *moved, trust = np.moveaxis(fields.mean((1, 3)), -1, 0)
+    rims = ((0, 0), (0, rows * side - height), (0, columns * side - width))
+    if any(map(any, rims)):
+        fields = np.pad(fields, rims, "edge")
+    fields = fields.reshape(3, rows, side, columns * side).mean(2)
+    *moved, trust = fields.reshape(3, rows, columns, side).mean(-1)
     trusted, grid = trust > 0.5, np.mgrid[:rows, :columns]
     source = grid + moved / np.where(trusted, trust, 1) / side
     # Of the places there, that whose find lies nearest.

@@ -64,11 +64,11 @@ def draw(task, stylized, paths):
     """See `modes`."""
     from tf_style import compare, images
 
-    result, alpha, quality = stylized.comparison, task.content.alpha, task.job.quality
+    result = stylized.comparison
     styles = [style.pixels for style in task.styles]
     panel, *others, (plot, _) = paths
     drawn = compare.draw_panel(task.content.pixels, styles, result)
-    images.write_image(panel[0], drawn, None, panel[1], quality)
+    images.write_image(panel[0], drawn, None, panel[1], task.job.quality)
     for (path, output), made in zip(others, result.results.values(), strict=True):
-        images.write_image(path, made.picture, alpha, output, quality)
+        task.write_image(path, made.picture, output)
     compare.save_plot(plot, result)

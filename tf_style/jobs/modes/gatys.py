@@ -63,6 +63,7 @@ def stylize_film(task, shots, state):
         task.encode_slow(),
         task.job.configs[-1],
         state,
+        first=task.content.pixels,
         masks=task.fitted_masks,
         keyframes=task.job.keyframes,
         init_of=task.first_picture,

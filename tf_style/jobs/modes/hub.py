@@ -51,8 +51,5 @@ def stylize_film(task, shots, state):
 
 def draw(task, stylized, paths):
     """See `modes`."""
-    from tf_style import images
-
     ((path, output),) = paths
-    alpha, quality = task.content.alpha, task.job.quality
-    images.write_image(path, stylized.picture, alpha, output, quality)
+    task.write_image(path, stylized.picture, output)
