@@ -1,8 +1,8 @@
-"""The decoder of the stylizer: from what was transported to a picture.
+"""The decoder of the stylizer: from transported and copied activations to a picture.
 
 Its layers are modulated as in Ghiasi et al. (2017), "Exploring the structure of a
 real-time, arbitrary neural artistic stylization network",
-https://arxiv.org/abs/1705.06830, by the means and deviations in a style's code.
+https://arxiv.org/abs/1705.06830, by the style's means and deviations.
 """
 
 import contextvars
@@ -17,13 +17,13 @@ from tf_style.networks.second_moments import CHANNELS
 
 # Least variance of the decoder's channels, of about 1, and of its colours.
 EPSILON = 1e-3
-# A photo whose colours, once they were transported, vary by a quarter of the style's
-# variance or more is painted with all of that: any but those of nearly one colour.
+# The result gets the style's full variance of colours if those of the transported photo
+# have a quarter of it or more: all photos but those of nearly one colour.
 LIVELY = 4
 
-# What replaces pictures' own statistics while a network is traced, in this thread only:
-# a function (layer, [B, H, W, C]) -> mean and variance, float32 [B, 1, 1, C] or
-# [1, 1, 1, C]; None: nothing.
+# Replaces pictures' own statistics while a network is traced, in this thread only: a
+# function (layer, [B, H, W, C]) -> mean and variance, float32 [B, 1, 1, C] or
+# [1, 1, 1, C]; None: nothing does.
 _statistics = contextvars.ContextVar("statistics", default=None)
 
 
@@ -31,11 +31,11 @@ class Modulate(keras.layers.Layer):
     """Conditional instance normalisation, and a leaky unit.
 
     Dumoulin et al. (2017), https://arxiv.org/abs/1610.07629, eq. 5, with scale and
-    shift from what is known of the style.
+    shift computed from the style's statistics.
     """
 
     def build(self, x_shape, known_shape):
-        """Makes the map to scales and shifts, which starts as no modulation."""
+        """Makes the map to scales and shifts, all zero at first."""
         self.affine = keras.layers.Dense(2 * x_shape[-1], kernel_initializer="zeros")
         self.affine.build(known_shape)
 
@@ -99,8 +99,8 @@ def build(dtype="float32", start="he_normal"):
 
     Inputs: [colours, *activations] after transport and copying; a map of noise
     [B, H', W', 1] for the size of each of these activations; `encoder.edges` of the
-    photo; how near each place's neighbour is, [B, H / 8, W / 8, 1]; and a style's
-    `moments.statistics`. Output: the picture.
+    photo; the likeness of each place's find, [B, H / 8, W / 8, 1]; and
+    `second_moments.statistics` of the style. Output: the picture.
     """
     colours, half, quarter, eighth = (
         keras.Input((None, None, channels)) for channels in CHANNELS
@@ -150,7 +150,7 @@ def build(dtype="float32", start="he_normal"):
 
 
 def unmatched(network):
-    """Returns a decoder without its last step, `match_colours`."""
+    """Returns a decoder without its last layer, `match_colours`."""
     *_, matching = network.layers
     return keras.Model(network.inputs, matching.input[0])
 
@@ -179,14 +179,14 @@ def measure_moments(x, axes=(1, 2)):
 
 
 def match_colours(parts, own=None):
-    """Gives a picture the means and deviations of colours that the style has.
+    """Gives a picture the style's means and deviations of colours.
 
     Args:
-        parts: the picture, [B, H, W, 3]; a style's `moments.statistics`; and the
-            colours that were transported, of the whole picture too. Where these hardly
-            vary, the picture does not either: the decoder normalises, so that it makes
-            clouds out of nothing.
-        own: its mean and variance, where they are not to be its very own.
+        parts: the picture, [B, H, W, 3]; `second_moments.statistics` of the style; and
+            the transported colours of the whole photo. Where these hardly vary, the
+            picture must not either: the decoder normalises, and would make clouds out
+            of nothing.
+        own: mean and variance to take for the picture's; None: its own.
     """
     picture, style, colours = parts
     mean, deviation = ops.split(style[:, None, None, : 2 * CHANNELS[0]], 2, -1)
@@ -206,7 +206,7 @@ def _colour_moments(picture):
 
 
 def _bounded(x):
-    """Keeps x within 4, so that no odd style makes the factors of layers pile up."""
+    """Keeps x within 4, so that the scales of layers cannot pile up in an odd style."""
     return 4 * ops.tanh(x / 4)
 
 
@@ -236,7 +236,7 @@ def _normalise_one(x, scale, offset, moments=None):
         moments: as from `measure_moments`; None: its own.
 
     Returns:
-        It, and its mean and variance, [C] each.
+        The result, and the mean and variance of x, [C] each.
     """
     import tensorflow as tf
 

@@ -1,10 +1,10 @@
 """The stylizer on photos too large for one pass: in tiles, without a seam.
 
-The network looks at all of a picture in four places. Moments of activations, and the
-colours of the result, are added up over tiles. What is found in the paintings is put
-together before any tile is painted. The instance statistics of the decoder are measured
-on a sample of tiles taken together, and shared by all. Everything else sees `REACH`
-pixels at most, which tiles see of their neighbours.
+Four things depend on the whole picture. Moments of activations, and the colours of the
+result, are summed over tiles. The search is finished before any tile is painted. The
+instance statistics of the decoder are measured on a sample of tiles taken together, and
+shared by all. Everything else depends on pixels within `REACH`, and tiles overlap by as
+much.
 """
 
 import itertools
@@ -17,8 +17,8 @@ from tf_style.images import tiles
 from tf_style.networks import second_moments
 from tf_style.networks.tracing import Traced
 
-# Side of a tile in pixels, and how far beyond its rim it sees: convolutions of 3x3 see
-# 30 pixels up to the encoder's last layer, and the decoder's 90 more.
+# Side of a tile in pixels, and its margin: 3x3 convolutions reach 30 pixels up to the
+# encoder's last layer, and those of the decoder 90 more.
 SIDE = 1024
 REACH = 128
 # The sample: at most so many tiles along each side of the picture, of so many pixels a
@@ -68,7 +68,7 @@ class Large:
         found = network.choose(found, paintings, shares)
         noises = [level.numpy() for level in encoder.noise(photo.shape)]
         edges = [level.numpy() for level in encoder.edges(photo)]
-        # All that the decoder is shown, with the pixels that each position stands for.
+        # The decoder's inputs, with the pixels that each position stands for.
         wholes = [
             (colours, 1),
             *zip(noises, encoder.STRIDES),
@@ -88,12 +88,12 @@ class Large:
             seen = self._paint_tile(look(tile), own, code, paintings, strength, shared)
             _keep(tile, seen, painted)
         known = second_moments.statistics(code)
-        # Of these only the variance is asked, and all would take memory.
+        # Only their variance is needed, and all of them would take memory.
         some = colours[:, :: encoder.STRIDE, :: encoder.STRIDE]
         return decoder.match_colours([painted, known, some])
 
     def _search(self, colours, own, code, paintings):
-        """Returns what all places find in each painting, `network.Found`."""
+        """Returns a `network.Found` of the whole photo for each painting."""
         height, width = (side // encoder.STRIDE for side in colours.shape[1:3])
         wholes = [
             network.Found(
@@ -133,7 +133,7 @@ class Large:
         return self._network.find([colours, *moved], paintings, tf.unstack(part))
 
     def _show(self, tiles, own, code, paintings, strength):
-        """Returns what the decoder is shown of tiles: colours, noises, edges, found."""
+        """Returns the decoder's inputs for tiles: colours, noises, edges and finds."""
         colours, *others, places, likeness = tiles
         moved = encoder.transport(self._network.encoder, colours, code, own)
         return self._network.show(
@@ -154,7 +154,7 @@ class Large:
 
 
 def _keep(tile, seen, whole):
-    """Writes what a tile has of its own, of all that it saw, into the whole."""
+    """Writes a tile without its margin into the whole."""
     top, left, rows, columns = tile.inside.numpy()
     inside = seen[:, top : top + rows, left : left + columns]
     tile.own(whole)[:] = inside.numpy()

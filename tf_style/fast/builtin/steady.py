@@ -1,13 +1,13 @@
 """The stylizer on frames of a film, whose statistics must not jump.
 
-A bright thing that comes into view changes the mean of the whole picture, and with it
-every colour. So whatever the network measures of a picture (the moments of colours and
-activations, the instance statistics of the decoder, the colours of the result) is a
-running mean over the frames. Where something comes in that is half as large as the
-picture, the rest of it changes by 7 levels of 255 a frame at most, instead of by 11.
+A bright object that comes into view changes the mean of the whole picture, and with it
+every colour. So all statistics that the network uses (the moments of colours and
+activations, the instance statistics of the decoder, the colours of the result) are
+running means over the frames. If an object half as large as the picture comes in, the
+rest changes by at most 7 levels of 255 a frame, instead of 11.
 
-What a place of the picture found in the painting is kept, too, while it is nearly as
-good as the best, and moves along with what it was found for.
+Each place of the picture also keeps its find in the painting as long as that is nearly
+as good as the best, and finds move along with the objects.
 """
 
 import itertools
@@ -22,7 +22,7 @@ from tf_style.networks.tracing import Traced
 
 # Share of the past in a running mean: it forgets half in seven frames.
 INERTIA = 0.9
-# By how much another place of the painting must be better, as a cosine.
+# By how much another place of the painting must be better, as a cosine, to replace it.
 HOLD = 0.04
 # Places around one, and itself.
 NEIGHBOURS = np.array(list(itertools.product((0, -1, 1), repeat=2)))
@@ -49,8 +49,8 @@ class Steady:
             paintings: a list of `network.Painting`.
             shares: of each, all together 1.
             strength: how much is copied, in [0, 1].
-            memory: a dict, empty at the first frame of a scene, that is written to:
-                arrays, all that later frames need of these.
+            memory: a dict, empty at the first frame of a scene; what later frames need
+                is written to it as arrays.
             motion: the `flow.Motion` since the frame before, of at most H and W; None:
                 places stay where they are.
 
@@ -93,7 +93,7 @@ class Steady:
         return painted, means.last(), found.places
 
     def _hold(self, found, moved, paintings, before):
-        """Lets places keep what they found in the frame before, if it is good still."""
+        """Lets places keep their finds of the frame before if these are still good."""
         held = self._network.rate(moved, paintings, before)
         keep = held > found.likeness - HOLD
         return network.Found(
@@ -103,12 +103,12 @@ class Steady:
 
 
 def carry(places, offsets, motion):
-    """Moves what was found along with what moves, in whole places.
+    """Moves finds along with the motion, by whole places.
 
     Args:
-        places: rows of the paintings that the frame before found, int32 [1, H, W].
-        offsets: from the middle of each place down and to the right to what it was
-            found for, in places, [H, W, 2]. Without these, slow motion would be lost.
+        places: finds of the frame before, int32 [1, H, W].
+        offsets: where each find should be, down and to the right of the middle of its
+            place, in places, [H, W, 2]. Without these, slow motion would be lost.
         motion: a `flow.Motion`.
 
     Returns:
@@ -129,7 +129,7 @@ def carry(places, offsets, motion):
     *moved, trust = fields.reshape(3, rows, columns, side).mean(-1)
     trusted, grid = trust > 0.5, np.mgrid[:rows, :columns]
     source = grid + moved / np.where(trusted, trust, 1) / side
-    # Of the places there, that whose find lies nearest.
+    # Of the places around, the one whose find lies nearest.
     near = np.floor(source + 0.5).astype(int)[:, None] + NEIGHBOURS.T[..., None, None]
     down, right = np.clip(near[0], 0, rows - 1), np.clip(near[1], 0, columns - 1)
     away = (grid + np.moveaxis(offsets, -1, 0))[:, down, right] - source[:, None]
@@ -140,7 +140,7 @@ def carry(places, offsets, motion):
 
 
 class _Means:
-    """Running means of what is measured of frames, one measure after the other.
+    """Running means over frames, of one measurement after the other.
 
     Args:
         past: as from `last`, [1, N]; [1, 0] at the first frame.
