@@ -1,5 +1,6 @@
 """What the console is told of a job, on made-up events and a made-up clock."""
 
+import functools
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -146,6 +147,14 @@ def test_a_reader_who_leaves_does_not_end_the_job(clock, monkeypatch):
     assert shown.written == 2
 
 
+@pytest.fixture
+def prompt_bars(monkeypatch):
+    """Bars that show every update at once, not ten in a second."""
+    prompt = functools.partial(display.tqdm, mininterval=0, miniters=0)
+    monkeypatch.setattr(display, "tqdm", prompt)
+
+
+@pytest.mark.usefixtures("prompt_bars")
 def test_on_a_terminal_a_bar_shows_steps_and_losses(clock, capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     shown = display.Display(quiet=False)
@@ -153,7 +162,6 @@ def test_on_a_terminal_a_bar_shows_steps_and_losses(clock, capsys, monkeypatch):
     shown.show(step(0))
     clock.now += 40
     shown.show(step(40))
-    shown._bar.refresh()  # What tqdm holds back is shown as it is closed.
     shown.show(run.Written(Path("a.png"), 1.0))
     shown.close()
     output = capsys.readouterr()
@@ -164,6 +172,7 @@ def test_on_a_terminal_a_bar_shows_steps_and_losses(clock, capsys, monkeypatch):
     assert output.err.endswith("\r\033[K")
 
 
+@pytest.mark.usefixtures("prompt_bars")
 def test_on_a_terminal_several_pictures_have_one_bar_and_one_sum(
     clock, capsys, monkeypatch
 ):
@@ -180,7 +189,6 @@ def test_on_a_terminal_several_pictures_have_one_bar_and_one_sum(
             shown.show(run.Failed("b.jpg is empty (0 bytes)"))
             continue
         shown.show(run.Written(Path("out/a.png"), 1.0))
-    shown._bar.refresh()
     shown.close()
     shown.sum_up()
     out, err = capsys.readouterr()
@@ -322,6 +330,7 @@ def test_each_film_counts_from_its_first_frame(clock, capsys):
     ]
 
 
+@pytest.mark.usefixtures("prompt_bars")
 @pytest.mark.parametrize("steps, of", [(100, "2/100"), (None, "2/?")])
 def test_on_a_terminal_the_bar_of_a_film_counts_frames(
     clock, capsys, monkeypatch, steps, of
@@ -332,8 +341,6 @@ def test_on_a_terminal_the_bar_of_a_film_counts_frames(
     for _ in range(2):
         shown.show(step(3))
         shown.show(run.Framed())
-    # What tqdm holds back is shown as it is closed.
-    shown._bar.refresh()
     shown.close()
     assert of in capsys.readouterr().err
 
