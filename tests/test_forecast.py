@@ -10,6 +10,7 @@ import pytest
 from tf_style import images, methods
 from tf_style.config import GatysConfig, HubConfig, Job, NeighborsConfig
 from tf_style.jobs import forecast, run
+from tf_style.optimization import neighbors
 
 
 def task(mode, height, width, **gatys):
@@ -60,10 +61,11 @@ def test_targets_that_are_found_again_take_their_time(monkeypatch):
     wanted = task("neighbors", 64, 64)
     seconds = forecast.Forecast().seconds(wanted)
     assert seconds == pytest.approx((5 * 1e-3 + 5e-3) * 64 * 64)
-    longer = dataclasses.replace(wanted.job.neighbors, steps=20)
+    steps = 2 * neighbors.FIND_EVERY + 1
+    longer = dataclasses.replace(wanted.job.neighbors, steps=steps)
     wanted.job = dataclasses.replace(wanted.job, neighbors=longer)
     seconds = forecast.Forecast().seconds(wanted)
-    assert seconds == pytest.approx((20 * 1e-3 + 3 * 5e-3) * 64 * 64)
+    assert seconds == pytest.approx((steps * 1e-3 + 3 * 5e-3) * 64 * 64)
 
 
 def test_comparing_takes_all(rates):

@@ -220,11 +220,13 @@ def test_what_comes_into_a_film_starts_as_the_fast_model_paints_it(pair):
     config = dataclasses.replace(CONFIG, init="builtin", steps=2)
     size = photo.shape[1:3]
     nowhere = flow.Motion(np.zeros((*size, 2), np.float32), np.zeros((*size, 1)))
-    other = np.ascontiguousarray(photo[:, ::-1])
-    frame = SimpleNamespace(image=images.to_uint8(photo)[0])
+    frames = [
+        SimpleNamespace(image=images.to_uint8(picture)[0])
+        for picture in (photo, photo[:, ::-1])
+    ]
     shots = [
-        video.Shot(0, frame, photo, True, None),
-        video.Shot(1, frame, other, False, nowhere),
+        video.Shot(0, frames[0], True, None),
+        video.Shot(1, frames[1], False, nowhere),
     ]
     events = video.by_optimizing(
         iter(shots),
@@ -232,6 +234,7 @@ def test_what_comes_into_a_film_starts_as_the_fast_model_paints_it(pair):
         neighbors.encode(painting, config),
         config,
         {},
+        first=shots[0].pixels,
         masks=[],
         keyframes=1,
         init_of=lambda frame: None,
@@ -239,7 +242,7 @@ def test_what_comes_into_a_film_starts_as_the_fast_model_paints_it(pair):
     )
     steps = [event for event in events if isinstance(event, Step)]
     *_, first = (step for step in steps if step.index == 0)
-    fast = hub.stylize(other, painting, HubConfig(model="builtin"))
+    fast = hub.stylize(shots[1].pixels, painting, HubConfig(model="builtin"))
     np.testing.assert_allclose(first.image, fast, atol=1e-5)
 
 

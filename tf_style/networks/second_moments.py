@@ -32,9 +32,9 @@ def second(values: Tensor) -> Tensor:
     # A sum over so many positions needs the bits.
     flat = ops.reshape(ops.cast(values, "float32"), (count, height * width, channels))
     # As products, which are faster than sums, and than a channel of ones beside them.
-    sums = ops.matmul(ops.ones((count, 1, height * width)), flat)
+    sums = ops.matmul(ops.ones((count, 1, height * width), "float32"), flat)
     products = ops.matmul(ops.swapaxes(flat, 1, 2), flat)
-    number = ops.full((count, 1, 1), ops.cast(height * width, "float32"))
+    number = ops.full((count, 1, 1), ops.cast(height * width, "float32"), "float32")
     right = ops.concatenate([ops.swapaxes(sums, 1, 2), number], 1)
     return ops.concatenate([ops.concatenate([products, sums], 1), right], 2) / number
 

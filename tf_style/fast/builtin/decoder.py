@@ -172,7 +172,7 @@ def read(network, copy, path):
 def measure_moments(x, axes=(1, 2)):
     """Returns mean and variance of [B, H, W, C], float32 [B, 1, 1, C] each."""
     if x.dtype == "bfloat16" and _is_one_in_tensorflow(x):  # without a longer copy
-        ones = ops.ones(x.shape[-1:])
+        ones = ops.ones(x.shape[-1:], "float32")
         _, *found = _normalise_one(x, ones, 0 * ones)
         return [ops.reshape(values, (1, 1, 1, -1)) for values in found]
     return ops.moments(ops.cast(x, "float32"), axes, keepdims=True)

@@ -19,7 +19,9 @@ SCALE = 250.0
 # `keras.applications.vgg19.preprocess_input` of [0, 1], as a product: its slices take
 # three times as long.
 TO_VGG = 255 * np.eye(3, dtype=np.float32)[::-1]
-VGG_BLACK = keras.applications.vgg19.preprocess_input(np.zeros([1, 1, 3], np.float32))
+VGG_BLACK = keras.applications.vgg19.preprocess_input(
+    np.zeros([1, 1, 3], np.float32), "channels_last"
+)
 # Factor that normalises the slopes of a photo's brightness.
 EDGES = 8.0
 # Of red, green and blue, ITU-R BT.601.
