@@ -204,6 +204,7 @@ def test_pasted_photo_is_painted_and_a_dropped_painting_replaces_ours(
     assert pressed.count() == 1 and pressed.get_attribute("title") == "painting.jpg"
 
 
+@pytest.mark.slow
 def test_paintings_are_mixed_by_weight(page, app):
     _details(page, side=128)
     page.locator("#mix").check()
@@ -367,6 +368,7 @@ def test_one_can_look_at_another_result_meanwhile(page):
     assert page.locator("#picture").get_attribute("src") == quick
 
 
+@pytest.mark.slow
 def test_lost_connection_is_said_and_mended(page):
     _improve(page, "gatys", 1000)
     _says(page, re.compile("Step [1-9]"))
@@ -479,6 +481,7 @@ def test_killed_server_is_said_and_the_next_one_goes_on(chromium, tmp_path, phot
     page.close()
 
 
+@pytest.mark.slow
 def test_one_slow_picture_at_a_time(open_page):
     first, second, third = open_page(), open_page(), open_page()
     _improve(first, "gatys", 1000)

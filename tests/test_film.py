@@ -541,7 +541,7 @@ list(run.run(job))
     "mode, keyframes, scenes, at, committed",
     [
         pytest.param("hub", 1, (5, 3), 6, 5, marks=pytest.mark.slow),
-        ("gatys", 1, (3, 0), 2, 2),
+        pytest.param("gatys", 1, (3, 0), 2, 2, marks=pytest.mark.slow),
         pytest.param("gatys", 4, (5, 3), 6, 6, marks=pytest.mark.slow),
     ],
 )
