@@ -102,7 +102,6 @@ class Network:
         Returns:
             A `Found` for each painting, whose places count its own rows alone.
         """
-        search = _nearest_in_pieces if self._pieces else _nearest
         top, left = (0, 0) if part is None else part[:2]
         found = []
         for painting in paintings:
@@ -110,28 +109,39 @@ class Network:
             shape = tf.shape(queries)[:3]
             rows, columns = tf.range(shape[1]) + top, tf.range(shape[2]) + left
             white = tf.broadcast_to((rows[:, None] + columns) % 2 == 0, shape)
-            searching, between = _rows(white), _rows(~white)
             queries = tf.reshape(queries, [-1, queries.shape[-1]])
-            places, likeness = search(tf.gather(queries, searching), painting.keys)
-            # At the border, the last result before it stands in for a neighbour.
-            last = tf.maximum(_count(white) - 1, 0)
-            _, *offered = neighbours.offers(tf.gather(places, last), painting.beside)
-            offered = tf.gather(tf.reshape(tf.stack(offered, -1), [-1, 4]), between)
-            products = _products(
-                tf.gather(queries, between)[:, None], painting.keys, offered
-            )
-            best = tf.argmax(products, 1, output_type=tf.int32)[:, None]
-            taken, near = (
-                tf.gather(x, best, batch_dims=1)[:, 0] for x in (offered, products)
-            )
-            order = tf.where(white, last, tf.size(places) + _count(~white) - 1)
-            found.append(
-                Found(
-                    tf.gather(tf.concat([places, taken], 0), order),
-                    tf.gather(tf.concat([likeness, near], 0), order)[..., None],
-                )
-            )
+            found.append(self._find_in(painting, queries, white))
         return found
+
+    def _find_in(self, painting, queries, white):
+        """Searches for the queries [P, D] of white places; the others choose.
+
+        Args:
+            painting: a `Painting`.
+            queries: of all places, in reading order.
+            white: bool [B, H, W].
+
+        Returns:
+            A `Found` of [B, H, W].
+        """
+        searching, between = _rows(white), _rows(~white)
+        search = _nearest_in_pieces if self._pieces else _nearest
+        places, likeness = search(tf.gather(queries, searching), painting.keys)
+        # At the border, the last result before it stands in for a neighbour.
+        last = tf.maximum(_count(white) - 1, 0)
+        _, *offered = neighbours.offers(tf.gather(places, last), painting.beside)
+        offered = tf.gather(tf.reshape(tf.stack(offered, -1), [-1, 4]), between)
+        products = _products(
+            tf.gather(queries, between)[:, None], painting.keys, offered
+        )
+        best = tf.argmax(products, 1, output_type=tf.int32)
+        chosen = tf.gather(offered, best, batch_dims=1)
+        near = tf.gather(products, best, batch_dims=1)
+        order = tf.where(white, last, tf.size(places) + _count(~white) - 1)
+        return Found(
+            tf.gather(tf.concat([places, chosen], 0), order),
+            tf.gather(tf.concat([likeness, near], 0), order)[..., None],
+        )
 
     def rate(self, transported, paintings, places):
         """Returns the likeness, as in `Found`, of given places.
