@@ -2,14 +2,13 @@
 
 import os
 import signal
-import subprocess
 import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 import vgg19_weights
-from page_client import PATIENCE, PROGRAM, free_port, offline
+from page_client import PATIENCE, free_port, start
 
 # Nothing above imports TensorFlow, which reads these when it is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -148,14 +147,7 @@ def app(tmp_path_factory):
     folder = tmp_path_factory.mktemp("app")
     port = free_port()
     with open(folder / "errors", "w") as errors:
-        process = subprocess.Popen(
-            [*PROGRAM, f"--port={port}"],
-            cwd=folder,
-            env=offline(folder),
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
+        process = start(folder, port, stderr=errors)
     said = process.stdout.readline()
     url = f"http://127.0.0.1:{port}/"
     ready = f"tf_style: the page is at {url}; Ctrl-C ends it\n"

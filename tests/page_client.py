@@ -5,6 +5,7 @@ import io
 import json
 import os
 import socket
+import subprocess
 import sys
 import time
 
@@ -31,6 +32,18 @@ def free_port():
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
+
+
+def start(folder, port, **streams):
+    """Starts the page's program, with all its files below a folder."""
+    return subprocess.Popen(
+        [*PROGRAM, f"--port={port}"],
+        cwd=folder,
+        env=offline(folder),
+        stdout=subprocess.PIPE,
+        text=True,
+        **streams,
+    )
 
 
 def offline(folder):

@@ -5,13 +5,12 @@ import io
 import json
 import re
 import shutil
-import subprocess
 import zipfile
 from urllib.parse import urlparse
 
 import numpy as np
 import pytest
-from page_client import PATIENCE, PROGRAM, free_port, offline, wait_until
+from page_client import PATIENCE, free_port, start, wait_until
 from PIL import Image
 
 from tf_style import images
@@ -449,13 +448,7 @@ def test_killed_server_is_said_and_the_next_one_goes_on(chromium, tmp_path, phot
 
     @contextlib.contextmanager
     def running():
-        process = subprocess.Popen(
-            [*PROGRAM, f"--port={port}"],
-            cwd=tmp_path,
-            env=offline(tmp_path),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        process = start(tmp_path, port)
         assert "the page is at" in process.stdout.readline()
         try:
             yield

@@ -49,8 +49,9 @@ def read_ahead(read, sources, count=AHEAD):
 @contextlib.contextmanager
 def ahead(items, count=AHEAD):
     """Runs the iterator `items` in a thread, and yields its items."""
-    read = lambda _: next(items, None)  # noqa: E731
-    with read_ahead(read, itertools.repeat(None), count) as found:
+    with read_ahead(
+        lambda _: next(items, None), itertools.repeat(None), count
+    ) as found:
         made = (result() for _, result in found)
         yield itertools.takewhile(lambda item: item is not None, made)
 

@@ -110,8 +110,9 @@ def measure(before: npt.NDArray[np.uint8], now: npt.NDArray[np.uint8]) -> Motion
     same place, as in Ruder et al. (2016), "Artistic style transfer for videos", eq. 5,
     https://arxiv.org/abs/1604.08610, and to the same colour.
     """
-    motion = _compare(_limit(before), _limit(now), *search(before, now))
-    return enlarge(motion, *now.shape[:2])
+    size = now.shape[:2]
+    before, now = _limit(before), _limit(now)
+    return enlarge(_compare(before, now, *search(before, now)), *size)
 
 
 def search(

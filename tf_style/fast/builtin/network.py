@@ -103,12 +103,12 @@ class Network:
             A `Found` for each painting, whose places count its own rows alone.
         """
         top, left = (0, 0) if part is None else part[:2]
+        shape = tf.shape(transported[-1])[:3]
+        rows, columns = tf.range(shape[1]) + top, tf.range(shape[2]) + left
+        white = tf.broadcast_to((rows[:, None] + columns) % 2 == 0, shape)
         found = []
         for painting in paintings:
             queries = self._queries(transported, painting, part)
-            shape = tf.shape(queries)[:3]
-            rows, columns = tf.range(shape[1]) + top, tf.range(shape[2]) + left
-            white = tf.broadcast_to((rows[:, None] + columns) % 2 == 0, shape)
             queries = tf.reshape(queries, [-1, queries.shape[-1]])
             found.append(self._find_in(painting, queries, white))
         return found
