@@ -211,3 +211,10 @@ def test_a_film_keeps_its_title_date_and_language_and_the_place_if_asked(tmp_pat
             assert film.metadata["creation_time"] == said["creation_time"]
             assert film.streams.audio[0].metadata["language"] == "fra"
             assert (said["location"] in film.metadata.values()) == location
+
+
+def test_what_is_not_exif_is_refused_and_nothing_is_written(tmp_path):
+    pixels = np.zeros((1, 4, 4, 3), np.float32)
+    with pytest.raises(ValueError, match="exif is not EXIF data"):
+        images.write_image(tmp_path / "a.png", pixels, exif=b"junk")
+    assert not [*tmp_path.iterdir()]

@@ -337,7 +337,8 @@ def write_image(
 
     Raises:
         ValueError: the ending is unknown, `pixels` are not a picture or not finite,
-            `alpha` has another size, or the picture is too large for the format.
+            `alpha` has another size, `exif` is not EXIF, or the picture is too large
+            for the format.
         OSError: the file cannot be written.
     """
     path, name = files.local(path), name or path

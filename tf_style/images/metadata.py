@@ -10,6 +10,8 @@ from typing import Any
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
+from tf_style.system.errors import InvalidInput
+
 # Others describe the camera, or pixels that are no longer there.
 OF_PICTURE = (Base.ImageDescription, Base.Artist, Base.Copyright, Base.DateTime)
 OF_SHOT = (
@@ -43,11 +45,17 @@ def save_options(exif: bytes, kind: str, location: bool = False) -> dict[str, An
         exif: as from `read`.
         kind: Pillow's name of the format.
         location: whether to write the GPS data too.
+
+    Raises:
+        ValueError: it is not EXIF.
     """
     if not exif:
         return {}
     found, options = Image.Exif(), {}
-    found.load(exif)
+    try:
+        found.load(exif)
+    except Exception as error:  # Pillow raises even SyntaxError.
+        raise InvalidInput(f"exif is not EXIF data ({error})") from error
     dpi = _resolution(found)
     if dpi and kind != "WEBP":
         options["dpi"] = dpi
