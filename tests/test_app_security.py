@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from page_client import JSON, Browser, multipart, png
 
+pytest.importorskip("fastapi", reason="no FastAPI: pip install '.[app]'")
+
 from tf_style import images
 from tf_style.app import security
 
