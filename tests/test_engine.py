@@ -186,6 +186,14 @@ def test_from_the_state_of_any_step_it_goes_on_to_the_same_bits(descend, optimiz
         assert rest[-1].best_losses == steps[-1].best_losses
 
 
+def test_a_state_with_another_number_of_pairs_goes_on_without_them(descend):
+    states = [step.state() for step in descend(40, 1)]
+    shorter = states[5]._replace(optimizer_state=states[5].optimizer_state[1:])
+    rest = list(descend(40, 1, state=shorter))
+    assert rest[0].index == states[5].index
+    assert rest[-1].best_losses["total"] < 0.1 * states[5].best_losses["total"]
+
+
 def test_a_state_after_a_failure_remembers_it(descend):
     def spoiled(first):
         return Quadratic(lambda number: number + first > 3)

@@ -35,7 +35,8 @@ def photo():
 def test_tiles_paint_what_one_pass_does(model, code, photo, strength, monkeypatch):
     whole = model.paint(photo, [code], [1], strength)
     monkeypatch.setattr(stylizer, "MOST_PIXELS", 0)
-    monkeypatch.setattr(large, "SIDE", 64)  # 28 tiles; the sample is the whole
+    monkeypatch.setattr(large, "SIDE", 64)  # 28 tiles
+    monkeypatch.setattr(large, "SAMPLE_SIDE", 512)  # the whole
     tiled = model.paint(photo, [code], [1], strength)
     assert tiled.shape == whole.shape
     np.testing.assert_allclose(tiled, whole, atol=5e-3)
@@ -47,14 +48,14 @@ def test_tiles_paint_what_one_pass_does(model, code, photo, strength, monkeypatc
 def test_the_sample_lies_evenly_over_the_picture():
     sample = list(large.sample(3000, 4000))
     # Cells of 1000x750, tiles in their middle, at multiples of 8.
-    assert [piece.rows.start for piece in sample[::4]] == [112, 864, 1616, 2368]
-    assert [piece.columns.start for piece in sample[:4]] == [240, 1240, 2240, 3240]
+    assert [piece.rows.start for piece in sample[::4]] == [240, 992, 1744, 2496]
+    assert [piece.columns.start for piece in sample[:4]] == [368, 1368, 2368, 3368]
     sides = {
         (p.rows.stop - p.rows.start, p.columns.stop - p.columns.start) for p in sample
     }
-    assert len(sample) == 16 and sides == {(512, 512)}
+    assert len(sample) == 16 and sides == {(256, 256)}
 
 
 def test_the_sample_of_a_small_picture_is_the_whole():
-    [piece] = large.sample(200, 264)
-    assert (piece.rows, piece.columns) == (slice(0, 200), slice(0, 264))
+    [piece] = large.sample(200, 248)
+    assert (piece.rows, piece.columns) == (slice(0, 200), slice(0, 248))

@@ -10,10 +10,11 @@ import tensorflow as tf
 from tf_style import images, neighbors
 from tf_style.config import HubConfig, NeighborsConfig
 from tf_style.fast import hub
-from tf_style.networks import losses
+from tf_style.networks import losses, tracing
 from tf_style.optimization import objective as objectives
 from tf_style.optimization import tiles
 from tf_style.optimization.engine import Step
+from tf_style.system import hardware
 from tf_style.system.stop import StopToken
 from tf_style.video import flow
 from tf_style.video import stylize as video
@@ -140,6 +141,15 @@ def test_tiles_give_the_loss_and_the_gradient_of_the_whole(pair):
     np.testing.assert_allclose(parts, gradient, atol=2e-3 * np.abs(gradient).max())
 
 
+def test_large_pictures_are_cut_even_if_there_is_memory(monkeypatch):
+    monkeypatch.setattr(hardware, "free_memory", lambda: 64 << 30)
+    kinds = [
+        type(neighbors.load_objective(CONFIG, size))
+        for size in ((1024, 2048), (1025, 2048))
+    ]
+    assert kinds == [objectives.Objective, tiles.TiledObjective]
+
+
 def test_styles_have_their_shares_of_what_is_searched(pair):
     photo, painting = pair
     red, blue = (np.float32(painting * colour) for colour in ([1, 0, 0], [0, 0, 1]))
@@ -170,7 +180,8 @@ def test_it_begins_with_what_the_built_in_model_paints(pair):
     photo, painting = pair
     config = NeighborsConfig(backbone="builtin", scales=1)
     first = next(neighbors.iterate(photo, painting, config))
-    fast = hub.stylize(photo, painting, HubConfig(model="builtin"))
+    with tracing.untraced():
+        fast = hub.stylize(photo, painting, HubConfig(model="builtin"))
     np.testing.assert_allclose(first.image, fast, atol=1e-6)
 
 
@@ -189,7 +200,8 @@ def test_without_time_for_a_step_it_is_what_the_built_in_model_paints(pair):
     photo, painting = pair
     config = dataclasses.replace(CONFIG, init="builtin", time_budget=1e-3)
     (step,) = neighbors.iterate(photo, painting, config)
-    fast = hub.stylize(photo, painting, HubConfig(model="builtin"))
+    with tracing.untraced():
+        fast = hub.stylize(photo, painting, HubConfig(model="builtin"))
     np.testing.assert_array_equal(neighbors.finish(step, photo, config), fast)
     assert "no time for a step" in step.note
 

@@ -16,10 +16,10 @@ def quadratic(seed, size=12):
     return (rotation * np.geomspace(1, 100, size)) @ rotation.T
 
 
-def minimise(matrix, target, start, steps, rate=0.01):
+def minimise(matrix, target, start, steps, rate=0.01, **settings):
     """Goes down (x - target) matrix (x - target) / 2; returns all positions, flat."""
     image = tf.constant(np.float32(start).reshape(1, 2, 2, 3))
-    optimizer = optimizers.LBFGS(rate)
+    optimizer = optimizers.LBFGS(rate, **settings)
     memory = optimizer.start(image)
     path = [image.numpy().ravel()]
     for _ in range(steps):
@@ -43,6 +43,22 @@ def test_it_finds_the_least_of_a_quadratic(seed):
     target = np.random.default_rng(seed).uniform(0.3, 0.7, 12)
     path = minimise(quadratic(seed), target, np.full(12, 0.5), 60)
     np.testing.assert_allclose(path[-1], target, atol=2e-3)
+
+
+@pytest.mark.parametrize("history", [1, 2, 3])
+def test_it_finds_it_with_few_pairs_too(history):
+    """Of one pair, TensorFlow's graph optimizer used to lose the shape."""
+    target = np.random.default_rng(0).uniform(0.3, 0.7, 12)
+    path = minimise(quadratic(0), target, np.full(12, 0.5), 400, history=history)
+    np.testing.assert_allclose(path[-1], target, atol=2e-2)
+
+
+@pytest.mark.parametrize("budget, pairs", [(10000, 10), (240, 5), (100, 2), (0, 2)])
+def test_large_pictures_have_fewer_pairs_and_two_at_least(monkeypatch, budget, pairs):
+    monkeypatch.setattr(optimizers.LBFGS, "HISTORY_BYTES", budget)
+    # 12 numbers of 2 bytes, twice for each pair.
+    memory = optimizers.LBFGS(0.01).start(tf.zeros([1, 2, 2, 3]))
+    assert len(memory.s) == len(memory.y) == pairs
 
 
 def test_by_the_second_step_it_knows_the_curvature_of_a_line():

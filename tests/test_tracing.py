@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_style.networks import tracing
 from tf_style.networks.tracing import Traced
 
 
@@ -68,3 +69,20 @@ def test_several_threads_trace_once(mean, ran):
         found = list(pool.map(call, (1, 2, 3, 4)))
     assert found == pytest.approx([0.5, 1, 1.5, 2])
     assert len(ran) == 1
+
+
+def test_untraced_it_runs_anew_each_time_and_finds_the_same(mean, ran):
+    with tracing.untraced():
+        for height in (1, 2):
+            found, _ = mean(picture(height, 2), [])
+            assert float(found) == height / 2
+    assert ran == [((1, 1, 2, 3), 0), ((1, 2, 2, 3), 0)]
+    assert mean.count == 0
+    mean(picture(3, 2), [])
+    assert mean.count == 1
+
+
+def test_other_threads_trace_meanwhile(mean):
+    with tracing.untraced(), concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(mean, picture(1, 2), []).result()
+    assert mean.count == 1

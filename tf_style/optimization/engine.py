@@ -258,9 +258,10 @@ class _Pace:
 
 
 def _restored(fresh, arrays):
-    """Returns the optimizer's memory from the result of `_Guard.state`."""
-    return (
-        tf.nest.pack_sequence_as(fresh, [*map(tf.constant, arrays)])
-        if arrays
-        else fresh
-    )
+    """Returns the optimizer's memory from the result of `_Guard.state`.
+
+    That of an older version may have another length, and is dropped.
+    """
+    if len(arrays) != len(tf.nest.flatten(fresh)):
+        return fresh
+    return tf.nest.pack_sequence_as(fresh, [*map(tf.constant, arrays)])

@@ -1,5 +1,7 @@
 """Estimates memory, and chooses tiles that fit into it."""
 
+import math
+
 from tf_style.system import hardware
 
 # Sides of tiles to choose from: smaller ones need less memory and more time.
@@ -44,17 +46,21 @@ def _differentiating(blocks, positions):
     return need
 
 
-def choose_side(extract, size):
-    """Returns 0 if a picture fits into memory, else a side of tiles that do.
+def choose_side(extract, size, whole_pixels=math.inf):
+    """Returns a side of tiles that fit into memory; 0: the whole picture does.
 
     If the machine does not report its memory, everything fits.
+
+    Args:
+        extract: a `features.Backbone`.
+        size: height and width of the picture.
+        whole_pixels: number of pixels above which it is cut in any case.
     """
     free = hardware.free_memory()
-    if free is None:
-        return 0
+    sides = SIDES if math.prod(size) > whole_pixels else (0, *SIDES)
     fitting = (
         side
-        for side in (0, *SIDES)
-        if estimate_memory(extract, size, side) < (1 - MARGIN) * free
+        for side in sides
+        if free is None or estimate_memory(extract, size, side) < (1 - MARGIN) * free
     )
     return next(fitting, SIDES[-1])

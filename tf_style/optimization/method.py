@@ -1,7 +1,9 @@
 """What the slow methods have in common, from arguments to the engine's steps."""
 
+import contextlib
 import dataclasses
 import functools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
@@ -16,7 +18,7 @@ from tf_style.fast import hub
 from tf_style.images import PictureLike, Pictures, Pixels, Size
 from tf_style.images import masks as masking
 from tf_style.images.masks import Masks
-from tf_style.networks import features, losses
+from tf_style.networks import features, losses, tracing
 from tf_style.networks.backbone import Backbone
 from tf_style.optimization import engine, memory, optimizers, pyramid
 from tf_style.optimization.engine import State, Step
@@ -27,6 +29,10 @@ from tf_style.system import hardware
 from tf_style.system.checks import checked
 from tf_style.system.errors import InvalidInput
 from tf_style.system.stop import StopToken
+
+# Number of pixels up to which the fast picture is not traced. Larger ones would need
+# more memory than the steps do.
+UNTRACED_PIXELS = 1 << 19
 
 
 class Prior(NamedTuple):
@@ -77,6 +83,9 @@ class Method:
         find_every: number of steps after which targets that depend on the picture are
             found again; 0: they do not depend on it.
         keeps_detail: whether each size starts with the first picture's fine detail.
+        history: number of pairs that L-BFGS remembers.
+        whole_pixels: number of pixels above which a picture is processed in tiles, even
+            if there is memory for the whole.
     """
 
     def __init__(
@@ -86,12 +95,16 @@ class Method:
         measure_targets: MeasureTargets,
         find_every: int = 0,
         keeps_detail: bool = False,
+        history: int = optimizers.LBFGS.HISTORY,
+        whole_pixels: float = math.inf,
     ) -> None:
         self._kind = kind
         self._terms = terms
         self._measure_targets = measure_targets
         self._find_every = find_every
         self._keeps_detail = keeps_detail
+        self._history = history
+        self._whole_pixels = whole_pixels
         self._load = functools.lru_cache(maxsize=8)(self._build)
 
     def stylize(
@@ -210,7 +223,11 @@ class Method:
 
         scales = self.plan_scales(content, style, config)
         optimizer = _load_optimizer(
-            config.optimizer, config.learning_rate, config.beta1, config.epsilon
+            config.optimizer,
+            config.learning_rate,
+            config.beta1,
+            config.epsilon,
+            self._history,
         )
         first, began = init, time.monotonic()
         if first is None and (state is None or self._keeps_detail):
@@ -265,7 +282,10 @@ class Method:
             noise = np.random.default_rng(config.seed).random(content.shape)
             return noise.astype(np.float32)
         if config.init == "builtin":
-            return hub.stylize(content, style.paintings, HubConfig.builtin_as(config))
+            small = content.size <= UNTRACED_PIXELS * content.shape[-1]
+            with tracing.untraced() if small else contextlib.nullcontext():
+                how = HubConfig.builtin_as(config)
+                return hub.stylize(content, style.paintings, how)
         raise InvalidInput(
             f"init is {config.init!r}: pass that picture as the argument init"
         )
@@ -312,7 +332,7 @@ class Method:
     def estimate_memory(self, content: Pixels, config: Any) -> float:
         """Estimates the memory in bytes that a picture like `content` takes."""
         extract, size = self.load_backbone(config), content.shape[1:3]
-        side = config.tile or memory.choose_side(extract, size)
+        side = self._choose_side(config, extract, size)
         return memory.estimate_memory(extract, size, side)
 
     def load_objective(
@@ -330,13 +350,16 @@ class Method:
             An `Objective` or a `TiledObjective`.
         """
         extract = self.load_backbone(config)
-        side = config.tile or memory.choose_side(extract, size)
+        side = self._choose_side(config, extract, size)
         defining = {
             spec.name: getattr(config, spec.name)
             for spec in fields(config)
             if spec.name.endswith(("layers", "_layer_weights", "_weight"))
         }
         return self._load(extract, side, self._kind(**defining), is_frame)
+
+    def _choose_side(self, config, extract, size):
+        return config.tile or memory.choose_side(extract, size, self._whole_pixels)
 
     def _build(self, extract, side, config, is_frame):
         terms = self._terms(config, is_frame)
@@ -352,7 +375,7 @@ def hold_to_prior(prior: Prior, size: Size) -> Target:
 
 
 @functools.lru_cache(maxsize=4)
-def _load_optimizer(kind, rate, beta1, epsilon):
+def _load_optimizer(kind, rate, beta1, epsilon, history):
     if kind == "lbfgs":
-        return optimizers.LBFGS(rate)
+        return optimizers.LBFGS(rate, history)
     return optimizers.Adam(rate, beta1, epsilon)

@@ -33,7 +33,6 @@ from tf_style import images
 from tf_style.config import NeighborsConfig
 from tf_style.images import Pixels, Size
 from tf_style.networks import features, losses
-from tf_style.networks.tracing import Traced
 from tf_style.optimization.method import Method, Prior, hold_to_prior
 from tf_style.optimization.objective import Objective, Target
 from tf_style.optimization.style import Style
@@ -48,8 +47,14 @@ OFFERED = 1 << 14
 # Weight of the reverse search. A higher weight keeps the palette better, and copies
 # strokes less closely.
 COVERAGE = 0.22
-# Number of cosines in memory at a time: 64 MB in bfloat16.
-PRODUCTS = 1 << 25
+# Number of cosines in memory at a time: 32 MB in bfloat16.
+PRODUCTS = 1 << 24
+# Number of pairs that L-BFGS remembers: with new targets every 10 steps, 10 are no
+# better.
+HISTORY = 3
+# Number of pixels above which the picture is processed in tiles, in a fifth less memory
+# and a fifth more time.
+WHOLE_PIXELS = 1 << 21
 
 
 class Places(NamedTuple):
@@ -205,7 +210,6 @@ def _match(query, activations):
     return tf.reshape(directions, [1, height, width, channels])
 
 
-@Traced
 def _nearest(vectors, keys):
     """Returns which key is nearest to each vector, int32 [P]."""
     products = tf.matmul(vectors, keys, transpose_b=True)
@@ -218,6 +222,8 @@ _METHOD = Method(
     measure_targets,
     find_every=FIND_EVERY,
     keeps_detail=True,
+    history=HISTORY,
+    whole_pixels=WHOLE_PIXELS,
 )
 
 stylize, iterate, finish = _METHOD.stylize, _METHOD.iterate, _METHOD.finish
