@@ -111,7 +111,8 @@ def measure_targets(
             found = objective.activations(photo, loss.layers)
             kept = [(values, _mean(values)) for values in found]
         local, whole = [], []
-        for own, of_photo, *places in zip(seen, kept, *paintings, strict=True):
+        for of_photo, *places in zip(kept, *paintings, strict=True):
+            own = seen.pop(0)  # so that its memory is freed
             centre = tf.add_n([p.mean * share for p, share in zip(places, shares)])
             query = _Query(own, centre, *of_photo, config.content_weight)
             local.append(_directions(query, places, shares, masks))
@@ -123,8 +124,9 @@ def measure_targets(
 
 def _take_places(objective, painting, layers):
     """Returns the `Places` of a painting in each layer."""
-    found = []
-    for values in objective.activations(painting, layers):
+    found, seen = [], objective.activations(painting, layers)
+    while seen:
+        values = seen.pop(0)  # so that its memory is freed
         flat = tf.reshape(values, [-1, values.shape[-1]])
         # The same positions for equal sizes, so that a picture can be made again.
         order = np.random.default_rng(0).permutation(flat.shape[0])
@@ -135,7 +137,11 @@ def _take_places(objective, painting, layers):
 
 def _mean(values):
     """Returns the mean of [1, H, W, C] over positions, float32 [C]."""
-    return tf.reduce_mean(tf.cast(values, tf.float32), [0, 1, 2])
+    _, height, width, _ = values.shape
+    # In bands, because a float32 copy of the whole is large.
+    bands = [values[:, top : top + 128] for top in range(0, height, 128)]
+    sums = [tf.reduce_sum(tf.cast(band, tf.float32), [0, 1, 2]) for band in bands]
+    return tf.add_n(sums) / (height * width)
 
 
 class _Query(NamedTuple):
