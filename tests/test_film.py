@@ -329,6 +329,22 @@ def test_every_style_gets_a_film_of_its_own(make_job, source, tmp_path):
     assert ink.mean() < 0.7 * oil.mean()
 
 
+def test_a_swept_film_has_the_settings_of_each_film_by_itself(
+    make_job, taken, tmp_path
+):
+    films.write(tmp_path / "a.mkv", films.pan(2, *SIZE))
+    job = make_job(tmp_path / "a.mkv", sweep=("strength=0,1",), output=tmp_path / "out")
+    done(job)
+    swept = taken[:]
+    taken.clear()
+    for strength in (0.0, 1.0):
+        config = dataclasses.replace(job.hub, strength=strength)
+        output = tmp_path / f"{strength}.mp4"
+        done(dataclasses.replace(job, hub=config, sweep=(), output=str(output)))
+    np.testing.assert_array_equal(swept, taken)
+    assert len(taken) == 4 and not np.array_equal(taken[0], taken[2])
+
+
 def test_a_longest_side_shrinks_the_film(make_job, source, tmp_path):
     done(make_job(source, max_side=32))
     found, times = films.read(tmp_path / "out.mp4")

@@ -103,11 +103,32 @@ def test_a_folder_without_a_picture_says_what_there_is():
         plan.expand(["texts"])
 
 
+SLOW = {"mode": "gatys"}
+
+
 def test_of_several_films_those_that_cannot_be_made_are_refused(moving):
     job = Job(contents=("walk.MOV", "s.png"), styles=("t.png",), mode="compare")
     good, refused = plan.find_refused(job, ["walk.MOV", "s.png"])
     assert good == ["s.png"]
-    assert refused == ["mode compare paints pictures only, and walk.MOV is a film"]
+    assert len(refused) == 1 and "mode compare paints pictures only" in refused[0]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"mode": "compare"}, SLOW | {"gatys": GatysConfig(time_budget=9.0)}]
+)
+def test_what_is_for_pictures_only_takes_the_first_frame_of_a_film(moving, settings):
+    job = Job(("walk.MOV",), ("t.png",), output="first.jpg", **settings)
+    assert plan.find_refused(job, ["walk.MOV"]) == (["walk.MOV"], [])
+    [pair] = plan.assign(job, ["walk.MOV"], ["t.png"])
+    assert not pair.is_film
+
+
+def test_each_setting_of_a_sweep_over_a_film_is_a_film(moving):
+    settings = SLOW | {"sweep": ("steps=1,2",)}
+    assert _outputs("out/", ["walk.MOV"], ["s.png"], **settings) == [
+        "out/walk_s_steps=1.mp4",
+        "out/walk_s_steps=2.mp4",
+    ]
 
 
 def test_tilde_is_the_home_folder(tmp_path):
@@ -413,9 +434,6 @@ def test_there_is_no_contact_sheet_of_films(moving):
     assert plan.sheet_path(pairs) == Path("out/contact_sheet.png")
 
 
-SLOW = {"mode": "gatys"}
-
-
 @pytest.mark.parametrize(
     "output, content, settings, reason",
     [
@@ -447,13 +465,14 @@ SLOW = {"mode": "gatys"}
             "o.mp4",
             "walk.MOV",
             {"mode": "compare"},
-            "mode compare paints pictures only, and",
+            "mode compare paints pictures only, and walk.MOV is a film; give an output "
+            "such as first.png to paint its first frame, or use another mode",
         ),
         (
             "",
             "walk.MOV",
-            SLOW | {"sweep": ("steps=1,2",)},
-            "sweep works for pictures only, and",
+            SLOW | {"sweep": ("time_budget=0,2",)},
+            "time_budget works for pictures only, and walk.MOV is a film; set steps",
         ),
         (
             "",

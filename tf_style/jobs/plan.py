@@ -165,9 +165,11 @@ def find_refused(job, contents):
         ValueError, ImportError: none can be painted.
     """
     good, refused, first = [], [], None
+    # If the output is a picture, the first frame of a film is painted.
+    still = reader.ending_of(job.output) in images.WRITABLE
     for content in contents:
         try:
-            if reader.is_film(content):
+            if reader.is_film(content) and not still:
                 _check_film(job, content)
             good.append(content)
         except Error as error:
@@ -281,14 +283,16 @@ def _check_film(job, content):
         flow.check()
     if not modes.of(job).MAKES_FILMS:
         raise InvalidInput(
-            f"mode {job.mode} paints pictures only, and {content} is a film"
+            f"mode {job.mode} paints pictures only, and {content} is a film; give an "
+            "output such as first.png to paint its first frame, or use another mode"
         )
-    for name in ("sweep", "save_every", "timelapse"):
+    for name in ("save_every", "timelapse"):
         if getattr(job, name):
             raise InvalidInput(
                 f"{name} works for pictures only, and {content} is a film"
             )
-    if job.time_budget:
+    variations = (sweep.vary(job, changes) for changes in sweep.variations(job))
+    if any(variation.time_budget for variation in variations):
         raise InvalidInput(
             f"time_budget works for pictures only, and {content} is a film; set steps "
             "instead"
