@@ -14,10 +14,12 @@ import types
 import zipfile
 from pathlib import Path
 
+import films
 import numpy as np
 import pytest
 from page_client import PATIENCE, PROGRAM, free_port, png, wait_until
 from PIL import Image
+from PIL.ExifTags import GPS, IFD, Base
 
 pytest.importorskip("fastapi", reason="no FastAPI: pip install '.[app]'")
 
@@ -219,11 +221,57 @@ def test_size_is_of_the_picture_as_it_is_seen(session):
     assert max(Image.open(picture.shown).size) == sessions.SHOWN_SIDE
 
 
-def test_large_style_is_kept_smaller(session):
-    data = png(4100, 10)
-    assert _add(session, "a.png", data).path.read_bytes() == data
-    style = _add(session, "a.bmp", data, "style")
-    assert (style.path.name, Image.open(style.path).size) == ("a.png", (4096, 10))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "MPO"])
+def test_no_upload_keeps_the_place_where_it_was_taken(session, kind):
+    image, stream = Image.new("RGB", (30, 20), "red"), io.BytesIO()
+    image.paste("blue", (0, 0, 10, 10))
+    exif = image.getexif()
+    exif[Base.Artist], exif[Base.Orientation] = "Me", 6
+    exif[IFD.GPSInfo] = {int(GPS.GPSLatitude): (48.0, 31.0, 12.0)}
+    both = {"save_all": True, "append_images": [image]} if kind == "MPO" else {}
+    image.save(stream, kind, exif=exif.tobytes(), **both)
+    (session.folder / "before").write_bytes(stream.getvalue())
+    before = images.load_picture(session.folder / "before")
+    picture = _add(session, f"a.{kind.lower()}", stream.getvalue())
+    after = images.load_picture(picture.path)
+    with Image.open(picture.path) as found:
+        assert IFD.GPSInfo not in found.getexif()
+        assert found.getexif()[Base.Artist] == "Me"
+    np.testing.assert_array_equal(after.pixels, before.pixels)
+    assert picture.size == (20, 30)
+
+
+def test_xmp_of_an_upload_does_not_tell_the_place(session):
+    stream = io.BytesIO()
+    xmp = b"<x:xmpmeta exif:GPSLatitude='48,31.2N'/>"
+    Image.new("RGB", (30, 20), "red").save(stream, "JPEG", xmp=xmp)
+    path = _add(session, "a.jpg", stream.getvalue()).path
+    assert path.suffix == ".jpg" and b"GPS" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv"])
+def test_no_uploaded_film_keeps_the_place_where_it_was_taken(session, tmp_path, ending):
+    av = pytest.importorskip("av")
+    pytest.importorskip("cv2")
+    source, path = tmp_path / "source.mp4", tmp_path / f"a{ending}"
+    h264 = {"codec": "libx264", "pix_fmt": "yuv420p"}
+    films.write(source, films.pan(3, 48, 64), **h264)
+    with av.open(str(source)) as original, av.open(str(path), "w") as film:
+        film.metadata.update({"location": "+48.5200+009.0575/", "title": "A walk"})
+        copy = film.add_stream_from_template(original.streams.video[0])
+        for packet in original.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = copy
+                film.mux(packet)
+    with av.open(str(path)) as film:
+        assert {"location", "LOCATION"} & {*film.metadata}
+    kept = _add(session, path.name, path.read_bytes()).film
+    with av.open(str(kept)) as film:
+        assert film.metadata.get("title", film.metadata.get("TITLE")) == "A walk"
+        tags = {k.lower(): v.strip() for k, v in film.metadata.items()}
+        assert not tags.get("location")
+        assert len([*film.decode(video=0)]) == 3
+    assert b"+48.5" not in kept.read_bytes()
 
 
 @pytest.mark.parametrize("name", ["moving.gif", "moving.png"])

@@ -174,12 +174,15 @@ def test_a_result_in_a_folder_keeps_what_its_photo_says(
     assert len(skipped) == 2
 
 
-def test_a_film_keeps_its_title_date_and_language_and_the_place_if_asked(tmp_path):
+@pytest.mark.parametrize("ending", [".mp4", ".mkv"])
+def test_a_film_keeps_its_title_date_and_language_and_the_place_if_asked(
+    tmp_path, ending
+):
     av = pytest.importorskip("av")
     films = pytest.importorskip("films")
     from tf_style.video import writer
 
-    source, frames = tmp_path / "a.mp4", films.pan(3, 48, 64)
+    source, frames = tmp_path / f"a{ending}", films.pan(3, 48, 64)
     films.write(
         tmp_path / "plain.mp4",
         frames,
@@ -189,6 +192,7 @@ def test_a_film_keeps_its_title_date_and_language_and_the_place_if_asked(tmp_pat
     )
     said = {
         "title": "Été",
+        "artist": "Zoë",  # in Matroska, ARTIST
         "creation_time": "2019-05-17T18:03:59.000000Z",
         "location": "+48.5200+009.0575/",
     }
@@ -205,9 +209,13 @@ def test_a_film_keeps_its_title_date_and_language_and_the_place_if_asked(tmp_pat
                     mp4.mux(packet)
     for location in (False, True):
         out = tmp_path / f"out_{location}.mp4"
-        assert writer.join([(source, 0)], source, out, 0.12, location) == ""
+        assert (
+            writer.join([(tmp_path / "plain.mp4", 0)], source, out, 0.12, location)
+            == ""
+        )
         with av.open(str(out)) as film:
             assert film.metadata["title"] == "Été"
+            assert film.metadata["artist"] == "Zoë"
             assert film.metadata["creation_time"] == said["creation_time"]
             assert film.streams.audio[0].metadata["language"] == "fra"
             assert (said["location"] in film.metadata.values()) == location

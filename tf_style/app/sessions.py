@@ -18,9 +18,9 @@ from tf_style import images
 from tf_style.app.errors import Refused, describe
 from tf_style.app.folder import remove
 from tf_style.app.request import MAX_BYTES, MAX_SIDE
-from tf_style.images import decode
+from tf_style.images import decode, metadata
 from tf_style.system.stop import StopToken
-from tf_style.video import reader
+from tf_style.video import reader, writer
 
 # Browsers at a time; one that was not heard of makes room for another.
 MAX_SESSIONS = 32
@@ -242,13 +242,16 @@ def _look_at(picture):
         if film == path:
             film = film.rename(path.with_name(f"{path.stem}_film{path.suffix}"))
         pixels = reader.load_first(film, MAX_SIDE["hub"]).pixels
+        if film.suffix not in reader.MOVING_PICTURES:
+            writer.blank_place(film)
         images.save_image(path, pixels)
         size = pixels.shape[2:0:-1]
     else:
         # What is too large is refused by its header, before it is decoded.
         side = MAX_STYLE_SIDE if kind == "style" else MAX_SIDE["hub"]
-        pixels = images.load_picture(path, side).pixels
-        size = _size(path) or pixels.shape[2:0:-1]
+        found = images.load_picture(path, side)
+        pixels, size = found.pixels, _size(path, found.pixels.shape[2:0:-1])
+        path = _without_place(path, found.exif)
         if kind == "style" and (max(size) > side or reader.is_film(path)):
             path.unlink()
             path = path.with_suffix(".png")
@@ -257,11 +260,29 @@ def _look_at(picture):
     return picture._replace(path=path, size=tuple(size), film=film)
 
 
-def _size(path):
-    """Returns width and height in pixels, as the picture is seen; None: unknown."""
+def _without_place(path, exif):
+    """Returns the path of a picture that does not say where it was taken.
+
+    Results do not say it either, and their ZIP holds this picture.
+    """
+    data = path.read_bytes()
+    if not metadata.tells_place(data, exif):
+        return path
+    try:
+        path.write_bytes(metadata.without_place(data))
+    except Exception:  # All other formats are saved anew, without loss.
+        found = images.load_picture(path)
+        path.unlink()
+        path = path.with_suffix(".png")
+        images.write_image(path, found.pixels, found.alpha, exif=exif)
+    return path
+
+
+def _size(path, shown):
+    """Returns width and height in pixels, as the picture is seen; `shown`: unknown."""
     try:
         with Image.open(path, formats=decode.FORMATS) as image:
-            turned = image.getexif().get(0x0112, 1) >= 5
-            return image.size[::-1] if turned else image.size
+            alike = images.are_alike(image.size, shown)
+            return image.size if alike else image.size[::-1]
     except Exception:  # HEIC, or a header that only the decoder forgives.
-        return None
+        return shown

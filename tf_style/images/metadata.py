@@ -4,6 +4,7 @@ The place where it was taken (GPS) is kept on request only: results are made to 
 shown.
 """
 
+import io
 import math
 from typing import Any
 
@@ -70,6 +71,47 @@ def save_options(exif: bytes, kind: str, location: bool = False) -> dict[str, An
             loaded.update({t: v for t, v in kept.items() if isinstance(v, bytes)})
             options["exif"] = loaded
     return options
+
+
+def tells_place(data: bytes, exif: bytes) -> bool:
+    """Tells whether a picture file says where it was taken.
+
+    Args:
+        data: the file.
+        exif: what `read` returned of it.
+    """
+    found = Image.Exif()
+    found.load(exif)
+    return IFD.GPSInfo in found or b"GPSLatitude" in data  # in XMP
+
+
+def without_place(jpeg: bytes) -> bytes:
+    """Returns a JPEG file that does not say where it was taken.
+
+    Of its EXIF, what `read` returns stays, and how it is turned; its XMP is left out.
+
+    Raises:
+        ValueError: it is not a usual JPEG.
+    """
+    with Image.open(io.BytesIO(jpeg)) as image:
+        kept = Image.Exif()
+        kept.load(read(image))
+        kept.pop(IFD.GPSInfo, None)
+        turned = image.getexif().get(Base.Orientation)
+        kind = image.format
+    if turned:
+        kept[Base.Orientation] = turned
+    body = kept.tobytes()  # begins with Exif\0\0
+    segments = [b"\xff\xd8\xff\xe1", (len(body) + 2).to_bytes(2, "big"), body]
+    place = 2
+    while kind == "JPEG" and jpeg[place : place + 1] == b"\xff":
+        marker = jpeg[place + 1]
+        end = place + 2 + int.from_bytes(jpeg[place + 2 : place + 4], "big")
+        if marker == 0xDA:  # Pixels follow, to the end of the picture.
+            return b"".join([*segments, jpeg[place:]])
+        segments += [jpeg[place:end]] * (marker != 0xE1)
+        place = end
+    raise InvalidInput(f"a {kind} file is not a usual JPEG")
 
 
 def _kept(exif, dpi):

@@ -7,6 +7,7 @@ bytes. Times are in seconds.
 import contextlib
 import errno
 import heapq
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -42,7 +43,7 @@ KEYFRAME_EVERY_S = 2
 MAX_SEGMENT_FRAMES = 250
 # What films tell of themselves that MP4 holds, and where they say their place.
 TAGS = "title artist date creation_time copyright description comment".split()
-PLACES = ("location", "location-eng", "com.apple.quicktime.location.ISO6709")
+PLACES = ("location", "location-eng", "com.apple.quicktime.location.iso6709")
 # Audio codecs that MP4 holds; others are converted to AAC.
 MP4_SOUNDS = ("aac", "ac3", "alac", "eac3", "flac", "mp3", "opus")
 
@@ -149,9 +150,34 @@ def _join(segments, source, path, end, location):
 
 def _tags(metadata, location):
     """Returns what the result tells of the film that it was made from."""
-    tags = {tag: metadata[tag] for tag in TAGS if tag in metadata}
-    places = [metadata[tag] for tag in PLACES if tag in metadata]
+    found = {tag.lower(): value for tag, value in metadata.items()}  # as in Matroska
+    tags = {tag: found[tag] for tag in TAGS if tag in found}
+    places = _places(metadata)
     return tags | ({"location": places[0]} if location and places else {})
+
+
+def _places(metadata):
+    """Returns where a film says that it was taken."""
+    return [value for tag, value in metadata.items() if tag.lower() in PLACES]
+
+
+def blank_place(path):
+    """Blanks in the file of a film where it was taken, which leaves all else alone."""
+    import av
+
+    with av.open(str(path)) as container:
+        parts = [container, *container.streams]
+        places = [place.encode() for part in parts for place in _places(part.metadata)]
+    data = before = path.read_bytes()
+    for place in places:
+        data = data.replace(place, b" " * len(place))
+    # A box of MP4 with the place in numbers becomes an empty one.
+    place = rb"loci\0{4}..[^\0]*\0.{13}"
+    data = re.sub(
+        place, lambda m: b"free" + bytes(len(m[0]) - 4), data, flags=re.DOTALL
+    )
+    if data != before:
+        path.write_bytes(data)
 
 
 def _language(stream):
