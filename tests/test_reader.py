@@ -179,21 +179,25 @@ FRAME_TAGS = {
 @pytest.mark.parametrize(
     "turn, matrix",
     [
-        (0, (1, 0, 0, 1)),
-        (1, (0, -1, 1, 0)),
-        (2, (-1, 0, 0, -1)),
-        (3, (0, 1, -1, 0)),
+        (lambda frame: frame, (1, 0, 0, 1)),
+        (lambda frame: frame, (0, 0, 0, 0)),
+        (np.rot90, (0, -1, 1, 0)),
+        (lambda frame: np.rot90(frame, 2), (-1, 0, 0, -1)),
+        (lambda frame: np.rot90(frame, 3), (0, 1, -1, 0)),
+        (np.fliplr, (-1, 0, 0, 1)),
+        (np.flipud, (1, 0, 0, -1)),
+        (lambda frame: frame.swapaxes(0, 1), (0, 1, 1, 0)),
     ],
 )
 @pytest.mark.parametrize("max_side", [0, 32])
-def test_a_film_held_upright_is_shown_upright(av, tmp_path, turn, matrix, max_side):
+def test_a_film_is_shown_as_it_was_held(av, tmp_path, turn, matrix, max_side):
     """As telephones write it: the matrix of the track says how it was held."""
     (frame,) = films.pan(1, 48, 64)
     path = tmp_path / "a.mp4"
     films.write(path, [frame] * 2, **H264)
     turn_track(path, matrix)
     _, found = read(path, max_side)
-    shown = np.rot90(frame, turn)
+    shown = turn(frame)
     if max_side:
         shown = 255 * images.resize(
             shown[None] / np.float32(255), *np.array(shown.shape[:2]) // 2
@@ -309,6 +313,31 @@ def test_what_of_a_film_is_not_kept_is_told(tmp_path, number, name):
     tracks, *rest = film.notes
     assert tracks.endswith("a.mkv: these tracks are dropped: 1 of sound")
     assert [f"is HDR ({name})" in line for line in rest] == [True] * bool(name)
+
+
+@pytest.mark.parametrize(
+    "name, codec, kind",
+    [
+        ("a.mov", "prores_ks", "yuva444p10le"),
+        ("a.webm", "libvpx-vp9", "yuva420p"),
+        ("a.mov", "prores_ks", "yuv422p10le"),
+    ],
+)
+def test_transparency_of_a_film_that_is_dropped_is_told(
+    av, tmp_path, name, codec, kind
+):
+    films.write(tmp_path / name, films.pan(2, 24, 32), codec=codec, pix_fmt=kind)
+    film, _ = read(tmp_path / name)
+    notes = [line for line in film.notes if "has transparent parts" in line]
+    assert len(notes) == kind.startswith("yuva")
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts"])
+def test_a_film_that_starts_late_lasts_no_longer(av, tmp_path, name):
+    times = [1000 + time for time in films.even_times(5)]
+    films.write(tmp_path / name, films.pan(5, 48, 64), times, **H264)
+    film, _ = read(tmp_path / name)
+    assert film.duration == pytest.approx(0.2, abs=0.05)
 
 
 def linear(srgb):
@@ -552,11 +581,11 @@ def test_whatever_a_library_raises_names_the_film_in_one_line(
 
 def test_whatever_a_library_raises_over_a_frame_names_that(av, tmp_path, monkeypatch):
     path, found = tmp_path / "a.mkv", []
-    films.write(path, films.pan(3, 24, 32))
+    write_with(path, color_trc=16)
     with reader.opened(path) as opened, pytest.raises(ValueError) as error:
         for frame in opened.frames:
             found.append(frame)
-            monkeypatch.setattr(np, "rot90", broken)
+            monkeypatch.setattr(hdr, "to_srgb", broken)
     assert len(found) == 1
     assert one_line(error) == f"{path}: frame 1 cannot be decoded: it broke badly"
 

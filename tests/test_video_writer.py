@@ -103,6 +103,14 @@ def test_mp4_loses_an_odd_row_or_column_and_gif_does_not(tmp_path, size, even):
     assert stills_of(tmp_path / "a.gif")[0][0].shape == (*size, 3)
 
 
+def test_mp4_shows_a_single_row_or_column_twice(tmp_path):
+    frames = films.pan(2, 1, 30)
+    take_of(tmp_path / "a.mp4", frames)
+    found, _ = films.read(tmp_path / "a.mp4")
+    assert found[0].shape == (2, 30, 3)
+    assert np.abs(found[0].astype(float) - frames[0]).mean() < 8
+
+
 def test_what_is_finished_starts_at_once_and_says_what_its_colours_mean(tmp_path):
     take_of(tmp_path / "a.mp4", films.pan(3, 48, 64))
     data = (tmp_path / "a.mp4").read_bytes()

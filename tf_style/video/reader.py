@@ -187,6 +187,8 @@ def _opened_by_ffmpeg(source, path, max_side):
                 rate, count = Fraction(rate or 25), stream.frames
                 notes = _notes_on(source, container, stream)
                 seconds = (container.duration or 0) / av.time_base
+                if "matroska" in container.format.name:  # It is when the film ends.
+                    seconds -= (container.start_time or 0) / av.time_base
         except MemoryError:
             raise
         except Exception as error:  # FFmpeg's constants may differ from PyAV's.
@@ -208,6 +210,9 @@ def _notes_on(source, container, stream):
     notes = (
         [f"{source}: these tracks are dropped: {', '.join(others)}"] if others else []
     )
+    opaque = not any(part.is_alpha for part in stream.codec_context.format.components)
+    if not opaque or stream.metadata.get("alpha_mode") == "1":  # VP9 has it apart.
+        notes += [f"{source} has transparent parts; the result has none"]
     if name := hdr.NAMES.get(stream.codec_context.color_trc):
         notes += [f"{source} is HDR ({name}); the result is SDR"]
     return tuple(notes)
@@ -308,4 +313,15 @@ def _upright_rgb(frame, size, transfer):
     image = frame.to_ndarray()
     if transfer in hdr.NAMES:
         image = hdr.to_srgb(image, transfer)
-    return np.rot90(image, round(frame.rotation / 90))
+    return _turned(image, frame.side_data.get("DISPLAYMATRIX"))
+
+
+def _turned(image, matrix):
+    """Turns and mirrors an image as a film's display matrix says; None: it has none."""
+    if matrix is None:
+        return image
+    # The pixel at x, y is shown at a x + c y, b x + d y.
+    (a, b, _), (c, d, _), _ = np.frombuffer(bytes(matrix), np.int32).reshape(3, 3)
+    if abs(int(b)) > abs(int(a)):
+        image, a, d = image.swapaxes(0, 1), c, b
+    return image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]

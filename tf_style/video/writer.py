@@ -72,9 +72,14 @@ class Mp4:
         self._durations = {}  # of frames in the encoder, by time
 
     def add(self, image, time, duration):
-        """Adds uint8 [H, W, 3]; drops the last row or column if their number is odd."""
+        """Adds uint8 [H, W, 3]; drops the last row or column if their number is odd.
+
+        A single row or column is written twice.
+        """
         import av
 
+        if min(image.shape[:2]) == 1:
+            image = np.pad(image, [(0, 1), (0, 1), (0, 0)], "edge")
         if not self._size:
             height, width = (side // 2 * 2 for side in image.shape[:2])
             self._size = height, width
