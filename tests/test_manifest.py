@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import os
 import platform
 from pathlib import Path
 from types import SimpleNamespace
@@ -408,3 +409,12 @@ def test_job_of_a_manifest_can_be_written_again():
     job = manifest.read(_write(_job(mode="gatys")))
     again = manifest.read(_write(job, output="again.png"))
     assert dataclasses.replace(again, output=job.output) == job
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_a_pipe_in_the_place_of_a_manifest_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png.json")
+    assert manifest.find(tmp_path / "a.png") is None
+    assert manifest.results_in(tmp_path) == set()
+    with pytest.raises(ValueError, match="a.png.json is not a manifest of tf_style"):
+        manifest.check_ours([tmp_path / "a.png"])

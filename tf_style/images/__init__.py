@@ -138,7 +138,7 @@ def _existing_file(source):
     if not os.path.exists(path):  # It may be too long a name.
         raise NotFound(f"{source} does not exist")
     if not path.is_file():
-        raise InvalidInput(f"{source} is a device; give a picture file")
+        raise InvalidInput(f"{source} is a device or a pipe; give a picture file")
     return path
 
 

@@ -33,19 +33,29 @@ if importlib.util.find_spec("PIL._avif"):  # since Pillow 11.3, in most builds
 HEADER_BYTES = 1024
 # Share of its rows that a file may lack at its end.
 MAX_LACKING = 0.1
-# PNG chunks that affect the picture; others are dropped if one is broken.
+# PNG chunks that affect the picture, and those that it needs. Where one is broken, others
+# are dropped.
 SHOWN_CHUNKS = (
     b"IHDR PLTE IDAT IEND tRNS iCCP sRGB gAMA cHRM eXIf acTL fcTL fdAT".split()
 )
+NEEDED_CHUNKS = b"IHDR PLTE IDAT IEND".split()
 # Largest colour profile in a PNG, in bytes; Pillow allows 1 MiB.
 PROFILE_MAX_BYTES = 16 << 20
 # First bytes of other files that users mistake for pictures, and what to do.
 OTHER_FILES = (
     (
-        rb"\s*<(!doctype html|html|head)",
+        rb"(\xef\xbb\xbf)?\s*<(!doctype html|html|head)",
         "is a web page; give the address of the picture",
     ),
-    (rb"(\s*<\?xml.*?)?\s*<(!--.*?--|!doctype svg|svg)", "is SVG; export it as PNG"),
+    (
+        rb"(\xef\xbb\xbf)?(\s*<\?xml.*?)?\s*<(!--.*?--|!doctype svg|svg)",
+        "is SVG; export it as PNG",
+    ),
+    (
+        rb"PK\x03\x04|\x1f\x8b|Rar!|7z\xbc\xaf",
+        "is an archive or a document; unpack it first",
+    ),
+    (rb"ID3|\xff[\xf2-\xfb]|OggS|fLaC|RIFF....WAVE", "is sound"),
     (rb"version https://git-lfs", "is a Git LFS pointer; run git lfs pull"),
     (rb"%PDF|%!PS", "is PDF or PostScript; export it as PNG"),
     (rb"8BPS", "is a Photoshop file; export it as PNG or JPEG"),
@@ -113,9 +123,10 @@ def open_srgb(data: bytes) -> tuple[Image.Image, bytes, str]:
         damage = error
     with _lenient():
         if data.startswith(b"\x89PNG"):
-            data = _without_texts(data)
-            with contextlib.suppress(Exception):
-                return *_decode(data), ""
+            for names in (SHOWN_CHUNKS, NEEDED_CHUNKS):
+                data = _with_chunks(data, names)
+                with contextlib.suppress(Exception):
+                    return *_decode(data), ""
         ImageFile.LOAD_TRUNCATED_IMAGES = True
         try:
             image, exif = _decode(data)
@@ -192,14 +203,14 @@ def _lenient():
             PngImagePlugin.MAX_TEXT_CHUNK, ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
-def _without_texts(data):
-    """Returns a PNG without invisible chunks, with corrected checksums."""
+def _with_chunks(data, names):
+    """Returns a PNG with some of its chunks, and with corrected checksums."""
     kept, place = [data[:8]], 8
     while place + 8 <= len(data):
         (size,) = struct.unpack_from(">I", data, place)
         name = data[place + 4 : place + 8]
         body = data[place + 4 : place + 8 + size]
-        if name in SHOWN_CHUNKS:
+        if name in names:
             # A wrong checksum of pixels indicates damage.
             checksum = data[place + 8 + size : place + 12 + size]
             if name[:1].islower():
@@ -240,7 +251,7 @@ def refuse(path: StrPath) -> str:
 
 def is_animated(path: StrPath) -> bool:
     """Tells whether a file is an animation; can raise anything."""
-    with Image.open(path, formats=FORMATS) as image:
+    with explained(path), Image.open(path, formats=FORMATS) as image:
         # The second picture in a phone's JPEG is not a frame.
         return image.format != "MPO" and getattr(image, "is_animated", False)
 

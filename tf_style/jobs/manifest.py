@@ -36,8 +36,11 @@ def path_of(output: StrPath) -> Path:
 
 def find(output: StrPath) -> dict[str, Any] | None:
     """Returns the manifest of a picture or film as a dict; None if it has none."""
+    path = path_of(output)
     try:
-        account = json.loads(path_of(output).read_text("utf-8"))
+        if not path.is_file():  # Reading a pipe would wait for ever.
+            return None
+        account = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     return account if isinstance(account, dict) and "tf_style" in account else None

@@ -130,7 +130,7 @@ def _sort_out(paths):
         elif not path.exists():
             refused.append(f"{path} is a link to a file that does not exist")
         elif not path.is_file():
-            refused.append(f"{path} is a device; give a picture file")
+            refused.append(f"{path} is a device or a pipe; give a picture file")
         elif path.suffix.lower() in (*decode.READABLE, *reader.READABLE):
             pictures.append(str(path))
         elif reason := decode.refuse(path):
