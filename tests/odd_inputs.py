@@ -336,6 +336,12 @@ def _command(*typed, files=("a.jpg", "b.jpg"), before=()):
     return prepare
 
 
+def _as_address(name):
+    """The arguments for a photo as a file manager pastes it."""
+    photos(name)
+    return Path(name).absolute().as_uri(), S
+
+
 S = "s.png"  # the painting
 ODD = "[2023] trip/a.jpg", "[2023] trip/b.jpg"
 HABITS = [
@@ -354,6 +360,8 @@ HABITS = [
     Habit("no such file", _command("no.jpg", S), 0, "no.jpg does not exist", 1),
     Habit("no such glob", _command("no*.jpg", S), 0, r"no file matches no\*.jpg", 1),
     Habit("one of two is not there", _command("a.jpg,no.jpg", S), 1, "no.jpg does", 2),
+    Habit("a file address", lambda: _as_address("ü b.jpg")),
+    Habit("only commas", _command(" , ", S), 0, "--content is missing", 1),
     Habit("percent", _command("a.jpg", S, "--strength=50%")),
     Habit("a mode in capitals", _command("a.jpg", S, "--mode=Hub")),
     Habit("a number as 1e2", _command("a.jpg", S, "--max_side=1e2")),

@@ -364,6 +364,19 @@ def test_a_film_whose_output_is_a_picture_gives_its_first_frame(
     np.testing.assert_array_equal(shown, wanted)
 
 
+@pytest.mark.parametrize("name", ["12:30.mp4", "concat:a|b.mp4", "%03d.mp4"])
+def test_names_that_ffmpeg_would_read_otherwise_are_names(make_job, name, monkeypatch):
+    """It takes what is before a colon for a protocol."""
+    monkeypatch.chdir(Path(make_job("a").output).parent)
+    films.write(Path("a.mp4"), films.pan(2, *SIZE), codec="libx264", pix_fmt="yuv420p")
+    Path("a.mp4").rename(name)
+    done(make_job(name, output=f"out/{name}"))
+    frames, _ = films.read(Path("out", name).absolute())
+    assert (
+        len(frames) == 2 and [p.name for p in Path("out").iterdir() if p.is_dir()] == []
+    )
+
+
 def test_a_moving_gif_becomes_one(make_job, source, tmp_path):
     from PIL import Image
 

@@ -184,7 +184,7 @@ def make_job(arguments: Sequence[str] = ()) -> Job:
     if FLAGS.from_manifest:
         return _repeated_job()
     for name in ("content", "style"):
-        if not FLAGS[name].value:
+        if not split(FLAGS[name].value or ""):
             raise InvalidInput(
                 f"--{name} is missing: give a file, folder, glob or URL, as in "
                 f"{EXAMPLE}"

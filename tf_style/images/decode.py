@@ -33,8 +33,8 @@ if importlib.util.find_spec("PIL._avif"):  # since Pillow 11.3, in most builds
 HEADER_BYTES = 1024
 # Share of its rows that a file may lack at its end.
 MAX_LACKING = 0.1
-# PNG chunks that affect the picture, and those that it needs. Where one is broken, others
-# are dropped.
+# PNG chunks that affect the picture, and those that it needs. If one is broken, all
+# others are dropped.
 SHOWN_CHUNKS = (
     b"IHDR PLTE IDAT IEND tRNS iCCP sRGB gAMA cHRM eXIf acTL fcTL fdAT".split()
 )

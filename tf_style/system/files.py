@@ -45,10 +45,14 @@ StrPath: TypeAlias = str | os.PathLike[str]
 def local(source: StrPath) -> Path:
     """Returns the path of a source, with ~ expanded if there is a home folder.
 
+    File managers paste paths as file:// addresses.
+
     Raises:
         ValueError: it has a null character.
     """
     path = os.path.expanduser(source)
+    if path.lower().startswith("file://"):
+        path = urllib.request.url2pathname(urllib.parse.urlparse(path).path)
     if "\0" in path:
         raise InvalidInput(f"path {path!r} has a null character; remove it")
     return Path(path)

@@ -6,6 +6,7 @@ Times are in seconds.
 import contextlib
 import importlib.util
 import itertools
+import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -179,7 +180,7 @@ def _opened_by_ffmpeg(source, path, max_side):
 
     with contextlib.ExitStack() as stack:
         try:
-            container = stack.enter_context(av.open(str(path)))
+            container = stack.enter_context(av.open(os.path.abspath(path)))
             stream = container.streams.best("video")  # A cover picture may come first.
             if stream:
                 stream.thread_type = "AUTO"

@@ -1,12 +1,14 @@
 """Writes films: H.264 in MP4, or GIF.
 
 GIF plays everywhere and needs only Pillow; MP4 has all colours in a fraction of the
-bytes. Times are in seconds.
+bytes. Times are in seconds. FFmpeg gets absolute paths, since it takes what is before a
+colon in others for a protocol.
 """
 
 import contextlib
 import errno
 import heapq
+import os
 import re
 from fractions import Fraction
 
@@ -63,7 +65,9 @@ class Mp4:
     def __init__(self, path, rate, options=FROM_THE_START):
         import av
 
-        self._container = av.open(str(path), "w", format="mp4", options=options)
+        self._container = av.open(
+            os.path.abspath(path), "w", format="mp4", options=options
+        )
         self._stream = self._container.add_stream("libx264", rate=rate, options=H264)
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = self.TIME_BASE
@@ -143,10 +147,12 @@ def _join(segments, source, path, end, location):
 
     with contextlib.ExitStack() as stack:
         options = FROM_THE_START
-        mp4 = stack.enter_context(av.open(str(path), "w", "mp4", options=options))
+        mp4 = stack.enter_context(
+            av.open(os.path.abspath(path), "w", "mp4", options=options)
+        )
         tracks = [_pictures(segments, mp4)]
         if source:
-            original = stack.enter_context(av.open(str(source)))
+            original = stack.enter_context(av.open(os.path.abspath(source)))
             mp4.metadata.update(_tags(original.metadata, location))
             tracks += [_sound(original, mp4, end)] if original.streams.audio else []
         for packet in heapq.merge(*tracks, key=lambda p: p.dts * p.time_base):
@@ -170,7 +176,7 @@ def blank_place(path):
     """Blanks in the file of a film where it was taken, which leaves all else alone."""
     import av
 
-    with av.open(str(path)) as container:
+    with av.open(os.path.abspath(path)) as container:
         parts = [container, *container.streams]
         places = [place.encode() for part in parts for place in _places(part.metadata)]
     data = before = path.read_bytes()
@@ -193,12 +199,12 @@ def _pictures(segments, mp4):
     """Returns the packets of segments, one after the other."""
     import av
 
-    with av.open(str(segments[0][0])) as container:
+    with av.open(os.path.abspath(segments[0][0])) as container:
         copy = mp4.add_stream_from_template(container.streams.video[0])
 
     def packets():
         for path, begin in segments:
-            with av.open(str(path)) as container:
+            with av.open(os.path.abspath(path)) as container:
                 for packet in container.demux(video=0):
                     if packet.dts is None:  # Nothing more comes.
                         break
