@@ -364,6 +364,12 @@ HABITS = [
     Habit("only commas", _command(" , ", S), 0, "--content is missing", 1),
     Habit("percent", _command("a.jpg", S, "--strength=50%")),
     Habit("a mode in capitals", _command("a.jpg", S, "--mode=Hub")),
+    Habit("a model in capitals", _command("a.jpg", S, "--model=BuiltIn")),
+    Habit("dashes", _command("a.jpg", S, "--style-size=64", "--keep-location")),
+    Habit("no-", _command("a.jpg", S, "--no-keep-location", "--no-quiet")),
+    Habit("yes", _command("a.jpg", S, "--keep_location=yes", "-v")),
+    Habit("maybe", _command("a.jpg", S, "--flow=maybe"), 0, "it must be true or", 1),
+    Habit("jpeg", _command("a.jpg", S, "--format=JPEG")),
     Habit("a number as 1e2", _command("a.jpg", S, "--max_side=1e2")),
     Habit("no style", _command("a.jpg"), 0, "--style is missing", 1),
     Habit(

@@ -121,3 +121,12 @@ def test_help_shows_every_flag_once(program, flag):
 
 def test_version_is_the_packages(program):
     assert program("--version") == (0, f"tf_style {tf_style.__version__}\n", "")
+
+
+def test_what_follows_two_dashes_is_no_flag():
+    with flagsaver.flagsaver():
+        assert main.parse(["tf_style", "--no-flow", "--", "--style-size", "-v"]) == [
+            "tf_style",
+            "--style-size",
+            "-v",
+        ]

@@ -53,6 +53,7 @@ def test_a_value_that_comes_twice_is_tried_once():
         (("steps=5,many",), {}, "steps is 'many'; it must be a whole number"),
         (("steps=1.5",), {}, "steps is '1.5'; it must be a whole number"),
         (("tv_weight=x",), {}, "tv_weight is 'x'; it must be a number"),
+        (("tv_weight=1e39",), {}, "tv_weight is 1e+39; it must be from 0 to 3.4e+38"),
         (("tv_weight=nan",), {}, "tv_weight is nan; it must be from 0"),
         (("deterministic=1",), {}, "deterministic is '1'; it must be true or false"),
         (("optimizer=sgd",), {}, "optimizer is 'sgd'; it must be lbfgs or adam"),

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 
 from absl import flags
 
-from tf_style.config import help_of
+from tf_style.config import NAMES, help_of
 from tf_style.jobs import modes
 from tf_style.jobs.job import Job
 from tf_style.methods import METHODS
@@ -53,6 +53,17 @@ class _Integer(flags.IntegerParser):
         raise ValueError("it must be a whole number")
 
 
+class _Boolean(flags.BooleanParser):
+    """Reads true and false, and what means the same."""
+
+    def parse(self, argument: object) -> bool:
+        text = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+        try:
+            return super().parse(text.get(str(argument).lower(), argument))
+        except ValueError:
+            raise ValueError("it must be true or false") from None
+
+
 def _define(name, spec, text, default):
     """Defines the flag of a field of a config."""
     if choices := spec.metadata["choices"]:
@@ -60,7 +71,9 @@ def _define(name, spec, text, default):
     elif typing.get_origin(spec.type) is tuple:
         flags.DEFINE_list(name, list(default), text)
     elif spec.type is bool:
-        flags.DEFINE_bool(name, default, text)
+        flag = flags.BooleanFlag(name, default, text)
+        flag.parser = _Boolean()
+        flags.DEFINE_flag(flag)
     elif spec.type is str:
         flags.DEFINE_string(name, default, text)
     else:
@@ -258,6 +271,9 @@ def _value(name):
     if not flag.present and flag.value == flag.default:
         return None
     value = flag.value
+    # As --mode=Hub, but it may be a file too.
+    if name in NAMES and value.lower() in NAMES[name] and not os.path.exists(value):
+        value = value.lower()
     return _numbers(name, value) if name.endswith("_weights") else value
 
 

@@ -53,7 +53,7 @@ def parse(argv: Sequence[str]) -> list[str]:
         if "--version" in argv[1:]:
             print(f"tf_style {__version__}", flush=True)
             sys.exit()
-        return FLAGS(argv)
+        return FLAGS([*_respelled(argv)])
     except (flags.Error, ValueError) as error:
         _fail(f"{' '.join(str(error).split())}; see --help")
     except BrokenPipeError:  # of `--help | head`
@@ -62,6 +62,25 @@ def parse(argv: Sequence[str]) -> list[str]:
     except SystemExit as help_was_shown:
         # absl exits with 1 after --help.
         raise SystemExit(0) from help_was_shown
+
+
+def _respelled(argv):
+    """Yields arguments, with the names of flags as absl spells them.
+
+    Other programs have --style-size for --style_size, --no-flow for --noflow, and -v.
+    """
+    for place, argument in enumerate(argv):
+        if argument == "--":
+            yield from argv[place:]
+            return
+        name, *value = argument.split("=", 1)
+        plain = "verbose" if name == "-v" else name.removeprefix("--").replace("-", "_")
+        if plain.startswith("no_") and plain[3:] in FLAGS:
+            plain = f"no{plain[3:]}"
+        is_ours = plain in FLAGS or plain.removeprefix("no") in FLAGS
+        if name == "-v" or (name.startswith("--") and is_ours):
+            name = f"--{plain}"
+        yield "=".join([name, *value])
 
 
 def run(argv: Sequence[str]) -> NoReturn:

@@ -22,7 +22,7 @@ EXECUTORS = ("local", "ray")
 # All frames from one keyframe to the next are held in memory.
 MAX_KEYFRAMES = 250
 # Formats that pictures are written in.
-FORMATS = ("png", "jpg", "webp")
+FORMATS = ("png", "jpg", "jpeg", "webp")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ A bad value raises `ValueError` that names the setting, the value and what is al
 import math
 import numbers
 import os
-import sys
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -17,7 +16,8 @@ from tf_style.system.errors import InvalidInput
 
 C = TypeVar("C")
 
-LARGEST = sys.float_info.max
+# Numbers enter graphs as float32.
+LARGEST = 3.4e38
 # Number of characters of a bad value that a message shows.
 MAX_SHOWN = 100
 
@@ -95,8 +95,7 @@ def number(
     """Checks that low <= number <= high, or low < number with `above`."""
     value = getattr(config, name)
     start = f"above {low}" if above else f"from {low}"
-    end = "" if high == math.inf else f" to {high}"
-    # Integers may be larger than any float.
+    end = "" if high == math.inf and value <= LARGEST else f" to {min(high, LARGEST)}"
     valid = low <= value <= min(high, LARGEST)
     check(config, name, valid and not (above and value == low), start + end)
 
