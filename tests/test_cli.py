@@ -707,3 +707,25 @@ def test_a_flag_of_two_methods_is_that_of_the_mode(parsed):
     parsed("--mode=hub", "--style_size=99", "--steps=9")
     job = cli_flags.make_job()
     assert (job.hub.style_size, job.gatys) == (99, GatysConfig(steps=9))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="it is of Linux")
+def test_help_onto_a_full_disk_is_one_line():
+    with open("/dev/full", "w") as full:
+        arguments = [sys.executable, "-m", "tf_style", "--help"]
+        end = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (end.returncode, end.stderr.count("\n")) == (1, 1)
+    assert end.stderr.startswith("tf_style: cannot write the help: No space left")
+
+
+def test_a_folder_that_was_deleted_under_the_program_is_named(
+    tf_style, tmp_path, monkeypatch
+):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    end = tf_style("a.jpg", "b.jpg", "--model=builtin")
+    assert end.status == 1
+    assert end.err == (
+        "tf_style: the current folder was deleted; change to another one\n"
+    )

@@ -4,6 +4,7 @@ Only this folder reads flags or prints.
 """
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -59,6 +60,9 @@ def parse(argv: Sequence[str]) -> list[str]:
     except BrokenPipeError:  # of `--help | head`
         files.discard_output(sys.stdout.fileno())
         raise SystemExit(0) from None
+    except OSError as error:  # of `--help > file` on a full disk
+        files.discard_output(sys.stdout.fileno())
+        _fail(f"cannot write the help: {error.strerror}")
     except SystemExit as help_was_shown:
         # absl exits with 1 after --help.
         raise SystemExit(0) from help_was_shown
@@ -98,7 +102,13 @@ def run(argv: Sequence[str]) -> NoReturn:
     except (ValueError, OSError, ImportError) as error:
         if FLAGS.verbose:
             raise
-        _fail(" ".join(str(error).split()))
+        reason = " ".join(str(error).split())
+        if error.args == (
+            errno.ENOENT,
+            os.strerror(errno.ENOENT),
+        ):  # os.getcwd names no file
+            reason = "the current folder was deleted; change to another one"
+        _fail(reason)
     except KeyboardInterrupt as interrupt:
         print(f"tf_style: interrupted{interrupt}", file=sys.stderr)
         status = 130

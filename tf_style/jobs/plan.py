@@ -252,7 +252,10 @@ def assign(job, contents, styles):
         tempfile.TemporaryFile(dir=folder).close()
         files.remove_leftovers(folder)
     except OSError as error:
-        raise FileError(f"cannot write to folder {folder}: {error.strerror}") from error
+        reason = error.strerror
+        if isinstance(error, (FileExistsError, NotADirectoryError)):
+            reason = "it is not a folder"
+        raise FileError(f"cannot write to folder {folder}: {reason}") from error
     return pairs
 
 
