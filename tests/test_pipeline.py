@@ -83,16 +83,52 @@ def test_it_reads_in_a_thread_of_its_own_one_at_a_time():
 
 
 def test_who_leaves_early_leaves_the_rest_unread():
-    begun, before = [], {*threading.enumerate()}
+    begun = []
     with pytest.raises(KeyboardInterrupt):
         with pipeline.read_ahead(begun.append, range(100)) as found:
             next(found)
             raise KeyboardInterrupt
-    count = len(begun)
-    assert count <= pipeline.AHEAD + 1
-    # No thread is left that could go on.
-    assert {*threading.enumerate()} <= before
-    assert len(begun) == count
+    assert len(begun) <= pipeline.AHEAD + 1
+
+
+def test_who_leaves_early_does_not_wait_for_what_stalls():
+    begun, go_on, done = threading.Event(), threading.Event(), []
+
+    def read(source):
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        done.append(source)
+
+    with pytest.raises(KeyboardInterrupt):
+        with pipeline.read_ahead(read, range(100)) as found:
+            next(found)
+            assert begun.wait(PATIENCE)
+            raise KeyboardInterrupt
+    assert not done
+    [thread] = [t for t in threading.enumerate() if "_read_all" in t.name]
+    assert thread.daemon  # so that the program can end
+    go_on.set()
+    thread.join(PATIENCE)
+    assert done == [0]
+
+
+def test_the_one_that_is_made_ahead_is_waited_for_where_its_source_is_closed():
+    begun, go_on, done = threading.Event(), threading.Event(), []
+
+    def make():
+        yield 0
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        done.append(1)
+        yield 1
+
+    with pytest.raises(KeyboardInterrupt):
+        with pipeline.ahead(make()) as found:
+            next(found)
+            assert begun.wait(PATIENCE)
+            threading.Timer(0.05, go_on.set).start()
+            raise KeyboardInterrupt
+    assert done == [1]
 
 
 def wrote(number):

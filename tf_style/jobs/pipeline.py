@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import itertools
 import os
+import queue
 import sys
 import threading
 
@@ -25,32 +26,59 @@ def _yield_to_others():
 
 
 @contextlib.contextmanager
-def read_ahead(read, sources, count=AHEAD):
+def read_ahead(read, sources, count=AHEAD, wait=False):
     """Yields (source, function that returns the result of `read(source)`).
 
-    Up to `count` of them are read before they are asked for.
+    Up to `count` of them are read before they are asked for. Whoever leaves early does
+    not wait for the one that is being read, which may come from a server that stalls,
+    unless with `wait`.
     """
-    with concurrent.futures.ThreadPoolExecutor(1, initializer=_yield_to_others) as pool:
+    asked, waiting = queue.SimpleQueue(), collections.deque()
+    # An executor's threads would be waited for at the end of the program.
+    thread = threading.Thread(target=_read_all, args=(read, asked), daemon=True)
+    thread.start()
 
-        def found():
-            waiting = collections.deque()
-            for source in sources:
-                waiting.append((source, pool.submit(read, source).result))
-                if len(waiting) > count:
-                    yield waiting.popleft()
-            yield from waiting
+    def found():
+        for source in sources:
+            future = concurrent.futures.Future()
+            asked.put((source, future))
+            waiting.append((source, future))
+            if len(waiting) > count:
+                yield take()
+        while waiting:
+            yield take()
 
-        try:
-            yield found()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    def take():
+        source, future = waiting.popleft()
+        return source, future.result
+
+    try:
+        yield found()
+    finally:
+        for _, future in waiting:
+            future.cancel()
+        asked.put((None, None))
+        if wait:
+            thread.join()
+
+
+def _read_all(read, asked):
+    """Reads what is asked for, until nothing more is."""
+    _yield_to_others()
+    while (request := asked.get()) != (None, None):
+        source, future = request
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(read(source))
+            except BaseException as error:
+                future.set_exception(error)
 
 
 @contextlib.contextmanager
 def ahead(items, count=AHEAD):
     """Runs the iterator `items` in a thread, and yields its items."""
     with read_ahead(
-        lambda _: next(items, None), itertools.repeat(None), count
+        lambda _: next(items, None), itertools.repeat(None), count, wait=True
     ) as found:
         made = (result() for _, result in found)
         yield itertools.takewhile(lambda item: item is not None, made)
