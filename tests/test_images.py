@@ -276,7 +276,7 @@ def test_broken_exif_leaves_a_picture_as_it_lies(tmp_path, quarters, exif):
         (b"%PDF-1.7", "is PDF"),
         (b"8BPS\0\1", "is a Photoshop file"),
         (b"\0\0\0\x18ftypcrx ", "is a camera's raw file; export it as JPEG"),
-        (b"\0\0\0\x18ftypisom", "is a film; rename it"),
+        (b"\0\0\0\x18ftypisom", "is a film, not a picture"),
         (b"II*\0\x08\0\0\0\0\0", "is a TIFF that Pillow cannot read"),
     ],
 )

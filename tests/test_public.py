@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 import tf_style as ts
@@ -144,3 +145,26 @@ def test_what_cannot_be_written_is_an_error_of_ours(write, place, content, tmp_p
         else:
             ts.compare.save_plot(path, comparison)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("method", ["hub", "neighbors", "gatys"])
+def test_within_a_graph_one_line_says_so(content, style, method):
+    settings = {"steps": 1, "backbone": "builtin"}
+    if method == "hub":
+        settings = {"model": "builtin"}
+    with tf.Graph().as_default(), pytest.raises(ts.Error) as caught:
+        ts.stylize(content, style, method, **settings)
+    assert str(caught.value).startswith("pictures are painted eagerly; call this out")
+
+
+@pytest.mark.parametrize("path", [None, 3, np.zeros((4, 4, 3))])
+def test_what_is_no_path_is_refused(content, path):
+    for call in (ts.load_image, lambda path: ts.save_image(path, content)):
+        with pytest.raises(ts.Error, match="^a path is text or a Path, and not "):
+            call(path)
+
+
+def test_paths_may_be_bytes(content, tmp_path):
+    path = bytes(tmp_path / "a.png")
+    ts.save_image(path, content)
+    assert ts.load_image(path).shape == content.shape

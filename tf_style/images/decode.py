@@ -76,7 +76,7 @@ OTHER_FILES = (
     ),
     (
         rb"....(ftyp|moov|mdat)|\x1a\x45\xdf\xa3|RIFF....AVI |\0\0\1\xba|FLV",
-        "is a film; rename it with its ending, such as .mp4",
+        "is a film, not a picture; to paint it, its name must end in .mp4 or the like",
     ),
     (
         rb"II[*]\0|MM\0[*]",

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from tf_style.system.errors import InvalidInput
+
 # Whether functions are traced, in this thread.
 _traces = contextvars.ContextVar("traces", default=True)
 
@@ -57,6 +59,15 @@ class Traced:
         """How often the function was traced."""
         compiled = [*self._compiled.values()]
         return sum(one.experimental_get_tracing_count() for one in compiled)
+
+
+def require_eager():
+    """Raises `InvalidInput` within graphs, where results have no values."""
+    if not tf.executing_eagerly():
+        raise InvalidInput(
+            "pictures are painted eagerly; call this outside of tf.function and "
+            "tf.Graph, and do not disable eager execution"
+        )
 
 
 def _of_any_size(value):

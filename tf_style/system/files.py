@@ -48,9 +48,11 @@ def local(source: StrPath) -> Path:
     File managers paste paths as file:// addresses.
 
     Raises:
-        ValueError: it has a null character.
+        ValueError: it has a null character, or is no path at all.
     """
-    path = os.path.expanduser(source)
+    if not isinstance(source, (str, bytes, os.PathLike)):
+        raise InvalidInput(f"a path is text or a Path, and not {type(source).__name__}")
+    path = os.path.expanduser(os.fsdecode(source))
     if path.lower().startswith("file://"):
         path = urllib.request.url2pathname(urllib.parse.urlparse(path).path)
     if "\0" in path:
