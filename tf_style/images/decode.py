@@ -285,7 +285,7 @@ def opened_animation(source, path):
                 first = int(bool(image.info.get("default_image")))
                 for index in range(first, image.n_frames):
                     image.seek(index)
-                    if image.format == "WEBP":  # which is known only then
+                    if image.format in ("WEBP", "AVIF"):  # It is known only then.
                         image.load()
                     # The default of browsers.
                     durations.append(round(image.info.get("duration") or 100) or 1)

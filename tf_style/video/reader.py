@@ -22,7 +22,7 @@ from tf_style.system.errors import InvalidInput, MissingPackage
 from tf_style.video import hdr
 
 # Endings of films, and of pictures that may be animated.
-MOVING_PICTURES = (".gif", ".webp", ".png", ".apng")
+MOVING_PICTURES = (".gif", ".webp", ".png", ".apng", ".avif")
 READABLE = (
     *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2ts"),
     *(".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf"),
