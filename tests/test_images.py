@@ -317,6 +317,13 @@ def test_missing_file_and_folder_are_named(tmp_path):
         images.load_image(tmp_path)
 
 
+def test_a_file_that_cannot_be_looked_at_is_not_said_to_be_missing(tmp_path):
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    for name, reason in (("loop.png", "symbolic links"), ("n" * 300, "name too long")):
+        with pytest.raises(OSError, match=f"cannot read .*{name}: .*{reason}"):
+            images.load_image(tmp_path / name)
+
+
 def test_name_may_begin_with_a_tilde(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (4, 3)).save("~a.png")

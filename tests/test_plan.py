@@ -1,5 +1,6 @@
 """Plans: which pictures are meant, and where each result goes without harm."""
 
+import errno
 import importlib.util
 import json
 from pathlib import Path
@@ -129,6 +130,15 @@ def test_each_setting_of_a_sweep_over_a_film_is_a_film(moving):
         "out/walk_s_steps=1.mp4",
         "out/walk_s_steps=2.mp4",
     ]
+
+
+def test_a_folder_that_cannot_be_read_is_named(monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(OSError, match="^cannot read photos: Permission denied$"):
+        plan.expand(["photos"])
 
 
 def test_tilde_is_the_home_folder(tmp_path):

@@ -7,6 +7,7 @@ travels beside it as [1, H, W, 1].
 import functools
 import hashlib
 import os
+import stat
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -133,11 +134,14 @@ def _download(url):
 
 def _existing_file(source):
     path = files.local(source)
-    if os.path.isdir(path):
+    with files.naming(source, "read"):
+        try:
+            mode = path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFound(f"{source} does not exist") from None
+    if stat.S_ISDIR(mode):
         raise IsFolder(f"{source} is a folder; give a picture file")
-    if not os.path.exists(path):  # It may be too long a name.
-        raise NotFound(f"{source} does not exist")
-    if not path.is_file():
+    if not stat.S_ISREG(mode):
         raise InvalidInput(f"{source} is a device or a pipe; give a picture file")
     return path
 

@@ -92,7 +92,8 @@ def expand(sources):
         if not (is_folder or glob.has_magic(source)):
             found.append(source)  # It does not exist; reading it raises the error.
             continue
-        names = map(str, path.iterdir()) if is_folder else _glob(path)
+        with files.naming(source, "read"):
+            names = [*map(str, path.iterdir())] if is_folder else _glob(path)
         some = _sort_out(sorted(names))
         if not some.pictures:
             raise InvalidInput(_explain_none(source, path, some))
