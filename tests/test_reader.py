@@ -328,8 +328,21 @@ def test_transparency_of_a_film_that_is_dropped_is_told(
 ):
     films.write(tmp_path / name, films.pan(2, 24, 32), codec=codec, pix_fmt=kind)
     film, _ = read(tmp_path / name)
-    notes = [line for line in film.notes if "has transparent parts" in line]
+    notes = [line for line in film.notes if "alpha channel" in line]
     assert len(notes) == kind.startswith("yuva")
+
+
+def test_a_second_track_of_pictures_is_told(av, tmp_path):
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        streams = [container.add_stream("ffv1", rate=25) for _ in "ab"]
+        for stream in streams:
+            stream.height, stream.width, stream.pix_fmt = 24, 32, "bgr0"
+        for stream in streams:
+            frame = av.VideoFrame.from_ndarray(films.scene(24, 32), "rgb24")
+            container.mux([*stream.encode(frame), *stream.encode()])
+    film, _ = read(tmp_path / "a.mkv")
+    [note] = film.notes
+    assert note.endswith("a.mkv: these tracks are dropped: 1 of pictures")
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts"])

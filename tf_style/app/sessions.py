@@ -281,7 +281,7 @@ def _without_place(path, exif):
 def _size(path, shown):
     """Returns width and height in pixels, as the picture is seen; `shown`: unknown."""
     try:
-        with Image.open(path, formats=decode.FORMATS) as image:
+        with decode.explained(path), Image.open(path, formats=decode.FORMATS) as image:
             alike = images.are_alike(image.size, shown)
             return image.size if alike else image.size[::-1]
     except Exception:  # HEIC, or a header that only the decoder forgives.

@@ -32,6 +32,8 @@ READABLE = (
 WRITABLE = (".gif", ".mp4")
 
 
+# FFmpeg's flag of a picture that stands for a file, AV_DISPOSITION_ATTACHED_PIC.
+COVER = 1 << 10
 # PyAV's names of the matrices of colour that files tell by number (ITU-T H.273, 8.3).
 COLOUR_SPACES = {
     1: "ITU709",
@@ -205,7 +207,8 @@ def _opened_by_ffmpeg(source, path, max_side):
 
 def _notes_on(source, container, stream):
     """Returns notes on the parts of a film that are dropped."""
-    kinds = {"sound": container.streams.audio[1:]}
+    pictures = [s for s in container.streams.video if not s.disposition & COVER]
+    kinds = {"pictures": pictures[1:], "sound": container.streams.audio[1:]}
     kinds["subtitles"] = container.streams.subtitles
     others = [f"{len(found)} of {kind}" for kind, found in kinds.items() if found]
     notes = (
@@ -213,7 +216,7 @@ def _notes_on(source, container, stream):
     )
     opaque = not any(part.is_alpha for part in stream.codec_context.format.components)
     if not opaque or stream.metadata.get("alpha_mode") == "1":  # VP9 has it apart.
-        notes += [f"{source} has transparent parts; the result has none"]
+        notes += [f"the alpha channel of {source} is dropped"]
     if name := hdr.NAMES.get(stream.codec_context.color_trc):
         notes += [f"{source} is HDR ({name}); the result is SDR"]
     return tuple(notes)
