@@ -1,6 +1,7 @@
 """Files: all or nothing on disk, checksums, bounded downloads from a server of ours."""
 
 import errno
+import gzip
 import http.server
 import os
 import shutil
@@ -369,6 +370,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def ok(self):
         self._answer(BODY)
 
+    def packed(self, body=gzip.compress(BODY)):
+        self.send_response(200)
+        self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def bomb(self):
+        self.packed(gzip.compress(bytes(2 << 20)))
+
+    def mispacked(self):
+        self.packed(BODY)
+
     def agent(self):
         self._answer(self.headers["User-Agent"].encode())
 
@@ -413,9 +426,10 @@ def server(monkeypatch):
             thread.join()
 
 
-def test_download_brings_every_byte(server, tmp_path):
+@pytest.mark.parametrize("place", ["ok", "packed"])
+def test_download_brings_every_byte(server, tmp_path, place):
     path = tmp_path / "new" / "file"
-    files.download(f"{server.url}/ok", path, len(BODY), 60)
+    files.download(f"{server.url}/{place}", path, len(BODY), 60)
     assert path.read_bytes() == BODY
     assert list(path.parent.iterdir()) == [path]
 
@@ -435,6 +449,8 @@ def test_download_says_who_asks(server, tmp_path):
         ("chunked", 1 << 20, "the server's answer is broken (IncompleteRead)"),
         ("garbage", 1 << 20, "the server's answer is broken (BadStatusLine)"),
         ("empty", 1 << 20, "the answer is empty"),
+        ("bomb", 1 << 20, "it is larger than 1 MiB"),
+        ("mispacked", 1 << 20, "Error -3 while decompressing data"),
         ("[", 1 << 20, ""),
     ],
 )

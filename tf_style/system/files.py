@@ -20,6 +20,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -453,12 +454,17 @@ def download(url: str, path: StrPath, max_bytes: int, max_seconds: float) -> Non
             expected = answer.headers.get("Content-Length", "")
         if expected.isdigit() and len(data) < int(expected):
             raise ConnectionError(f"after {len(data)} of {expected} bytes")
+        if answer.headers.get("Content-Encoding") == "gzip":  # though nobody asked
+            unpacked = zlib.decompressobj(wbits=31).decompress(data, max_bytes + 1)
+            if len(unpacked) > max_bytes:
+                raise FileError(f"it is larger than {max_bytes >> 20} MiB")
+            data[:] = unpacked
         if not data:
             raise FileError("the answer is empty")
 
     try:
         call_within(work, max_seconds)
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException, zlib.error) as error:
         reason = explain_network(error, url) or str(error)
         raise FileError(f"cannot download {url}: {reason}") from error
     with replacing(path) as temporary:
