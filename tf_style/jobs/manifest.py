@@ -298,6 +298,9 @@ def read(path: StrPath, output: str = "") -> Job:
         required = {"content", "style", *job.methods, *inputs}
         checksums = {name: entries[name]["sha256"] for name in required}
         return dataclasses.replace(job, checksums=checksums)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        reason = "it is not JSON"
+        raise InvalidInput(f"{path} is not a manifest of tf_style: {reason}") from error
     except KeyError as error:
         raise InvalidInput(
             f"{path} is not a manifest of tf_style: it lacks {error}"
