@@ -25,7 +25,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_hub
 
 from tf_style.config import MAGENTA_HANDLE, MODELS
 from tf_style.system import files, hardware
@@ -174,7 +173,7 @@ def fetch(handle, stalled_after=files.STALLED_AFTER_S):
     cache = os.environ["TFHUB_CACHE_DIR"] = str(folder.parent)
     lock = folder.with_suffix(".lock")
     remove_if_abandoned(lock)
-    resolve = functools.partial(tensorflow_hub.resolve, handle)
+    resolve = functools.partial(_tensorflow_hub().resolve, handle)
     try:
         with files.bounded_network():
             return Path(files.call_within(resolve, stalled_after, cache))
@@ -191,15 +190,23 @@ def fetch(handle, stalled_after=files.STALLED_AFTER_S):
 
 
 def _load(folder):
+    load = _tensorflow_hub().load
     try:
         # In its own thread, outside any `tf.distribute` strategy or graph of the
         # caller: a model loaded into one cannot be called.
         with futures.ThreadPoolExecutor(1) as pool:
-            return pool.submit(tensorflow_hub.load, str(folder)).result()
+            return pool.submit(load, str(folder)).result()
     # A damaged file can raise anything from DecodeError to NotFoundError.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise FileError(f"model in {folder} is damaged: {reason}") from error
+
+
+def _tensorflow_hub():
+    # It takes as long to import as all of our own modules together.
+    import tensorflow_hub
+
+    return tensorflow_hub
 
 
 def folder_of(handle):
