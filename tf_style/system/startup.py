@@ -9,8 +9,8 @@ from typing import Any
 
 from tf_style.system import files
 
-# Keras imports these where they are installed, to draw and to train from tables. We do
-# neither, and they take a quarter of the time and 50 MB.
+# Keras imports these where they are installed, to draw and to train from tables; that
+# takes a quarter of the time, and 50 MB. What films and panels need is imported later.
 UNUSED = ("IPython", "cv2", "matplotlib", "pandas", "scipy")
 
 
