@@ -41,6 +41,8 @@ class Prior(NamedTuple):
 
     picture: np.ndarray  # [1, H, W, 3], moved to where things are now
     trust: np.ndarray  # [1, H, W, 1] in [0, 1], 0 where they were hidden
+    # `Target.found` of that frame, moved likewise; -1 where they were hidden.
+    found: Sequence[np.ndarray] = ()
 
 
 class MeasureTargets(Protocol):
@@ -205,6 +207,7 @@ class Method:
             prior = Prior(
                 images.as_picture(prior.picture, "prior.picture"),
                 masking.as_mask(prior.trust, "prior.trust"),
+                prior.found,
             )
         # Its budget starts here.
         pace = StopToken(
@@ -373,7 +376,8 @@ class Method:
 
 def hold_to_prior(prior: Prior, size: Size) -> Target:
     """Returns the target of `losses.temporal` at a size."""
-    held = tuple(tf.constant(images.resize(part, *size)) for part in prior)
+    parts = prior.picture, prior.trust
+    held = tuple(tf.constant(images.resize(part, *size)) for part in parts)
     return Target([held], [()])
 
 
