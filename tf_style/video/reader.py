@@ -30,9 +30,8 @@ READABLE = (
     *MOVING_PICTURES,
 )
 WRITABLE = (".gif", ".mp4")
-# FFmpeg's flags for scaling by Lanczos' window, accurately, and for colours too. Without
-# the latter two, it only repeats them for two by two pixels, and they flicker where
-# something moves.
+# FFmpeg's flags for scaling by Lanczos' window, accurately, and for colours too. Else
+# it repeats colours for two by two pixels, and they flicker where things move.
 SCALING = 1 << 9 | 1 << 18 | 1 << 13
 
 # FFmpeg's flag of a picture that stands for a file, AV_DISPOSITION_ATTACHED_PIC.
