@@ -192,19 +192,21 @@ def _directions(query, places, shares, masks, moved):
     """
     size = query.picture.shape[1:3]
     if moved is None:
-        moved = tf.fill([max(1, len(masks)), *size], -1)
-    moved = tf.image.resize(moved[..., None], size, method="nearest")[..., 0]
+        moved = [None] * max(1, len(masks))
+    else:
+        moved = tf.image.resize(moved[..., None], size, method="nearest")
+        moved = tf.unstack(tf.reshape(moved, [len(moved), -1]))
     if len(masks) < 2:
         several = [
             place.activations[: max(1, round(share * PLACES))]
             for place, share in zip(places, shares)
             if share
         ]
-        return _match(query, tf.concat(several, 0), moved)
+        return _match(query, tf.concat(several, 0), *moved)
     regions = [tf.image.resize(mask, size, method="area") for mask in masks]
     total = tf.add_n(regions) + 1e-6
     parts, found = [], []
-    for region, place, before in zip(regions, places, tf.split(moved, len(regions))):
+    for region, place, before in zip(regions, places, moved, strict=True):
         directions, nearest = _match(query, place.activations, before)
         parts.append(tf.cast(region / total, directions.dtype) * directions)
         found.append(nearest)
@@ -219,13 +221,15 @@ def _match(query, activations, moved):
     _, height, width, channels = query.picture.shape
     band = max(1, PRODUCTS // (len(keys) * width))
     nearest, seekers = [], []
-    moved = tf.reshape(moved, [-1])
     chance = np.random.default_rng(0)
     offered = np.sort(chance.permutation(height * width)[:OFFERED])
     for top in range(0, height, band):
         vectors = tf.cast(query.unit_vectors(slice(top, top + band)), dtype)
-        before = moved[top * width : (top + band) * width]
-        nearest.append(_hold(vectors, keys, _nearest(vectors, keys), before))
+        if moved is None:
+            nearest.append(_nearest(vectors, keys))
+        else:
+            before = moved[top * width : (top + band) * width]
+            nearest.append(_nearest_or_moved(vectors, keys, before))
         here = offered[offered // (band * width) == top // band] - top * width
         seekers.append(tf.gather(vectors, here))
     found = tf.gather(offered, _nearest(keys, tf.concat(seekers, 0)))
@@ -244,11 +248,22 @@ def _nearest(vectors, keys):
     return tf.argmax(products, 1, output_type=tf.int32)
 
 
-def _hold(vectors, keys, nearest, moved):
-    """Returns nearest keys [P], or those of the frame before where these will do."""
-    gain = tf.gather(keys, nearest) - tf.gather(keys, tf.maximum(moved, 0))
-    gain = tf.reduce_sum(tf.cast(vectors * gain, tf.float32), 1)
-    return tf.where((moved >= 0) & (gain < HOLD), moved, nearest)
+def _nearest_or_moved(vectors, keys, moved):
+    """Returns the same, or `moved` [P] where no other key is nearer by `HOLD`."""
+    held = _cosines(vectors, tf.gather(keys, tf.maximum(moved, 0)))
+    held = tf.where(moved < 0, -np.inf, held)
+    # No key can be nearer than 1: most places need no search.
+    rows = tf.where(held < 1 - HOLD)
+    vectors = tf.gather_nd(vectors, rows)
+    found = _nearest(vectors, keys)
+    gain = _cosines(vectors, tf.gather(keys, found)) - tf.gather_nd(held, rows)
+    found = tf.where(gain < HOLD, tf.gather_nd(moved, rows), found)
+    return tf.tensor_scatter_nd_update(moved, rows, found)
+
+
+def _cosines(vectors, others):
+    """Returns the products of unit vectors, [P, C] each, as float32 [P]."""
+    return tf.reduce_sum(tf.cast(vectors, tf.float32) * tf.cast(others, tf.float32), 1)
 
 
 _METHOD = Method(
