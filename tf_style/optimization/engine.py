@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from tf_style import images
 from tf_style.images import Pixels
-from tf_style.optimization.objective import Target
 from tf_style.system.errors import InvalidInput
 
 # How often in a row the rate is halved before a diverging run is given up. Adam moves a
@@ -52,7 +51,9 @@ class Step(NamedTuple):
     progress: float = 0.0  # share of the work done; large scales take longer
     # Picture whose fine detail larger scales begin with, [1, H, W, 3]; None: no such.
     detail: np.ndarray | None = None
-    targets: Sequence[Target] = ()  # that these losses were measured to
+    # `Target.found` of those that these losses were measured to. Targets themselves are
+    # too large to hold until the next ones are there.
+    found: Sequence = ()
 
     def best_at(self, height: int, width: int) -> Pixels:
         """Returns the best picture at a size, with fine detail added."""
@@ -155,7 +156,7 @@ def _descend(state, objective, find_targets, optimizer, pace, find_every, detail
             lambda: guard.state(made, image, memory),
             pace.progress(index),
             detail,
-            targets,
+            [found for target in targets for found in target.found],
         )
         if guard.gave_up or pace.stop.requested:
             break

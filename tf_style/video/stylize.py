@@ -209,7 +209,7 @@ def by_optimizing(
         if stop.requested:  # The frame is incomplete, and starts over next time.
             return
         after = step.best.numpy()
-        finds.update(step.targets)
+        finds.update(step.found)
         if len(group) > 1:
             shown = _Between(frames, group, [before, after], (since, until), fast)
             for number, found in enumerate(group[:-1], 1):
@@ -249,10 +249,9 @@ class _Finds:
             self._offsets[index] = np.stack([offsets for _, offsets in regions])
         return self._found
 
-    def update(self, targets):
-        """Takes over what the frame was held to in the end."""
-        moved, self._found = self._found, [f for t in targets for f in t.found]
-        self._found = [np.asarray(found) for found in self._found]
+    def update(self, found):
+        """Takes over `Step.found` of the frame's last step."""
+        moved, self._found = self._found, [*map(np.asarray, found)]
         for index, found in enumerate(self._found):
             offsets = np.zeros([*found.shape, 2], np.float32)
             if index < len(moved) and moved[index].shape == found.shape:
