@@ -51,9 +51,7 @@ class Step(NamedTuple):
     progress: float = 0.0  # share of the work done; large scales take longer
     # Picture whose fine detail larger scales begin with, [1, H, W, 3]; None: no such.
     detail: np.ndarray | None = None
-    # `Target.found` of those that these losses were measured to. Targets themselves are
-    # too large to hold until the next ones are there.
-    found: Sequence = ()
+    found: Sequence = ()  # see `method.Prior`
 
     def best_at(self, height: int, width: int) -> Pixels:
         """Returns the best picture at a size, with fine detail added."""
@@ -156,7 +154,6 @@ def _descend(state, objective, find_targets, optimizer, pace, find_every, detail
             lambda: guard.state(made, image, memory),
             pace.progress(index),
             detail,
-            [found for target in targets for found in target.found],
         )
         if guard.gave_up or pace.stop.requested:
             break

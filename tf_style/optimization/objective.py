@@ -20,8 +20,8 @@ class Target(NamedTuple):
         local: targets of positions, [R, H', W', C] or a tuple of them, cut into tiles
             with the picture; () if there are none.
         whole: targets of the picture as a whole; () if there are none.
-        found: what the local ones were found as, for the next frame of a film, or ();
-            see `method.Prior`.
+        found: what a search found, of each layer, for the next frame of a film; see
+            `method.Prior`.
     """
 
     local: list
