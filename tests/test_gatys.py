@@ -436,7 +436,8 @@ def test_a_prior_pulls_the_picture_towards_it_where_it_is_trusted(
 def test_a_prior_is_scaled_as_the_picture_is(settings, content, style, prior):
     config = settings(temporal_weight=1.0, scales=2, steps=2)
     for step in gatys.iterate(content, style, config, prior=prior):
-        picture, trust = (images.resize(part, *step.size) for part in prior)
+        parts = prior.picture, prior.trust
+        picture, trust = (images.resize(part, *step.size) for part in parts)
         expected = np.mean(trust * (step.image.numpy() - picture) ** 2)
         assert step.losses["temporal"] == pytest.approx(expected, rel=1e-4)
 

@@ -56,7 +56,8 @@ def test_places_are_held_to_what_is_nearest_and_to_what_finds_them(pair, monkeyp
     beside = style.size_beside(size, size)[0]
     theirs = objective.extract(images.resize(painting, *beside))
     ours = objective.extract(photo)
-    for layer, held, centre in zip(LAYERS, *target, strict=True):
+    parts = target.local, target.whole
+    for layer, held, centre in zip(LAYERS, *parts, strict=True):
         expected = theirs[layer].numpy().mean((0, 1, 2))
         np.testing.assert_allclose(centre, expected, rtol=1e-4)
         keys = directions(theirs[layer].numpy(), expected)
@@ -226,33 +227,120 @@ def test_fine_detail_of_the_first_picture_outlives_small_sizes(pair):
     assert roughness(enlarged) < 0.5 * roughness(fine)
 
 
-def test_what_comes_into_a_film_starts_as_the_fast_model_paints_it(pair):
-    pytest.importorskip("cv2")
-    photo, painting = pair
-    config = dataclasses.replace(CONFIG, init="builtin", steps=2)
-    size = photo.shape[1:3]
-    nowhere = flow.Motion(np.zeros((*size, 2), np.float32), np.zeros((*size, 1)))
-    frames = [
-        SimpleNamespace(image=images.to_uint8(picture)[0])
-        for picture in (photo, photo[:, ::-1])
-    ]
-    shots = [
-        video.Shot(0, frames[0], True, None),
-        video.Shot(1, frames[1], False, nowhere),
-    ]
-    events = video.by_optimizing(
+def film(shots, painting, config, state=(), masks=()):
+    """Returns the events of a film's frames."""
+    return video.by_optimizing(
         iter(shots),
         neighbors,
         neighbors.encode(painting, config),
         config,
-        {},
+        dict(state),
         first=shots[0].pixels,
-        masks=[],
+        masks=list(masks),
         keyframes=1,
         init_of=lambda frame: None,
         stop=StopToken(),
     )
-    steps = [event for event in events if isinstance(event, Step)]
+
+
+def shot(index, picture, motion=None):
+    frame = SimpleNamespace(image=images.to_uint8(picture)[0])
+    return video.Shot(index, frame, motion is None, motion)
+
+
+def moving(size, pixels, trust=1.0):
+    """The camera swings down and to the right by so many pixels a frame."""
+    grid = np.moveaxis(np.mgrid[: size[0], : size[1]][::-1], 0, -1)
+    return flow.Motion(np.float32(grid + pixels), np.full([*size, 1], trust))
+
+
+def found_by(target):
+    return [np.asarray(found) for found in target.found]
+
+
+def test_neighbours_of_the_frame_before_stay_unless_others_are_much_nearer(pair):
+    photo, painting = pair
+    size = photo.shape[1:3]
+    objective = neighbors.load_objective(CONFIG, size)
+    style = neighbors.encode(painting, CONFIG)
+
+    def search(found):
+        prior = neighbors.Prior(photo, np.ones((1, *size, 1), np.float32), found)
+        targets = neighbors.measure_targets(
+            objective, photo, style, size, CONFIG, prior=prior
+        )
+        return targets[0]
+
+    best = found_by(search(()))
+    rng = np.random.default_rng(0)
+    others = [rng.integers(0, f.max(), f.shape, np.int32) for f in best]
+    kept = [found == other for found, other in zip(found_by(search(others)), others)]
+    centres = search(()).whole
+    activations = objective.activations(photo, LAYERS)
+    held, nearest = search(others).local, search(()).local
+    for where, own, centre, ours, theirs in zip(
+        kept, activations, centres, held, nearest
+    ):
+        assert 0.02 < where.mean() < 0.98
+        query = directions(own.numpy(), centre.numpy())
+        likeness = [(query * directions(t.numpy(), 0)).sum(1) for t in (ours, theirs)]
+        assert np.mean(likeness[0] > likeness[1] - neighbors.HOLD - 0.05) > 0.95
+    none = [np.full_like(found, -1) for found in best]
+    for found, wanted in zip(found_by(search(none)), best, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("trust", [0.0, 1.0])
+def test_neighbours_move_along_with_the_scene(pair, trust):
+    pytest.importorskip("cv2")
+    photo, painting = pair
+    scene = images.resize(photo, 70, 54)  # no sides that can be halved twice
+    noise = np.random.default_rng(1).normal(0, 0.03, (2, 1, 62, 46, 3))
+    frames = [scene[:, :-8, :-8] + noise[0], scene[:, 8:, 8:] + noise[1]]
+    motion = moving(frames[0].shape[1:3], 8, trust)
+    states = [
+        event.state
+        for event in film(
+            [shot(0, frames[0]), shot(1, frames[1], motion)], painting, CONFIG
+        )
+        if isinstance(event, video.Stylized)
+    ]
+    for layer, places in enumerate((4, 2)):
+        before, now = (state[f"found/{layer}"] for state in states)
+        same = now[:, :-places, :-places] == before[:, places:, places:]
+        assert (same[:, 1:-1, 1:-1].mean() > 0.9) == bool(trust)
+
+
+def test_a_film_goes_on_as_if_it_had_not_been_interrupted(pair):
+    pytest.importorskip("cv2")
+    photo, painting = pair
+    size = photo.shape[1:3]
+    masks = [np.linspace(0, 1, size[1], dtype=np.float32)[None, None, :, None]]
+    masks = [np.broadcast_to(m, (1, *size, 1)) for m in (masks[0], 1 - masks[0])]
+    shots = [shot(0, photo)]
+    for index in (1, 2):
+        picture = np.roll(photo, -index, (1, 2))
+        shots.append(shot(index, picture, moving(size, 1)))
+    paintings = [painting, painting[:, ::-1]]
+
+    def last(shots, state=()):
+        *_, stylized = film(shots, paintings, CONFIG, state, masks)
+        return stylized
+
+    whole, half = last(shots), last(shots[:2])
+    again = last(shots[2:], half.state)
+    np.testing.assert_array_equal(whole.frames[0][2], again.frames[0][2])
+
+
+def test_what_comes_into_a_film_starts_as_the_fast_model_paints_it(pair):
+    pytest.importorskip("cv2")
+    photo, painting = pair
+    config = dataclasses.replace(CONFIG, init="builtin", steps=2)
+    nowhere = moving(photo.shape[1:3], 0, trust=0.0)
+    shots = [shot(0, photo), shot(1, photo[:, ::-1], nowhere)]
+    steps = [
+        event for event in film(shots, painting, config) if isinstance(event, Step)
+    ]
     *_, first = (step for step in steps if step.index == 0)
     fast = hub.stylize(shots[1].pixels, painting, HubConfig(model="builtin"))
     np.testing.assert_allclose(first.image, fast, atol=1e-5)

@@ -72,6 +72,20 @@ def test_frames_without_loss_are_read_without_loss(av, tmp_path):
     assert all(frame.duration > 0 for frame in read_frames)
 
 
+def test_colours_run_smoothly_although_the_file_has_half_of_their_rows_and_columns(
+    av, tmp_path
+):
+    across = np.linspace(0, 250, 32)
+    ramp = np.broadcast_to(across[:, None] / 2 + across / 2, (32, 32))
+    image = np.stack([ramp, np.full_like(ramp, 128), 250 - ramp], -1).astype(np.uint8)
+    path = tmp_path / "ramp.mkv"
+    films.write(path, [image], codec="ffv1", pix_fmt="yuv420p")
+    _, (frame,) = read(path)
+    for axis in (0, 1):
+        steps = np.abs(np.diff(frame.image.astype(int), axis=axis)[4:-4, 4:-4, 0])
+        assert 2 <= steps.min() and steps.max() <= 7  # 4 in the mean
+
+
 def test_time_begins_with_the_first_frame(av, tmp_path):
     late = [time + 2 for time in UNEVEN]
     films.write(tmp_path / "a.mkv", films.pan(6, 48, 64), late)

@@ -51,6 +51,7 @@ class Step(NamedTuple):
     progress: float = 0.0  # share of the work done; large scales take longer
     # Picture whose fine detail larger scales begin with, [1, H, W, 3]; None: no such.
     detail: np.ndarray | None = None
+    found: Sequence = ()  # see `method.Prior`
 
     def best_at(self, height: int, width: int) -> Pixels:
         """Returns the best picture at a size, with fine detail added."""

@@ -41,6 +41,9 @@ class Prior(NamedTuple):
 
     picture: np.ndarray  # [1, H, W, 3], moved to where things are now
     trust: np.ndarray  # [1, H, W, 1] in [0, 1], 0 where they were hidden
+    # `Step.found` of that frame, moved likewise; -1 where they were hidden. It is what
+    # the search found, of each layer int32 [R, h, w]; empty if the method has none.
+    found: Sequence[np.ndarray] = ()
 
 
 class MeasureTargets(Protocol):
@@ -205,6 +208,7 @@ class Method:
             prior = Prior(
                 images.as_picture(prior.picture, "prior.picture"),
                 masking.as_mask(prior.trust, "prior.trust"),
+                prior.found,
             )
         # Its budget starts here.
         pace = StopToken(
@@ -213,13 +217,17 @@ class Method:
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
 
+        found = []  # by the last search; the targets are too large to be kept
+
         def problem_at(size):
             objective = self.load_objective(config, size, is_frame=prior is not None)
 
             def find(picture):
-                return self._measure_targets(
+                targets = self._measure_targets(
                     objective, content, style, size, config, fitted, prior, picture
                 )
+                found[:] = [each for target in targets for each in target.found]
+                return targets
 
             return objective, find
 
@@ -252,9 +260,10 @@ class Method:
                 "run; pass the content and config that it was made with"
             )
         detail = first if self._keeps_detail else None
-        return engine.optimize(
+        steps = engine.optimize(
             state, scales, problem_at, optimizer, pace, self._find_every, detail
         )
+        return (step._replace(found=[*found]) for step in steps)
 
     def encode(self, style: Pictures, config: Any = None) -> Style:
         """Prepares one or more paintings for any number of photos; see `hub.encode`.
@@ -373,7 +382,8 @@ class Method:
 
 def hold_to_prior(prior: Prior, size: Size) -> Target:
     """Returns the target of `losses.temporal` at a size."""
-    held = tuple(tf.constant(images.resize(part, *size)) for part in prior)
+    parts = prior.picture, prior.trust
+    held = tuple(tf.constant(images.resize(part, *size)) for part in parts)
     return Target([held], [()])
 
 

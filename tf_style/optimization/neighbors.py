@@ -16,6 +16,9 @@ Departures from the paper, chosen by patch distances on 24 pairs:
   leaves no speckle. Instead of the pyramid's levels, the fine detail of the fast
   picture is added to the result at half the size.
 * The painting is represented by `PLACES` random positions of each layer, not by all.
+* In films, spots keep the neighbours that they had in the frame before, moved along
+  with the scene, unless others are nearer by `HOLD`. If all were searched for anew,
+  they would differ a little each time, and strokes would crawl.
 
 `objective_terms` and `measure_targets` are the method. The rest is `method.Method`; the
 loop that lowers the loss is `engine.optimize`.
@@ -47,6 +50,9 @@ OFFERED = 1 << 14
 # Weight of the reverse search. A higher weight keeps the palette better, and copies
 # strokes less closely.
 COVERAGE = 0.22
+# By how much another neighbour must be nearer, as a cosine, to replace that which moved
+# along with a film.
+HOLD = 0.2
 # Number of cosines in memory at a time: 32 MB in bfloat16.
 PRODUCTS = 1 << 24
 # Number of pairs that L-BFGS remembers: with new targets every 10 steps, 10 are no
@@ -110,14 +116,17 @@ def measure_targets(
         if config.content_weight:
             found = objective.activations(photo, loss.layers)
             kept = [(values, _mean(values)) for values in found]
-        local, whole = [], []
-        for of_photo, *places in zip(kept, *paintings, strict=True):
+        before = prior.found if prior and prior.found else [None] * len(seen)
+        local, whole, found = [], [], []
+        for of_photo, moved, *places in zip(kept, before, *paintings, strict=True):
             own = seen.pop(0)  # so that its memory is freed
             centre = tf.add_n([p.mean * share for p, share in zip(places, shares)])
             query = _Query(own, centre, *of_photo, config.content_weight)
-            local.append(_directions(query, places, shares, masks))
+            directions, nearest = _directions(query, places, shares, masks, moved)
+            local.append(directions)
+            found.append(nearest)
             whole.append(centre)
-        return Target(local, whole)
+        return Target(local, whole, found)
 
     return [measure(loss) for _, loss in objective.terms]
 
@@ -167,34 +176,45 @@ class _Query(NamedTuple):
         return tf.reshape(band - centre, [-1, values.shape[-1]])
 
 
-def _directions(query, places, shares, masks):
-    """Returns the target directions of a layer, [1, H, W, C].
+def _directions(query, places, shares, masks, moved):
+    """Returns the target directions of a layer, [1, H, W, C], and the neighbours.
+
+    Neighbours are numbers of places, int32 [R, H, W]: of R regions, or of all styles
+    together.
 
     Args:
         query: a `_Query`.
         places: `Places` of each style.
         shares: share of each style; they add up to 1.
         masks: masks of regions, [1, H', W', 1]; if there are several, one per style.
+        moved: neighbours in the frame before, moved to where things are now, of any
+            size, with -1 where there are none; None: there is no such frame.
     """
+    size = query.picture.shape[1:3]
+    if moved is None:
+        moved = [None] * max(1, len(masks))
+    else:
+        moved = tf.image.resize(moved[..., None], size, method="nearest")
+        moved = tf.unstack(tf.reshape(moved, [len(moved), -1]))
     if len(masks) < 2:
         several = [
             place.activations[: max(1, round(share * PLACES))]
             for place, share in zip(places, shares)
             if share
         ]
-        return _match(query, tf.concat(several, 0))
-    size = query.picture.shape[1:3]
+        return _match(query, tf.concat(several, 0), *moved)
     regions = [tf.image.resize(mask, size, method="area") for mask in masks]
     total = tf.add_n(regions) + 1e-6
-    found = [
-        tf.cast(region / total, query.picture.dtype) * _match(query, place.activations)
-        for region, place in zip(regions, places)
-    ]
-    return tf.add_n(found)
+    parts, found = [], []
+    for region, place, before in zip(regions, places, moved, strict=True):
+        directions, nearest = _match(query, place.activations, before)
+        parts.append(tf.cast(region / total, directions.dtype) * directions)
+        found.append(nearest)
+    return tf.add_n(parts), tf.concat(found, 0)
 
 
-def _match(query, activations):
-    """Returns the directions of the nearest of N places, [1, H, W, C]."""
+def _match(query, activations, moved):
+    """Returns directions of the nearest of N places, [1, H, W, C]; these, [1, H, W]."""
     dtype = query.picture.dtype
     keys = tf.math.l2_normalize(activations - query.centre, -1, epsilon=1e-8)
     keys = tf.cast(keys, dtype)
@@ -205,21 +225,45 @@ def _match(query, activations):
     offered = np.sort(chance.permutation(height * width)[:OFFERED])
     for top in range(0, height, band):
         vectors = tf.cast(query.unit_vectors(slice(top, top + band)), dtype)
-        nearest.append(_nearest(vectors, keys))
+        if moved is None:
+            nearest.append(_nearest(vectors, keys))
+        else:
+            before = moved[top * width : (top + band) * width]
+            nearest.append(_nearest_or_moved(vectors, keys, before))
         here = offered[offered // (band * width) == top // band] - top * width
         seekers.append(tf.gather(vectors, here))
     found = tf.gather(offered, _nearest(keys, tf.concat(seekers, 0)))
-    directions = tf.gather(keys, tf.concat(nearest, 0))
+    nearest = tf.concat(nearest, 0)
+    directions = tf.gather(keys, nearest)
     weight = tf.cast(COVERAGE * height * width / len(keys), dtype)
     directions = tf.tensor_scatter_nd_add(directions, found[:, None], weight * keys)
     directions /= tf.cast(1 + COVERAGE, dtype)
-    return tf.reshape(directions, [1, height, width, channels])
+    directions = tf.reshape(directions, [1, height, width, channels])
+    return directions, tf.reshape(nearest, [1, height, width])
 
 
 def _nearest(vectors, keys):
     """Returns which key is nearest to each vector, int32 [P]."""
     products = tf.matmul(vectors, keys, transpose_b=True)
     return tf.argmax(products, 1, output_type=tf.int32)
+
+
+def _nearest_or_moved(vectors, keys, moved):
+    """Returns the same, or `moved` [P] where no other key is nearer by `HOLD`."""
+    held = _cosines(vectors, tf.gather(keys, tf.maximum(moved, 0)))
+    held = tf.where(moved < 0, -np.inf, held)
+    # No key can be nearer than 1: most places need no search.
+    rows = tf.where(held < 1 - HOLD)
+    vectors = tf.gather_nd(vectors, rows)
+    found = _nearest(vectors, keys)
+    gain = _cosines(vectors, tf.gather(keys, found)) - tf.gather_nd(held, rows)
+    found = tf.where(gain < HOLD, tf.gather_nd(moved, rows), found)
+    return tf.tensor_scatter_nd_update(moved, rows, found)
+
+
+def _cosines(vectors, others):
+    """Returns the products of unit vectors, [P, C] each, as float32 [P]."""
+    return tf.reduce_sum(tf.cast(vectors, tf.float32) * tf.cast(others, tf.float32), 1)
 
 
 _METHOD = Method(

@@ -4,6 +4,7 @@ A loss (`networks.losses.Loss`) is a function of means over positions, either of
 distances or of products of channels. This module and `tiles` rely on nothing else.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -19,10 +20,13 @@ class Target(NamedTuple):
         local: targets of positions, [R, H', W', C] or a tuple of them, cut into tiles
             with the picture; () if there are none.
         whole: targets of the picture as a whole; () if there are none.
+        found: what a search found, of each layer, for the next frame of a film; see
+            `method.Prior`.
     """
 
     local: list
     whole: list
+    found: Sequence = ()
 
     @classmethod
     def empty(cls, loss: Loss) -> "Target":
@@ -92,7 +96,9 @@ class Objective:
             loss.measure(
                 with_neighbours(image) if layer == PIXELS else activations[layer], *held
             )
-            for layer, *held in zip(loss.layers, *target, strict=True)
+            for layer, *held in zip(
+                loss.layers, target.local, target.whole, strict=True
+            )
         ]
 
     def _losses(self, image, targets):

@@ -162,7 +162,9 @@ class TiledObjective:
                         if isinstance(mean, tuple)  # It was not measured yet.
                         else mean
                     )
-                    for layer, local, whole, mean in zip(loss.layers, *target, known)
+                    for layer, local, whole, mean in zip(
+                        loss.layers, target.local, target.whole, known
+                    )
                 ]
                 for (_, loss), target, known in zip(self.terms, targets, means)
             ]

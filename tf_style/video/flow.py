@@ -230,6 +230,7 @@ def _search(one, other):
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     # The preset ends at quarters, and misses small things in small films.
     search.setFinestScale(1)
+    search.setVariationalRefinementIterations(10)  # Fewer flicker more.
     found = search.calc(*greys, None)[:height, :width]
     blurred = [cv2.GaussianBlur(g[:height, :width], (0, 0), 2) for g in greys]
     still = cv2.absdiff(*blurred) <= MAX_NOISE

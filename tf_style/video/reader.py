@@ -30,7 +30,9 @@ READABLE = (
     *MOVING_PICTURES,
 )
 WRITABLE = (".gif", ".mp4")
-
+# FFmpeg's flags for scaling by Lanczos' window, accurately, and for colours too. Else
+# it repeats colours for two by two pixels, and they flicker where things move.
+SCALING = 1 << 9 | 1 << 18 | 1 << 13
 
 # FFmpeg's flag of a picture that stands for a file, AV_DISPOSITION_ATTACHED_PIC.
 COVER = 1 << 10
@@ -312,7 +314,7 @@ def _upright_rgb(frame, size, transfer):
         *size,
         "rgb48le" if transfer in hdr.NAMES else "rgb24",
         src_colorspace=COLOUR_SPACES.get(frame.colorspace, default),
-        interpolation="LANCZOS",
+        interpolation=SCALING,
     )
     image = frame.to_ndarray()
     if transfer in hdr.NAMES:

@@ -17,6 +17,7 @@ import numpy as np
 from tf_style import images
 from tf_style.config import HubConfig
 from tf_style.fast import hub
+from tf_style.fast.builtin import steady
 from tf_style.optimization.method import Prior
 from tf_style.video import flow, reader
 
@@ -178,7 +179,7 @@ def by_optimizing(
     later = dataclasses.replace(
         config, steps=math.ceil(LATER_STEPS * config.steps), scales=1, init="before"
     )
-    fast = _FastModel(style, first, masks)
+    fast, finds = _FastModel(style, first, masks), _Finds(state)
     before, image = state.get("before"), state.get("frame")
     for group in _group(shots, keyframes):
         if stop.requested:
@@ -191,13 +192,13 @@ def by_optimizing(
             motion = flow.enlarge(since[-1], *image.shape[:2])
         settings, init, prior = later, before, None
         if before is None or shot.cut:
-            settings, init = config, init_of(pixels)
+            settings, init, finds = config, init_of(pixels), _Finds({})
         else:
             # What comes into view must not start from what hid it.
             fresh = fast.stylize(pixels) if config.init == "builtin" else pixels
             if motion:
                 moved, trust = flow.carry(before, motion), motion.trust[None]
-                prior = Prior(moved, trust)
+                prior = Prior(moved, trust, finds.move(motion))
             else:
                 moved, trust = before, flow.stillness(image, shot.frame.image)[None]
             init = fresh + trust * (moved - fresh)
@@ -208,6 +209,7 @@ def by_optimizing(
         if stop.requested:  # The frame is incomplete, and starts over next time.
             return
         after = step.best.numpy()
+        finds.update(step.found)
         if len(group) > 1:
             shown = _Between(frames, group, [before, after], (since, until), fast)
             for number, found in enumerate(group[:-1], 1):
@@ -218,7 +220,59 @@ def by_optimizing(
         before, image = after, shot.frame.image
         picture = method.finish(step, pixels, settings, masks=masks)
         done = [(shot.index, shot.frame, picture)]
-        yield Stylized(done, {"before": before, "frame": image})
+        yield Stylized(done, {"before": before, "frame": image} | finds.state())
+
+
+class _Finds:
+    """What each place of a frame found in the paintings, which moves with the film.
+
+    Args:
+        state: empty, or with the result of `state` of an earlier run.
+    """
+
+    def __init__(self, state):
+        self._found = _in_order(state, "found")  # of each layer, int32 [R, h, w]
+        # See `steady.carry`; [R, h, w, 2].
+        self._offsets = _in_order(state, "offsets")
+
+    def move(self, motion):
+        """Moves them to the next frame; returns them as `Prior.found`."""
+        height = motion.trust.shape[0]
+        for index, found in enumerate(self._found):
+            # Layers are halved, and rounded down, some times.
+            side = 1 << (height // found.shape[1]).bit_length() - 1
+            regions = [
+                steady.carry(region[None], offsets, motion, side)
+                for region, offsets in zip(found, self._offsets[index])
+            ]
+            self._found[index] = np.concatenate([places for places, _ in regions])
+            self._offsets[index] = np.stack([offsets for _, offsets in regions])
+        return self._found
+
+    def update(self, found):
+        """Takes over `Step.found` of the frame's last step."""
+        moved, self._found = self._found, [*map(np.asarray, found)]
+        for index, found in enumerate(self._found):
+            offsets = np.zeros([*found.shape, 2], np.float32)
+            if index < len(moved) and moved[index].shape == found.shape:
+                kept = found == moved[index]
+                offsets = self._offsets[index] * kept[..., None]
+            self._offsets[index : index + 1] = [offsets]
+
+    def state(self):
+        """Returns what a later run needs, as arrays by name."""
+        pairs = {"found": self._found, "offsets": self._offsets}
+        return {
+            f"{name}/{index}": values
+            for name, layers in pairs.items()
+            for index, values in enumerate(layers)
+        }
+
+
+def _in_order(state, name):
+    """Returns the arrays whose names are this and a number."""
+    count = sum(path.startswith(f"{name}/") for path in state)
+    return [state[f"{name}/{index}"] for index in range(count)]
 
 
 class _FastModel:

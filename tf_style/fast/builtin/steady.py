@@ -102,7 +102,7 @@ class Steady:
         )
 
 
-def carry(places, offsets, motion):
+def carry(places, offsets, motion, side=encoder.STRIDE):
     """Moves finds along with the motion, by whole places.
 
     Args:
@@ -110,6 +110,7 @@ def carry(places, offsets, motion):
         offsets: where each find should be, down and to the right of the middle of its
             place, in places, [H, W, 2]. Without these, slow motion would be lost.
         motion: a `flow.Motion`.
+        side: of a place, in pixels.
 
     Returns:
         Both for this frame; where the motion is not trusted, places are -1.
@@ -121,8 +122,9 @@ def carry(places, offsets, motion):
     right = x - np.arange(width, dtype=np.float32)
     trust = motion.trust[..., 0]
     fields = np.stack([trust * down, trust * right, trust])
-    side = encoder.STRIDE
-    rims = ((0, 0), (0, rows * side - height), (0, columns * side - width))
+    fields = fields[:, : rows * side, : columns * side]
+    lacking = rows * side - fields.shape[1], columns * side - fields.shape[2]
+    rims = ((0, 0), *((0, count) for count in lacking))
     if any(map(any, rims)):
         fields = np.pad(fields, rims, "edge")
     fields = fields.reshape(3, rows, side, columns * side).mean(2)
