@@ -186,7 +186,7 @@ class _Guard:
 
         Losses to different targets cannot be compared.
         """
-        self.found_for, self.best_losses = image.numpy(), {"total": np.inf}
+        self.found_for, self.best_losses = image, {"total": np.inf}
 
     def judge(self, index, image, losses):
         """Records a step; returns a note if it went wrong, else an empty text."""
@@ -219,7 +219,7 @@ class _Guard:
             self.best_losses,
             self._failures,
             [tensor.numpy() for tensor in tf.nest.flatten(memory)],
-            self.found_for,
+            None if self.found_for is None else np.asarray(self.found_for),
         )
 
 
