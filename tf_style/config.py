@@ -220,7 +220,8 @@ class SlowConfig(StyleConfig):
         0,
         "Side of the tiles in which the picture is processed, in pixels (even, 32 or "
         "more). Tiles need less memory and more time, and give the same picture. 0 "
-        "uses them only where the whole picture would not fit.",
+        "uses them only where the whole picture would not fit; in neighbors also above "
+        "2 megapixels.",
     )
     seed: int = setting(0, "Seed of the noise that init=noise starts from.")
     # It applies to the whole process from then on.

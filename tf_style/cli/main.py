@@ -103,10 +103,8 @@ def run(argv: Sequence[str]) -> NoReturn:
         if FLAGS.verbose:
             raise
         reason = " ".join(str(error).split())
-        if error.args == (
-            errno.ENOENT,
-            os.strerror(errno.ENOENT),
-        ):  # os.getcwd names no file
+        # Of os.getcwd, which names no file.
+        if error.args == (errno.ENOENT, os.strerror(errno.ENOENT)):
             reason = "the current folder was deleted; change to another one"
         _fail(reason)
     except KeyboardInterrupt as interrupt:

@@ -93,6 +93,8 @@ def optimize(
         if state.image.shape[1:3] != scale.size:
             image = _enlarge(state.best, scale.size, detail)
             state = State(state.index, image, optimizer.rate)
+        if scale.last:
+            detail = None  # It is large, and has done its work.
         objective, find_targets = problem_at(scale.size)
         pace = _Pace(scale, stop)
         state = yield from _descend(

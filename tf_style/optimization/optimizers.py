@@ -129,12 +129,15 @@ class LBFGS:
     def _learn(self, memory, g):
         """Remembers the last step, and how the gradient changed over it."""
         s, y = memory.step, tf.cast(g - memory.gradient, self.STORED)
-        curvature, length = _dot(s, y), tf.sqrt(_dot(s, s) * _dot(y, y))
+        with_s = _dots([y, s], s)
+        with_y = _dots([y], y, after=with_s)
+        curvature, length = with_s[0], tf.sqrt(with_s[1] * with_y[0])
 
         def remember():
             steps, changes = [*memory.s[1:], s], [*memory.y[1:], y]
-            sy = _grown(memory.sy, _dots(steps, y))
-            yy = _grown(memory.yy, _dots(changes, y))
+            sy = _dots(steps, y)
+            yy = _dots(changes, y, after=sy)
+            sy, yy = _grown(memory.sy, sy), _grown(memory.yy, yy)
             known = tf.minimum(memory.known + 1, len(steps))
             return steps, changes, sy, yy, known
 
@@ -167,8 +170,9 @@ def inverse_hessian_product(memory, g, gamma):
     # Ones in place of pairs that are not known yet keep R regular.
     R = tf.linalg.band_part(memory.sy, 0, -1) + tf.linalg.diag(unknown)
     D = tf.linalg.diag(tf.linalg.diag_part(memory.sy))
-    Sg = _dots(memory.s, g)[:, None]
-    Yg = _dots(memory.y, g)[:, None]
+    Sg = _dots(memory.s, g)
+    Yg = _dots(memory.y, g, after=Sg)[:, None]
+    Sg = Sg[:, None]
     p = tf.linalg.triangular_solve(R, Sg, lower=False)
     q = tf.matmul(D + gamma * memory.yy, p) - gamma * Yg
     q = tf.linalg.triangular_solve(R, q, lower=False, adjoint=True)
@@ -190,12 +194,16 @@ def _dot(a, b):
     return tf.reduce_sum(tf.cast(a, tf.float32) * tf.cast(b, tf.float32))
 
 
-def _dots(vectors, other):
-    """Multiplies each of `vectors` with `other`, one after the other to save memory."""
+def _dots(vectors, other, after=None):
+    """Multiplies each of `vectors` with `other`, once the tensor `after` is there.
+
+    One after the other, because float32 copies of huge pictures take memory.
+    """
     products = []
     for vector in vectors:
-        with tf.control_dependencies(products[-1:]):
-            products.append(_dot(vector, other)[None])
+        with tf.control_dependencies([] if after is None else [after]):
+            after = _dot(vector, other)[None]
+        products.append(after)
     # TensorFlow's graph optimizer loses the rank of `tf.stack` of one.
     return tf.concat(products, 0)
 
