@@ -125,14 +125,16 @@ def test_at_a_content_weight_of_one_the_photo_alone_is_searched_with(pair):
     assert apart[1.0] < 0.02 * apart[0.0]
 
 
-def test_tiles_give_the_loss_and_the_gradient_of_the_whole(pair):
+# Tiles of 16 cut the last block, too.
+@pytest.mark.parametrize("side", [32, 16])
+def test_tiles_give_the_loss_and_the_gradient_of_the_whole(pair, side):
     photo, painting = (images.resize(x, 96, 80) for x in pair)
     extract = neighbors.load_backbone(CONFIG)
     terms = neighbors.objective_terms(CONFIG)
     found = []
     for built in (
         objectives.Objective(extract, terms),
-        tiles.TiledObjective(extract, terms, side=32),
+        tiles.TiledObjective(extract, terms, side=side),
     ):
         style = neighbors.encode(painting, CONFIG)
         targets = neighbors.measure_targets(built, photo, style, (96, 80), CONFIG)

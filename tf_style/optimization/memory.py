@@ -27,13 +27,13 @@ def estimate_memory(extract, size, side=0):
     """
     blocks, positions, longest = list(extract.blocks), size[0] * size[1], max(size)
     need, tile = BASE_BYTES + PIXEL_BYTES * positions, 0
-    while side and len(blocks) > 1 and longest > side + 1:
+    while side and blocks and longest > side + 1:
         tile = max(tile, _differentiating(blocks[:1], side**2))
         block = blocks.pop(0)
         positions, longest = positions / 4, longest / 2
         # The block's output, and its gradient.
         need += 2 * positions * block.channels[-1] * block.itemsize
-    return need + tile + _differentiating(blocks, positions)
+    return need + tile + (_differentiating(blocks, positions) if blocks else 0)
 
 
 def _differentiating(blocks, positions):

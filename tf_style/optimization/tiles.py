@@ -32,8 +32,7 @@ class TiledObjective:
         self.extract = extract
         self.terms = terms
         self._side = side
-        # The last block passes nothing on, so it runs on the whole.
-        self._blocks = [_Block(block, terms) for block in extract.blocks[:-1]]
+        self._blocks = [_Block(block, terms) for block in extract.blocks]
         self._finish = {}
 
     def activations(self, picture, layers):
@@ -96,19 +95,23 @@ class TiledObjective:
     def _walk(self, picture, visit):
         """Visits all tiles of the blocks that need more than one.
 
-        `visit(block, entry, tile)` returns what the block passes on for the tile.
+        `visit(block, entry, tile)` returns what the block passes on for the tile, or
+        None if it is the last.
 
         Returns:
-            The input of each of these blocks, and of the one after them.
+            The input of each of these blocks, and of the one after them, which is empty
+            if there is none.
         """
         entries = [np.asarray(picture)]
         for block in self._blocks:
-            entry, room = entries[-1], None
+            entry, room = entries[-1], np.empty(0, np.float32)
             if len(cut := block.cut(entry, self._side)) == 1:
                 break
             for tile in cut:
                 handed_on = visit(block, entry, tile)
-                if room is None:
+                if handed_on is None:
+                    continue
+                if not room.size:
                     room = _like(handed_on, [side // 2 for side in entry.shape[1:3]])
                 tile.shrunk(2).own(room)[:] = handed_on.numpy()
             entries.append(room)
@@ -248,7 +251,7 @@ class _Block:
             tile.inside,
             self._held(tile, targets),
             [by_means[term][index] * tile.share for term, index in self.places],
-            tile.shrunk(2).own(by_handed_on),
+            [tile.shrunk(2).own(by_handed_on)] if len(by_handed_on) else [],
         )
 
     def _held(self, tile, targets):
@@ -271,7 +274,9 @@ class _Block:
         found = {layer: own(activations[layer], inside) for layer in self._block.layers}
         if PIXELS in self._named:
             found[PIXELS] = own(with_neighbours(seen), inside, neighbours=1)
-        return found, own(handed_on, inside // 2)
+        if handed_on is not None:
+            handed_on = own(handed_on, inside // 2)
+        return found, handed_on
 
     def _measure(self, seen, inside, held):
         activations, handed_on = self._own_activations(seen, inside)
@@ -285,7 +290,8 @@ class _Block:
         with tf.GradientTape() as tape:
             tape.watch(seen)
             means, handed_on = self._measure(seen, inside, held)
-        return tape.gradient([*means, handed_on], seen, [*by_means, by_handed_on])
+        outputs = [*means, handed_on][: len(means) + len(by_handed_on)]
+        return tape.gradient(outputs, seen, [*by_means, *by_handed_on])
 
 
 def _like(features, size):
