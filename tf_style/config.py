@@ -340,7 +340,7 @@ class NeighborsConfig(SlowConfig):
         "Share of the photo, from 0 to 1, in the picture that is matched to the "
         "painting; the rest is the result so far. Higher preserves more of the photo.",
     )
-    temporal_weight: float = setting(40.0, help_of(SlowConfig, "temporal_weight"))
+    temporal_weight: float = setting(50.0, help_of(SlowConfig, "temporal_weight"))
     init: str = setting("builtin", help_of(SlowConfig, "init"))
     steps: int = setting(40, help_of(SlowConfig, "steps"))
     learning_rate: float = setting(0.01, help_of(SlowConfig, "learning_rate"))
