@@ -20,7 +20,7 @@ from tf_style.fast import magenta
 from tf_style.images import PictureLike, Pictures, Pixels
 from tf_style.images import masks as masking
 from tf_style.images.masks import Masks
-from tf_style.networks.tracing import require_eager
+from tf_style.networks import tracing
 from tf_style.system import arrays, fallback, files
 from tf_style.system.checks import checked
 from tf_style.system.errors import InvalidInput
@@ -135,7 +135,7 @@ def stylize_batch(
     if not isinstance(contents, (list, tuple)) and len(np.shape(contents)) == 4:
         contents = [contents[i] for i in range(np.shape(contents)[0] or 0)]
     photos = images.as_pictures(contents, "contents")
-    require_eager()
+    tracing.require_eager()
     model = _model_of(code, config)
     code = _checked_code(code, model, config)
     places = {}  # of the photos of each size
@@ -217,7 +217,7 @@ def encode(
     styles = images.as_pictures(style, "style")
     if content is not None:
         content = images.as_picture(content, "content")
-    require_eager()
+    tracing.require_eager()
     shares = config.share_among(len(styles))
     model = load_model(config.model)
     scaled = [_scale_style(s, config, model) for s in styles]

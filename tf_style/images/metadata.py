@@ -52,11 +52,7 @@ def save_options(exif: bytes, kind: str, location: bool = False) -> dict[str, An
     """
     if not exif:
         return {}
-    found, options = Image.Exif(), {}
-    try:
-        found.load(exif)
-    except Exception as error:  # Pillow raises even SyntaxError.
-        raise InvalidInput(f"exif is not EXIF data ({error})") from error
+    found, options = _parse(exif), {}
     dpi = _resolution(found)
     if dpi and kind != "WEBP":
         options["dpi"] = dpi
@@ -66,8 +62,7 @@ def save_options(exif: bytes, kind: str, location: bool = False) -> dict[str, An
     if kept and kind != "BMP":
         options["exif"] = kept.tobytes()
         if kind == "TIFF":  # Of bytes, Pillow would write texts as ASCII.
-            loaded = Image.Exif()
-            loaded.load(options["exif"])
+            loaded = _parse(options["exif"])
             loaded.update({t: v for t, v in kept.items() if isinstance(v, bytes)})
             options["exif"] = loaded
     return options
@@ -80,9 +75,7 @@ def tells_place(data: bytes, exif: bytes) -> bool:
         data: the file.
         exif: what `read` returned of it.
     """
-    found = Image.Exif()
-    found.load(exif)
-    return IFD.GPSInfo in found or b"GPSLatitude" in data  # in XMP
+    return IFD.GPSInfo in _parse(exif) or b"GPSLatitude" in data  # in XMP
 
 
 def without_place(jpeg: bytes) -> bytes:
@@ -94,8 +87,7 @@ def without_place(jpeg: bytes) -> bytes:
         ValueError: it is not a usual JPEG.
     """
     with Image.open(io.BytesIO(jpeg)) as image:
-        kept = Image.Exif()
-        kept.load(read(image))
+        kept = _parse(read(image))
         kept.pop(IFD.GPSInfo, None)
         turned = image.getexif().get(Base.Orientation)
         kind = image.format
@@ -112,6 +104,16 @@ def without_place(jpeg: bytes) -> bytes:
         segments += [jpeg[place:end]] * (marker != 0xE1)
         place = end
     raise InvalidInput(f"a {kind} file is not a usual JPEG")
+
+
+def _parse(exif):
+    """Returns the `Image.Exif` of bytes; raises ValueError if they are none."""
+    found = Image.Exif()
+    try:
+        found.load(exif)
+    except Exception as error:  # Pillow raises even SyntaxError.
+        raise InvalidInput(f"exif is not EXIF data ({error})") from error
+    return found
 
 
 def _kept(exif, dpi):

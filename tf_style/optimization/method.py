@@ -20,7 +20,6 @@ from tf_style.images import masks as masking
 from tf_style.images.masks import Masks
 from tf_style.networks import features, losses, tracing
 from tf_style.networks.backbone import Backbone
-from tf_style.networks.tracing import require_eager
 from tf_style.optimization import engine, memory, optimizers, pyramid
 from tf_style.optimization.engine import State, Step
 from tf_style.optimization.objective import Objective, Target
@@ -192,7 +191,7 @@ class Method:
         """
         config, _ = self.choose(config)
         content = images.as_picture(content, "content")
-        require_eager()
+        tracing.require_eager()
         if isinstance(style, Style):
             style.check_config(config)
         else:
@@ -278,7 +277,7 @@ class Method:
         """
         config = checked(config, self._kind)
         paintings = images.as_pictures(style, "style")
-        require_eager()
+        tracing.require_eager()
         config.share_among(len(paintings))
         return Style(paintings, config)
 

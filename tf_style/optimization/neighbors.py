@@ -114,14 +114,14 @@ def measure_targets(
         seen = objective.activations(picture, loss.layers)
         kept = [(None, None)] * len(seen)
         if config.content_weight:
-            found = objective.activations(photo, loss.layers)
-            kept = [(values, _mean(values)) for values in found]
+            of_photo = objective.activations(photo, loss.layers)
+            kept = [(values, _mean(values)) for values in of_photo]
         before = prior.found if prior and prior.found else [None] * len(seen)
         local, whole, found = [], [], []
-        for of_photo, moved, *places in zip(kept, before, *paintings, strict=True):
+        for held, moved, *places in zip(kept, before, *paintings, strict=True):
             own = seen.pop(0)  # so that its memory is freed
             centre = tf.add_n([p.mean * share for p, share in zip(places, shares)])
-            query = _Query(own, centre, *of_photo, config.content_weight)
+            query = _Query(own, centre, *held, config.content_weight)
             directions, nearest = _directions(query, places, shares, masks, moved)
             local.append(directions)
             found.append(nearest)

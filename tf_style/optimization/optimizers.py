@@ -171,10 +171,9 @@ def inverse_hessian_product(memory, g, gamma):
     R = tf.linalg.band_part(memory.sy, 0, -1) + tf.linalg.diag(unknown)
     D = tf.linalg.diag(tf.linalg.diag_part(memory.sy))
     Sg = _dots(memory.s, g)
-    Yg = _dots(memory.y, g, after=Sg)[:, None]
-    Sg = Sg[:, None]
-    p = tf.linalg.triangular_solve(R, Sg, lower=False)
-    q = tf.matmul(D + gamma * memory.yy, p) - gamma * Yg
+    Yg = _dots(memory.y, g, after=Sg)
+    p = tf.linalg.triangular_solve(R, Sg[:, None], lower=False)
+    q = tf.matmul(D + gamma * memory.yy, p) - gamma * Yg[:, None]
     q = tf.linalg.triangular_solve(R, q, lower=False, adjoint=True)
     factors = tf.concat([q, -gamma * p], 0)[:, 0]
     return gamma * g + _combine([*memory.s, *memory.y], factors)

@@ -6,7 +6,6 @@ Times are in seconds.
 import contextlib
 import importlib.util
 import itertools
-import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +19,7 @@ from tf_style.images import decode
 from tf_style.system import files
 from tf_style.system.errors import InvalidInput, MissingPackage
 from tf_style.video import hdr
+from tf_style.video.container import open_film
 
 # Endings of films, and of pictures that may be animated.
 MOVING_PICTURES = (".gif", ".webp", ".png", ".apng", ".avif")
@@ -184,7 +184,7 @@ def _opened_by_ffmpeg(source, path, max_side):
 
     with contextlib.ExitStack() as stack:
         try:
-            container = stack.enter_context(av.open(os.path.abspath(path)))
+            container = stack.enter_context(open_film(path))
             stream = container.streams.best("video")  # A cover picture may come first.
             if stream:
                 stream.thread_type = "AUTO"

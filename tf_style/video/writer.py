@@ -1,19 +1,19 @@
 """Writes films: H.264 in MP4, or GIF.
 
 GIF plays everywhere and needs only Pillow; MP4 has all colours in a fraction of the
-bytes. Times are in seconds. FFmpeg gets absolute paths, since it takes what is before a
-colon in others for a protocol.
+bytes. Times are in seconds.
 """
 
 import contextlib
 import errno
 import heapq
-import os
 import re
 from fractions import Fraction
 
 import numpy as np
 from PIL import GifImagePlugin, Image
+
+from tf_style.video.container import open_film
 
 # Number of frames for the palette of a GIF, and their longest side in pixels.
 PALETTE_FRAMES = 32
@@ -63,11 +63,7 @@ class Mp4:
     TIME_BASE = Fraction(1, 90000)
 
     def __init__(self, path, rate, options=FROM_THE_START):
-        import av
-
-        self._container = av.open(
-            os.path.abspath(path), "w", format="mp4", options=options
-        )
+        self._container = open_film(path, "w", "mp4", options=options)
         self._stream = self._container.add_stream("libx264", rate=rate, options=H264)
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = self.TIME_BASE
@@ -143,16 +139,11 @@ def join(segments, source, path, end, location=False):
 
 
 def _join(segments, source, path, end, location):
-    import av
-
     with contextlib.ExitStack() as stack:
-        options = FROM_THE_START
-        mp4 = stack.enter_context(
-            av.open(os.path.abspath(path), "w", "mp4", options=options)
-        )
+        mp4 = stack.enter_context(open_film(path, "w", "mp4", options=FROM_THE_START))
         tracks = [_pictures(segments, mp4)]
         if source:
-            original = stack.enter_context(av.open(os.path.abspath(source)))
+            original = stack.enter_context(open_film(source))
             mp4.metadata.update(_tags(original.metadata, location))
             tracks += [_sound(original, mp4, end)] if original.streams.audio else []
         for packet in heapq.merge(*tracks, key=lambda p: p.dts * p.time_base):
@@ -174,19 +165,15 @@ def _places(metadata):
 
 def blank_place(path):
     """Blanks in the file of a film where it was taken, which leaves all else alone."""
-    import av
-
-    with av.open(os.path.abspath(path)) as container:
-        parts = [container, *container.streams]
+    with open_film(path) as film:
+        parts = [film, *film.streams]
         places = [place.encode() for part in parts for place in _places(part.metadata)]
     data = before = path.read_bytes()
     for place in places:
         data = data.replace(place, b" " * len(place))
     # A box of MP4 with the place in numbers becomes an empty one.
-    place = rb"loci\0{4}..[^\0]*\0.{13}"
-    data = re.sub(
-        place, lambda m: b"free" + bytes(len(m[0]) - 4), data, flags=re.DOTALL
-    )
+    box = re.compile(rb"loci\0{4}..[^\0]*\0.{13}", re.DOTALL)
+    data = box.sub(lambda m: b"free" + bytes(len(m[0]) - 4), data)
     if data != before:
         path.write_bytes(data)
 
@@ -197,15 +184,13 @@ def _language(stream):
 
 def _pictures(segments, mp4):
     """Returns the packets of segments, one after the other."""
-    import av
-
-    with av.open(os.path.abspath(segments[0][0])) as container:
-        copy = mp4.add_stream_from_template(container.streams.video[0])
+    with open_film(segments[0][0]) as first:
+        copy = mp4.add_stream_from_template(first.streams.video[0])
 
     def packets():
         for path, begin in segments:
-            with av.open(os.path.abspath(path)) as container:
-                for packet in container.demux(video=0):
+            with open_film(path) as segment:
+                for packet in segment.demux(video=0):
                     if packet.dts is None:  # Nothing more comes.
                         break
                     shift = round(begin * Mp4.TIME_BASE / packet.time_base)
