@@ -31,6 +31,7 @@ from tf_style.app.request import Settings, check_weights
 from tf_style.app.waiting_queue import WaitingQueue
 from tf_style.config import NeighborsConfig
 from tf_style.jobs import manifest
+from tf_style.video import writer
 
 
 @pytest.mark.parametrize(
@@ -272,6 +273,27 @@ def test_no_uploaded_film_keeps_the_place_where_it_was_taken(session, tmp_path, 
         assert not tags.get("location")
         assert len([*film.decode(video=0)]) == 3
     assert b"+48.5" not in kept.read_bytes()
+
+
+@pytest.mark.parametrize("ending", [".mov", ".mkv"])
+def test_blanking_a_place_of_one_letter_changes_no_frame(tmp_path, ending):
+    av = pytest.importorskip("av")
+    path = tmp_path / f"a{ending}"
+    with av.open(str(path), "w") as film:
+        film.metadata["location"] = "a"
+        stream = film.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for image in films.pan(3, 48, 64):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
+        film.mux(stream.encode())
+
+    def frames():
+        with av.open(str(path)) as film:
+            return [frame.to_ndarray() for frame in film.decode(video=0)]
+
+    before = frames()
+    writer.blank_place(path)
+    np.testing.assert_array_equal(frames(), before)
 
 
 @pytest.mark.parametrize("name", ["moving.gif", "moving.png"])

@@ -46,6 +46,8 @@ MAX_SEGMENT_FRAMES = 250
 # What films tell of themselves that MP4 holds, and where they say their place.
 TAGS = "title artist date creation_time copyright description comment".split()
 PLACES = ("location", "location-eng", "com.apple.quicktime.location.iso6709")
+# Shorter places are left, as the same bytes stand for pixels somewhere.
+MIN_PLACE_BYTES = 5
 # Audio codecs that MP4 holds; others are converted to AAC.
 MP4_SOUNDS = ("aac", "ac3", "alac", "eac3", "flac", "mp3", "opus")
 
@@ -170,7 +172,8 @@ def blank_place(path):
         places = [place.encode() for part in parts for place in _places(part.metadata)]
     data = before = path.read_bytes()
     for place in places:
-        data = data.replace(place, b" " * len(place))
+        if len(place) >= MIN_PLACE_BYTES:
+            data = data.replace(place, b" " * len(place))
     # A box of MP4 with the place in numbers becomes an empty one.
     box = re.compile(rb"loci\0{4}..[^\0]*\0.{13}", re.DOTALL)
     data = box.sub(lambda m: b"free" + bytes(len(m[0]) - 4), data)
