@@ -186,6 +186,13 @@ def test_from_the_state_of_any_step_it_goes_on_to_the_same_bits(descend, optimiz
         assert rest[-1].best_losses == steps[-1].best_losses
 
 
+def test_a_state_takes_no_memory_of_its_own(descend):
+    step = next(descend(8, 1))
+    state, best = step.state(), np.asarray(step.best)
+    assert np.shares_memory(state.best, best)
+    np.testing.assert_array_equal(state.best, best)
+
+
 def test_a_state_with_another_number_of_pairs_goes_on_without_them(descend):
     states = [step.state() for step in descend(40, 1)]
     shorter = states[5]._replace(optimizer_state=states[5].optimizer_state[1:])

@@ -25,7 +25,7 @@ class State(NamedTuple):
     """Everything that the optimisation needs to continue; nothing else is random."""
 
     index: int  # updates made so far, over all scales
-    image: np.ndarray  # [1, H, W, 3]; the picture to measure next
+    image: np.ndarray | tf.Tensor  # [1, H, W, 3]; the picture to measure next
     rate: float
     best: np.ndarray | None = None  # at this scale
     best_losses: dict[str, float] = {"total": np.inf}
@@ -55,7 +55,7 @@ class Step(NamedTuple):
 
     def best_at(self, height: int, width: int) -> Pixels:
         """Returns the best picture at a size, with fine detail added."""
-        return _enlarge(self.best.numpy(), (height, width), self.detail)
+        return _enlarge(np.asarray(self.best), (height, width), self.detail)
 
 
 def optimize(
@@ -91,7 +91,8 @@ def optimize(
     done = [scale.size for scale in scales].index(state.image.shape[1:3])
     for scale in scales[done:]:
         if state.image.shape[1:3] != scale.size:
-            image = _enlarge(state.best, scale.size, detail)
+            # As a tensor, so that it is not kept twice.
+            image = tf.constant(_enlarge(state.best, scale.size, detail))
             state = State(state.index, image, optimizer.rate)
         if scale.last:
             detail = None  # It is large, and has done its work.
@@ -213,14 +214,15 @@ class _Guard:
 
     def state(self, index, image, memory):
         """Returns the `State` from which to make update `index`."""
+        # `asarray` does not copy, as `numpy` does: huge pictures leave no room for it.
         return State(
             index,
-            image.numpy(),
+            np.asarray(image),
             self._rate,
-            self.best.numpy(),
+            np.asarray(self.best),
             self.best_losses,
             self._failures,
-            [tensor.numpy() for tensor in tf.nest.flatten(memory)],
+            [*map(np.asarray, tf.nest.flatten(memory))],
             None if self.found_for is None else np.asarray(self.found_for),
         )
 

@@ -73,7 +73,7 @@ class TiledObjective:
     def differentiate(self, image, targets):
         """As of `Objective`."""
         losses, entries, upstream = self._forward(image, targets)
-        return losses, self._backward(entries, targets, *upstream)
+        return losses, tf.constant(self._backward(entries, targets, *upstream))
 
     @property
     def traces(self):
