@@ -12,7 +12,7 @@ from tf_style.config import HubConfig, NeighborsConfig
 from tf_style.fast import hub
 from tf_style.networks import losses, tracing
 from tf_style.optimization import objective as objectives
-from tf_style.optimization import tiles
+from tf_style.optimization import pyramid, tiles
 from tf_style.optimization.engine import Step
 from tf_style.system import hardware
 from tf_style.system.stop import StopToken
@@ -188,10 +188,14 @@ def test_it_begins_with_what_the_built_in_model_paints(pair):
     np.testing.assert_allclose(first.image, fast, atol=1e-6)
 
 
+@pytest.mark.parametrize("init", ["content", "builtin"])
 @pytest.mark.parametrize("stopped_at", [3, 8, 16, 17, 24])
-def test_from_the_state_of_any_step_it_goes_on_to_the_same_bits(pair, stopped_at):
+def test_from_the_state_of_any_step_it_goes_on_to_the_same_bits(
+    pair, stopped_at, init, monkeypatch
+):
+    monkeypatch.setattr(pyramid, "FAST_SIDE", 32)  # The second size is repainted.
     photo, painting = pair
-    config = dataclasses.replace(CONFIG, steps=24, scales=2)
+    config = dataclasses.replace(CONFIG, steps=24, scales=2, init=init)
     for step in neighbors.iterate(photo, painting, config):
         if step.index == stopped_at:
             state = step.state()
@@ -212,6 +216,27 @@ def test_without_time_for_a_step_it_is_what_the_built_in_model_paints(pair):
 def test_without_time_a_photo_is_painted_by_one_step_at_least(pair):
     *_, step = neighbors.iterate(*pair, dataclasses.replace(CONFIG, time_budget=1e-3))
     assert step.losses["total"] > 0
+
+
+def test_the_fast_model_paints_the_photo_small_and_then_the_result(pair, monkeypatch):
+    monkeypatch.setattr(pyramid, "FAST_SIDE", 32)
+    photo, painting = pair
+    seen, paint = [], hub.stylize
+
+    def spy(content, *how):
+        seen.append(content)
+        return paint(content, *how)
+
+    monkeypatch.setattr(hub, "stylize", spy)
+    config = dataclasses.replace(CONFIG, steps=4, scales=2, init="builtin")
+    steps = list(neighbors.iterate(photo, painting, config))
+    best = np.asarray(steps[1].best)
+    small, large = seen
+    np.testing.assert_array_equal(small, images.resize(photo, 32, 24))
+    assert abs(large - images.resize(best, 64, 48)).mean() < 0.02
+    # Ended at the small size, it is repainted as well.
+    early = neighbors.finish(steps[1], photo, config)
+    np.testing.assert_allclose(early, steps[2].image, atol=1e-6)
 
 
 def test_fine_detail_of_the_first_picture_outlives_small_sizes(pair):

@@ -1,10 +1,12 @@
-"""Sizes from coarse to fine, and how many steps each has."""
+"""Sizes from coarse to fine, how many steps each has, and what comes between."""
 
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from tf_style import images
 from tf_style.optimization import pyramid
 
 
@@ -66,3 +68,53 @@ def test_of_a_time_budget_each_scale_has_the_time_for_as_many_steps():
     coarse, fine = plan((40, 64), steps=1, scales=2, time_budget=9.0)
     assert coarse.stop == fine.stop == sys.maxsize
     assert coarse.after == pytest.approx(1 / 5)
+
+
+@pytest.fixture
+def fine():
+    """A picture of 64x48 pixels with fine detail."""
+    return np.random.default_rng(0).uniform(0.2, 0.8, (1, 64, 48, 3)).astype(np.float32)
+
+
+def test_a_result_takes_the_detail_that_a_larger_size_shows(fine):
+    small = images.resize(fine, 32, 24)
+    np.testing.assert_allclose(pyramid.enlarge(small, 64, 48, fine), fine, atol=1e-6)
+    darker = pyramid.enlarge(small - 0.1, 64, 48, fine)
+    np.testing.assert_allclose(darker, fine - 0.1, atol=1e-6)
+
+
+def test_a_result_that_is_not_enlarged_is_only_resized(fine):
+    for size in ((64, 48), (32, 24)):
+        found = pyramid.enlarge(fine, *size, np.zeros_like(fine), repaint=None)
+        np.testing.assert_array_equal(found, images.resize(fine, *size))
+
+
+def test_a_large_result_keeps_its_colours_and_takes_detail_from_being_repainted(
+    fine, monkeypatch
+):
+    monkeypatch.setattr(pyramid, "FAST_SIDE", 32)
+    small, seen = images.resize(fine, 32, 24), []
+
+    def repaint(picture):
+        seen.append(picture)
+        return 0.5 * np.ones_like(picture) + pattern
+
+    rows, columns = np.indices((64, 48))
+    pattern = 0.1 * (-1.0) ** (rows + columns)[None, ..., None]
+    found = pyramid.enlarge(small, 64, 48, np.zeros_like(fine), repaint)
+    np.testing.assert_array_equal(seen, [images.resize(small, 64, 48)])
+    blurred = images.resize(images.resize(small, 64, 48), 8, 6)
+    np.testing.assert_allclose(
+        found, images.resize(blurred, 64, 48) + pattern, atol=0.01
+    )
+
+
+def test_a_result_gets_the_detail_of_the_photo_before_it_is_repainted(
+    fine, monkeypatch
+):
+    monkeypatch.setattr(pyramid, "FAST_SIDE", 64)
+    small, seen = images.resize(fine, 16, 12), []
+    pyramid.enlarge(
+        small, 128, 96, fine, lambda picture: seen.append(picture) or picture
+    )
+    np.testing.assert_allclose(seen, [images.resize(fine, 128, 96)], atol=1e-6)

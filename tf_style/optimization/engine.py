@@ -49,13 +49,12 @@ class Step(NamedTuple):
     # Returns the `State` after this step; to be asked before the next one.
     state: Callable[[], State]
     progress: float = 0.0  # share of the work done; large scales take longer
-    # Picture whose fine detail larger scales begin with, [1, H, W, 3]; None: no such.
-    detail: np.ndarray | None = None
+    enlarge: Callable[[Pixels, int, int], Pixels] = images.resize  # see `optimize`
     found: Sequence = ()  # see `method.Prior`
 
     def best_at(self, height: int, width: int) -> Pixels:
-        """Returns the best picture at a size, with fine detail added."""
-        return _enlarge(np.asarray(self.best), (height, width), self.detail)
+        """Returns the best picture at a size, enlarged like between scales."""
+        return self.enlarge(np.asarray(self.best), height, width)
 
 
 def optimize(
@@ -65,7 +64,7 @@ def optimize(
     optimizer: Any,
     stop: Any,
     find_every: int = 0,
-    detail: np.ndarray | None = None,
+    enlarge: Callable[[Pixels, int, int], Pixels] = images.resize,
 ) -> Iterator[Step]:
     """Optimises a picture at one size after the other.
 
@@ -78,8 +77,7 @@ def optimize(
         optimizer: an `optimizers.Adam` or `LBFGS`.
         stop: a `system.stop.StopToken`, checked after each step.
         find_every: steps after which targets are found again; 0: once at each size.
-        detail: picture, [1, H, W, 3], whose fine detail each size starts with; None:
-            the previous size is only enlarged.
+        enlarge: returns a picture, [1, H, W, 3], with the next height and width.
 
     Yields:
         A `Step` before each update and one at the end: one more than the number of
@@ -92,37 +90,26 @@ def optimize(
     for scale in scales[done:]:
         if state.image.shape[1:3] != scale.size:
             # As a tensor, so that it is not kept twice.
-            image = tf.constant(_enlarge(state.best, scale.size, detail))
+            image = tf.constant(enlarge(np.asarray(state.best), *scale.size))
             state = State(state.index, image, optimizer.rate)
-        if scale.last:
-            detail = None  # It is large, and has done its work.
         objective, find_targets = problem_at(scale.size)
         pace = _Pace(scale, stop)
         state = yield from _descend(
-            state, objective, find_targets, optimizer, pace, find_every, detail
+            state, objective, find_targets, optimizer, pace, find_every, enlarge
         )
         if stop.requested or not pace.leaves_time_for_another_scale():
             return
 
 
-def without_steps(image: Pixels) -> Step:
+def without_steps(image: Pixels, enlarge: Callable[[Pixels, int, int], Pixels]) -> Step:
     """Returns the `Step` of a picture that there is no time to improve or measure."""
     picture, size = tf.constant(image), tuple(image.shape[1:3])
     note = "the time budget left no time for a step; this is the picture to start from"
     state = State(0, image, 1.0)
-    return Step(0, size, {}, picture, picture, {}, note, lambda: state, progress=1.0)
+    return Step(0, size, {}, picture, picture, {}, note, lambda: state, 1.0, enlarge)
 
 
-def _enlarge(image, size, detail):
-    """Enlarges a picture, and adds the detail of another one if there is one."""
-    enlarged = images.resize(image, *size)
-    if detail is None or enlarged.shape == image.shape:
-        return enlarged
-    coarse = images.resize(images.resize(detail, *image.shape[1:3]), *size)
-    return np.clip(enlarged + images.resize(detail, *size) - coarse, 0, 1)
-
-
-def _descend(state, objective, find_targets, optimizer, pace, find_every, detail):
+def _descend(state, objective, find_targets, optimizer, pace, find_every, enlarge):
     """Optimises at one size; returns the state at the end."""
     scale, guard, index = pace.scale, _Guard(state), state.index
     image, targets = tf.constant(state.image), None
@@ -156,7 +143,7 @@ def _descend(state, objective, find_targets, optimizer, pace, find_every, detail
             note,
             lambda: guard.state(made, image, memory),
             pace.progress(index),
-            detail,
+            enlarge,
         )
         if guard.gave_up or pace.stop.requested:
             break

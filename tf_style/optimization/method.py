@@ -55,8 +55,8 @@ class MeasureTargets(Protocol):
         size: height and width to work at.
         config: of the method.
         masks: result of `masks.fit`.
-            prior: see `Method.iterate`.
-            picture: the result so far, [1, H', W', 3] of that size; None: the photo.
+        prior: see `Method.iterate`.
+        picture: the result so far, [1, H', W', 3] of that size; None: the photo.
 
     Returns:
         A `Target` for each term of the objective.
@@ -85,7 +85,8 @@ class Method:
         measure_targets: see `MeasureTargets`.
         find_every: number of steps after which targets that depend on the picture are
             found again; 0: they do not depend on it.
-        keeps_detail: whether each size starts with the first picture's fine detail.
+        keeps_detail: whether each size starts with the first picture's fine detail, or
+            large ones repainted by the fast model; see `pyramid.enlarge`.
         history: number of pairs that L-BFGS remembers.
         whole_pixels: number of pixels above which a picture is processed in tiles, even
             if there is memory for the whole.
@@ -238,8 +239,11 @@ class Method:
             config.epsilon,
             self._history,
         )
-        first, began = init, time.monotonic()
-        if first is None and (state is None or self._keeps_detail):
+        began = time.monotonic()
+        first, enlarge = init, images.resize
+        if self._keeps_detail:
+            first, enlarge = self._start(content, style, config, init)
+        elif first is None and state is None:
             first = self.first_picture(content, style, config)
         if state is None:
             # The first step is compiled as that picture was, and takes as long.
@@ -249,8 +253,8 @@ class Method:
                 and self._keeps_detail
                 and not (first is None or first is content)
             ):
-                return iter([engine.without_steps(first)])
-            image = images.resize(first, *scales[0].size)
+                return iter([engine.without_steps(first, enlarge)])
+            image = enlarge(first, *scales[0].size)
             state = State(0, image, optimizer.rate)
         elif state.image.shape[1:3] not in [scale.size for scale in scales]:
             height, width = state.image.shape[1:3]
@@ -258,11 +262,19 @@ class Method:
                 f"state has {width}x{height} pixels, which is not a size of this "
                 "run; pass the content and config that it was made with"
             )
-        detail = first if self._keeps_detail else None
         steps = engine.optimize(
-            state, scales, problem_at, optimizer, pace, self._find_every, detail
+            state, scales, problem_at, optimizer, pace, self._find_every, enlarge
         )
         return (step._replace(found=[*found]) for step in steps)
+
+    def _start(self, content, style, config, init):
+        """Returns the picture to start from, and how `pyramid` enlarges results."""
+        if init is not None or config.init != "builtin":
+            first = self.first_picture(content, style, config) if init is None else init
+            return first, functools.partial(pyramid.enlarge, detail=first)
+        paint = functools.partial(self.first_picture, style=style, config=config)
+        first = paint(images.limit_longest(content, pyramid.FAST_SIDE))
+        return first, functools.partial(pyramid.enlarge, detail=first, repaint=paint)
 
     def encode(self, style: Pictures, config: Any = None) -> Style:
         """Prepares one or more paintings for any number of photos; see `hub.encode`.

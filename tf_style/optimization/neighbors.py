@@ -14,7 +14,8 @@ Departures from the paper, chosen by patch distances on 24 pairs:
   Otherwise a few of them are used everywhere, and the palette fades.
 * L-BFGS on pixels gets further in 36 steps than Adam on a Laplacian pyramid in 90, and
   leaves no speckle. Instead of the pyramid's levels, the fine detail of the fast
-  picture is added to the result at half the size.
+  picture is added to the result at half the size. Pictures of more than 1024 pixels
+  would look like photos then; the fast model repaints the result instead.
 * The painting is represented by `PLACES` random positions of each layer, not by all.
 * In films, spots keep the neighbours that they had in the frame before, moved along
   with the scene, unless others are nearer by `HOLD`. If all were searched for anew,

@@ -2,13 +2,22 @@
 
 import math
 import sys
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
+from tf_style import images
+from tf_style.images import Pixels
+
 # Longest side of the first size when their number is automatic. Large strokes form
 # there, whatever the final size.
 COARSEST_SIDE = 256
+# Longest side up to which the fast model paints the photo. Strokes are as small in
+# larger pictures, which looked more like photos the larger they were.
+FAST_SIDE = 1024
+# Side in pixels of the spots that keep their mean colour when a result is repainted.
+KEPT = 8
 
 
 class Scale(NamedTuple):
@@ -71,3 +80,44 @@ def _sizes(size, config, is_seen):
     if config.time_budget:
         return sizes
     return sizes[-config.steps :]  # none goes without a step
+
+
+def enlarge(
+    image: Pixels,
+    height: int,
+    width: int,
+    detail: Pixels,
+    repaint: Callable[[Pixels], Pixels] | None = None,
+) -> Pixels:
+    """Brings a result to a size, and makes it as sharp as that size allows.
+
+    Args:
+        image: [1, H, W, 3].
+        height, width: to reach.
+        detail: picture, [1, H', W', 3], whose fine detail is added.
+        repaint: returns a picture of the same size with detail of its own, which takes
+            the place of `detail` in pictures larger than `FAST_SIDE`.
+
+    Returns:
+        float32 [1, height, width, 3] in [0, 1].
+    """
+    enlarged = images.resize(image, height, width)
+    if height * width <= math.prod(image.shape[1:3]):
+        return enlarged
+    if repaint is None or max(height, width) <= FAST_SIDE:
+        fine = images.resize(detail, height, width)
+        blurred = _blurred(detail, image.shape[1:3], (height, width))
+        return np.clip(enlarged + fine - blurred, 0, 1)
+    if max(image.shape[1:3]) < FAST_SIDE:
+        rows, columns = images.fit((height, width), FAST_SIDE)
+        enlarged = enlarge(image, rows, columns, detail)
+        enlarged = images.resize(enlarged, height, width)
+    fresh = repaint(enlarged)
+    through = [max(1, side // KEPT) for side in (height, width)]
+    kept, lost = (_blurred(p, through, (height, width)) for p in (enlarged, fresh))
+    return np.clip(fresh + kept - lost, 0, 1)
+
+
+def _blurred(picture, through, size):
+    """Returns a picture at a size, without detail that is too fine for another."""
+    return images.resize(images.resize(picture, *through), *size)
