@@ -33,6 +33,7 @@ def step(index, note=""):
         best_losses=losses,
         note=note,
         state=None,
+        enlarge=None,
         progress=index / 100,
     )
 

@@ -48,8 +48,8 @@ class Step(NamedTuple):
     note: str  # what the user should know, mostly empty
     # Returns the `State` after this step; to be asked before the next one.
     state: Callable[[], State]
+    enlarge: Callable[[Pixels, int, int], Pixels]  # see `optimize`
     progress: float = 0.0  # share of the work done; large scales take longer
-    enlarge: Callable[[Pixels, int, int], Pixels] = images.resize  # see `optimize`
     found: Sequence = ()  # see `method.Prior`
 
     def best_at(self, height: int, width: int) -> Pixels:
@@ -106,7 +106,7 @@ def without_steps(image: Pixels, enlarge: Callable[[Pixels, int, int], Pixels]) 
     picture, size = tf.constant(image), tuple(image.shape[1:3])
     note = "the time budget left no time for a step; this is the picture to start from"
     state = State(0, image, 1.0)
-    return Step(0, size, {}, picture, picture, {}, note, lambda: state, 1.0, enlarge)
+    return Step(0, size, {}, picture, picture, {}, note, lambda: state, enlarge, 1.0)
 
 
 def _descend(state, objective, find_targets, optimizer, pace, find_every, enlarge):
@@ -142,8 +142,8 @@ def _descend(state, objective, find_targets, optimizer, pace, find_every, enlarg
             guard.best_losses,
             note,
             lambda: guard.state(made, image, memory),
-            pace.progress(index),
             enlarge,
+            pace.progress(index),
         )
         if guard.gave_up or pace.stop.requested:
             break
