@@ -278,6 +278,13 @@ def test_a_time_budget_is_kept_and_used_at_both_scales(descend, clock, budget, f
     assert 0 < progress[0] < progress[-1] <= 1
 
 
+def test_what_is_reserved_of_a_budget_is_left_over(descend, clock):
+    token = Token(61.0)
+    token.reserve(20.0)
+    list(descend(1, objective=Slow(clock), token=token))
+    assert 61 - 20 - 4 < clock.now - 100 <= 61 - 20
+
+
 def test_each_scale_has_a_share_of_the_time_as_large_as_its_pixels(descend, clock):
     steps = list(descend(objective=Slow(clock), token=Token(500.0)))
     coarse = sum(step.size != SIZE for step in steps)

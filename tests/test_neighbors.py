@@ -213,6 +213,17 @@ def test_without_time_for_a_step_it_is_what_the_built_in_model_paints(pair):
     assert "no time for a step" in step.note
 
 
+def test_a_budget_leaves_time_to_repaint_a_large_result(pair, monkeypatch):
+    reserved = []
+    monkeypatch.setattr(StopToken, "reserve", lambda _, time: reserved.append(time))
+    config = dataclasses.replace(CONFIG, init="builtin", steps=1)
+    next(neighbors.iterate(*pair, config))
+    assert not reserved
+    monkeypatch.setattr(pyramid, "FAST_SIDE", 32)
+    next(neighbors.iterate(*pair, config))
+    assert min(reserved) > 0
+
+
 def test_without_time_a_photo_is_painted_by_one_step_at_least(pair):
     *_, step = neighbors.iterate(*pair, dataclasses.replace(CONFIG, time_budget=1e-3))
     assert step.losses["total"] > 0

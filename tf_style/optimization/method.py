@@ -243,6 +243,9 @@ class Method:
         first, enlarge = init, images.resize
         if self._keeps_detail:
             first, enlarge = self._start(content, style, config, init)
+            if init is None and first.size < content.size:  # It is repainted large.
+                took = time.monotonic() - began
+                pace.reserve(took * content.size / first.size)
         elif first is None and state is None:
             first = self.first_picture(content, style, config)
         if state is None:

@@ -25,6 +25,10 @@ class StopToken:
         self._began = time.monotonic()
         self._budget = seconds or math.inf
 
+    def reserve(self, seconds: float) -> None:
+        """Takes seconds off the budget, for what has to be done after the steps."""
+        self._budget = max(1e-3, self._budget - seconds)
+
     def set(self) -> None:
         """Asks the work to stop."""
         self._event.set()
