@@ -188,6 +188,22 @@ def test_it_begins_with_what_the_built_in_model_paints(pair):
     np.testing.assert_allclose(first.image, fast, atol=1e-6)
 
 
+def test_it_starts_in_each_region_from_that_style_alone(pair):
+    photo, painting = pair
+    paintings = [painting, 1 - painting]
+    left = np.zeros_like(photo[..., :1])
+    left[:, :, : photo.shape[2] // 2] = 1
+    config = dataclasses.replace(CONFIG, init="builtin", scales=1)
+    masks = [left, 1 - left]
+    first = next(neighbors.iterate(photo, paintings, config, masks=masks))
+    with tracing.untraced():
+        alone = [hub.stylize(photo, p, HubConfig(model="builtin")) for p in paintings]
+    expected = np.where(left > 0, *alone)
+    np.testing.assert_allclose(first.image, expected, atol=1e-5)
+    blend = next(neighbors.iterate(photo, paintings, config)).image
+    assert np.abs(blend - expected).mean() > 0.05
+
+
 @pytest.mark.parametrize("init", ["content", "builtin"])
 @pytest.mark.parametrize("stopped_at", [3, 8, 16, 17, 24])
 def test_from_the_state_of_any_step_it_goes_on_to_the_same_bits(
@@ -234,9 +250,9 @@ def test_the_fast_model_paints_the_photo_small_and_then_the_result(pair, monkeyp
     photo, painting = pair
     seen, paint = [], hub.stylize
 
-    def spy(content, *how):
+    def spy(content, *how, masks):
         seen.append(content)
-        return paint(content, *how)
+        return paint(content, *how, masks=masks)
 
     monkeypatch.setattr(hub, "stylize", spy)
     config = dataclasses.replace(CONFIG, steps=4, scales=2, init="builtin")

@@ -242,12 +242,12 @@ class Method:
         began = time.monotonic()
         first, enlarge = init, images.resize
         if self._keeps_detail:
-            first, enlarge = self._start(content, style, config, init)
+            first, enlarge = self._start(content, style, config, fitted, init)
             if init is None and first.size < content.size:  # It is repainted large.
                 took = time.monotonic() - began
                 pace.reserve(took * content.size / first.size)
         elif first is None and state is None:
-            first = self.first_picture(content, style, config)
+            first = self.first_picture(content, style, config, fitted)
         if state is None:
             # The first step is compiled as that picture was, and takes as long.
             no_time = pace.seconds_left() < time.monotonic() - began
@@ -270,12 +270,14 @@ class Method:
         )
         return (step._replace(found=[*found]) for step in steps)
 
-    def _start(self, content, style, config, init):
+    def _start(self, content, style, config, masks, init):
         """Returns the picture to start from, and how `pyramid` enlarges results."""
+        paint = functools.partial(
+            self.first_picture, style=style, config=config, masks=masks
+        )
         if init is not None or config.init != "builtin":
-            first = self.first_picture(content, style, config) if init is None else init
+            first = paint(content) if init is None else init
             return first, functools.partial(pyramid.enlarge, detail=first)
-        paint = functools.partial(self.first_picture, style=style, config=config)
         first = paint(images.limit_longest(content, pyramid.FAST_SIDE))
         return first, functools.partial(pyramid.enlarge, detail=first, repaint=paint)
 
@@ -296,8 +298,16 @@ class Method:
         config.share_among(len(paintings))
         return Style(paintings, config)
 
-    def first_picture(self, content: Pixels, style: Style, config: Any) -> Pixels:
+    def first_picture(
+        self,
+        content: Pixels,
+        style: Style,
+        config: Any,
+        masks: Sequence[Pixels] = (),
+    ) -> Pixels:
         """Returns the picture that `config.init` names, in the photo's size.
+
+        If there are several masks, the fast model paints each region in its own style.
 
         Raises:
             ValueError: it names a picture that the caller must pass.
@@ -311,7 +321,8 @@ class Method:
             small = content.size <= UNTRACED_PIXELS * content.shape[-1]
             with tracing.untraced() if small else contextlib.nullcontext():
                 how = HubConfig.builtin_as(config)
-                return hub.stylize(content, style.paintings, how)
+                regions = masks if len(masks) > 1 else None
+                return hub.stylize(content, style.paintings, how, masks=regions)
         raise InvalidInput(
             f"init is {config.init!r}: pass that picture as the argument init"
         )
