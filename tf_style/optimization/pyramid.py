@@ -101,17 +101,16 @@ def enlarge(
     Returns:
         float32 [1, height, width, 3] in [0, 1].
     """
-    enlarged = images.resize(image, height, width)
     if height * width <= math.prod(image.shape[1:3]):
-        return enlarged
+        return images.resize(image, height, width)
     if repaint is None or max(height, width) <= FAST_SIDE:
         fine = images.resize(detail, height, width)
         blurred = _blurred(detail, image.shape[1:3], (height, width))
-        return np.clip(enlarged + fine - blurred, 0, 1)
+        return np.clip(images.resize(image, height, width) + fine - blurred, 0, 1)
     if max(image.shape[1:3]) < FAST_SIDE:
         rows, columns = images.fit((height, width), FAST_SIDE)
-        enlarged = enlarge(image, rows, columns, detail)
-        enlarged = images.resize(enlarged, height, width)
+        image = enlarge(image, rows, columns, detail)
+    enlarged = images.resize(image, height, width)
     fresh = repaint(enlarged)
     through = [max(1, side // KEPT) for side in (height, width)]
     kept, lost = (_blurred(p, through, (height, width)) for p in (enlarged, fresh))
